@@ -1,0 +1,77 @@
+"""Write files so that a crash or a full disk leaves the previous file as it was."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from visual_taxonomy.errors import InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM_BYTES = 64 * 1024
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that becomes `path` when the block ends without an error.
+
+    The file is flushed to the disk before it takes the old one's place. After an error it is
+    removed, and the previous file stays. The temporary name keeps the suffix, which some
+    writers go by. The folder is made if it is not there.
+
+    Raises:
+        InputError: The disk is full, also where the writer reports that in its own way (torch
+            and polars hide the error number).
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with write_atomically(path) as temporary:
+        ...     _ = temporary.write_text("done")
+        >>> path.read_text()
+        'done'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not tempfile.mkstemp: its files can be read by their owner only, and would stay so.
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except Exception as error:
+        if _is_disk_full(error, path.parent):
+            raise InputError(
+                f"{path}: no space left on the disk; free some or name a folder on another disk "
+                "(the previous file, if there was one, is unchanged)"
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write UTF-8 text atomically, line ends as they are.
+
+    Raises:
+        InputError: The disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "new" / "note.txt"
+        >>> write_text(path, "zari\n")
+        >>> path.read_bytes()
+        b'zari\n'
+    """
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def _is_disk_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL
+    # torch, safetensors and polars raise errors of their own without the system's error number.
+    return shutil.disk_usage(folder).free < _NO_ROOM_BYTES

@@ -1,0 +1,35 @@
+"""Schedules of class weights: the table of them, and how to build one."""
+
+from visual_taxonomy.choice import build
+from visual_taxonomy.class_weighting.base import ClassWeighting
+from visual_taxonomy.class_weighting.class_balanced import ClassBalanced
+from visual_taxonomy.class_weighting.deferred import Deferred
+from visual_taxonomy.class_weighting.equal import Equal
+from visual_taxonomy.class_weighting.inverse_frequency import InverseFrequency
+
+__all__ = ["CLASS_WEIGHTINGS", "ClassWeighting", "build_class_weighting"]
+
+CLASS_WEIGHTINGS: dict[str, type[ClassWeighting]] = {  # the public short names, as users type them
+    "None": Equal,
+    "DRW": Deferred,
+    "CBReweight": ClassBalanced,
+    "IBReweight": InverseFrequency,
+}
+
+
+def build_class_weighting(name: str, num_epochs: int, **parameters: object) -> ClassWeighting:
+    """The schedule of that name for a run of so many epochs.
+
+    Args:
+        name: A key of `CLASS_WEIGHTINGS`, matched without case.
+        num_epochs: Epochs of the whole run, >= 1.
+        **parameters: The schedule's own parameters.
+
+    Raises:
+        InputError: The schedule or a parameter of it does not exist, or a value is out of range.
+
+    Example:
+        >>> build_class_weighting("DRW", 50, onset=0.8)
+        Deferred(num_epochs=50, beta=0.9999, onset=0.8)
+    """
+    return build(CLASS_WEIGHTINGS, name, num_epochs, **parameters)

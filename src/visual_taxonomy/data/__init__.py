@@ -1,0 +1,1 @@
+"""From table and pictures to batches."""

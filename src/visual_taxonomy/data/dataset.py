@@ -1,0 +1,162 @@
+"""Rows of a table as batches of pictures and labels.
+
+Shapes: N pictures of a batch, A slots, H and W in pixels.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.data.sampler import FILLER, Draw
+from visual_taxonomy.data.transforms import Transform
+from visual_taxonomy.taxonomy import UNKNOWN
+
+NO_PICTURE = -1
+"""Category of a row of a batch that holds no picture: a filler, or a file that is unreadable."""
+
+
+class Batch(NamedTuple):
+    """N pictures with their labels; rows without a picture have category -1 and no label."""
+
+    images: Tensor
+    """[N, 3, H, W] uint8."""
+    categories: Tensor
+    """[N] category indices, -1 where there is no picture."""
+    targets: Tensor
+    """[N, A] class indices, -1 where unknown."""
+    rows: Tensor
+    """[N] rows of the table, -1 for a filler."""
+    problems: dict[int, str]
+    """Row -> why its picture could not be read."""
+
+
+class PictureDataset(Dataset[Batch]):
+    """Reads the picture of a row and transforms it; what it returns is a batch of one.
+
+    Random transforms draw from a generator seeded by (seed, epoch, row): the same picture is
+    augmented alike whichever process loads it, and a resumed run sees what the first one would
+    have seen.
+
+    Args:
+        picture: Gives the picture of a row: a path, encoded bytes, or a decoded picture.
+        categories: [N] category indices of the rows.
+        targets: [N, A] class indices of the rows, -1 where unknown.
+        transform: From a decoded picture to a uint8 tensor [3, H, W].
+        image_size: H and W, for the blank that stands for an unreadable picture.
+        seed: Of the random transforms.
+    """
+
+    def __init__(
+        self,
+        picture: Callable[[int], Path | bytes | Image.Image],
+        categories: np.ndarray,
+        targets: np.ndarray,
+        transform: Transform,
+        image_size: tuple[int, int],
+        seed: int = 0,
+    ) -> None:
+        self.picture = picture
+        self.categories = categories
+        self.targets = targets
+        self.transform = transform
+        self.image_size = image_size
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.categories)
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        if draw.row == FILLER:
+            return self._without_picture(FILLER, {})
+        try:
+            source = self.picture(draw.row)
+            picture = source if isinstance(source, Image.Image) else read_image(source)
+        except UnreadableImage as reason:
+            return self._without_picture(draw.row, {draw.row: str(reason)})
+        with torch.random.fork_rng(devices=[]):
+            entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
+            torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+            image = self.transform(picture.convert("RGB"))
+        return Batch(
+            image[None],
+            torch.tensor([self.categories[draw.row]]),
+            torch.from_numpy(self.targets[draw.row][None]),
+            torch.tensor([draw.row]),
+            {},
+        )
+
+    def _without_picture(self, row: int, problems: dict[int, str]) -> Batch:
+        slots = self.targets.shape[1]
+        return Batch(
+            torch.full((1, 3, *self.image_size), 128, dtype=torch.uint8),
+            torch.tensor([NO_PICTURE]),
+            torch.full((1, slots), UNKNOWN),
+            torch.tensor([row]),
+            problems,
+        )
+
+
+def collate(parts: Sequence[Batch]) -> Batch:
+    """Join batches into one."""
+    problems: dict[int, str] = {}
+    for part in parts:
+        problems |= part.problems
+    images, categories, targets, rows, _ = zip(*parts, strict=True)
+    return Batch(
+        torch.cat(images), torch.cat(categories), torch.cat(targets), torch.cat(rows), problems
+    )
+
+
+def batches_in_order(
+    num_rows: int, batch_size: int, rank: int = 0, world_size: int = 1
+) -> list[list[Draw]]:
+    """Every row once, in order, cut into batches; each process gets every world_size-th row.
+
+    The shares of a batch have equal lengths: fillers stand where rows run out.
+
+    Example:
+        >>> [[draw.row for draw in batch] for batch in batches_in_order(3, 2, rank=1, world_size=2)]
+        [[1], [-1]]
+    """
+    batches = []
+    for start in range(0, num_rows, batch_size):
+        rows = list(range(start, min(start + batch_size, num_rows)))
+        rows += [FILLER] * (-len(rows) % world_size)
+        batches.append([Draw(row, 0) for row in rows[rank::world_size]])
+    return batches
+
+
+def make_loader(
+    dataset: PictureDataset, batches: Iterable[list[Draw]], workers: int, pin_memory: bool = False
+) -> DataLoader[Batch]:
+    """A loader of the given batches in `workers` processes, no more than there are cores.
+
+    The processes stay between epochs and read a few batches ahead.
+    """
+    workers = min(workers, os.cpu_count() or 1)
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        pin_memory=pin_memory,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+        # Its own generator: without one, each epoch would draw from the generator of dropout.
+        generator=torch.Generator(),
+    )
+
+
+def _leave_interrupts_to_the_parent(worker: int) -> None:
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

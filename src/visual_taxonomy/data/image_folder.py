@@ -1,0 +1,51 @@
+"""Which file of a folder is the picture of which product."""
+
+import os
+from pathlib import Path
+
+from visual_taxonomy.data.images import IMAGE_SUFFIXES
+from visual_taxonomy.errors import InputError
+
+
+class ImageFolder:
+    """The pictures of a folder by product id; the folder is read once.
+
+    The picture of product 1163 is `001163` or `1163` with one of `IMAGE_SUFFIXES`, in upper or
+    lower case; of several files for one product the first by that order counts.
+
+    Raises:
+        InputError: There is no such folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "000007.JPG").touch()
+        >>> images = ImageFolder(folder)
+        >>> images.find("7"), images.find("8"), images.usual_name("8")
+        ('000007.JPG', None, '000008.jpg')
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with os.scandir(path) as entries:
+                names = [os.path.splitext(entry.name) for entry in entries]
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError(f"{path}: no such image folder; check --img_dir") from None
+        pictures = [(stem, suffix) for stem, suffix in names if suffix.lower() in IMAGE_SUFFIXES]
+        pictures.sort(key=lambda name: (IMAGE_SUFFIXES.index(name[1].lower()), name), reverse=True)
+        self._names = {stem: stem + suffix for stem, suffix in pictures}
+
+    def find(self, product_id: str) -> str | None:
+        """The file's name, None if there is none."""
+        return self._names.get(_padded(product_id)) or self._names.get(product_id)
+
+    @staticmethod
+    def usual_name(product_id: str) -> str:
+        """The name a product's picture usually has."""
+        return _padded(product_id) + IMAGE_SUFFIXES[0]
+
+
+def _padded(product_id: str) -> str:
+    if product_id.isascii() and product_id.isdecimal():
+        return f"{int(product_id):06d}"
+    return product_id

@@ -1,0 +1,120 @@
+"""Which rows are for validation: chosen by category and seed, written to a file and read back.
+
+Shapes: N rows, G groups (near-duplicate pictures), K categories.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.errors import InputError
+
+TRAIN, VALIDATION = "train", "validation"
+"""The values of the column `split`."""
+
+
+def split_rows(
+    categories: np.ndarray,
+    val_ratio: float,
+    random_state: int,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """[N] bool, True for validation: a share of each category, whole groups only.
+
+    Groups are gone through in random order; one goes to validation if that brings the numbers of
+    its categories nearer to `val_ratio`. A category thus ends within half a group of its share
+    (unless groups span categories), and always keeps a row for training.
+
+    Args:
+        categories: [N] index of the category.
+        val_ratio: Share of the rows for validation, between 0 and 1.
+        random_state: Seed.
+        groups: [N] group of each row; without it every row is its own.
+
+    Raises:
+        InputError: `val_ratio` is not between 0 and 1.
+
+    Example:
+        >>> is_validation = split_rows(np.array([0] * 10 + [1] * 5), 0.2, random_state=0)
+        >>> is_validation[:10].sum(), is_validation[10:].sum()
+        (np.int64(2), np.int64(1))
+    """
+    if not 0 < val_ratio < 1:
+        raise InputError(
+            f"val_ratio: {val_ratio}, expected a share between 0 and 1, such as 0.2; "
+            "to score a whole file use `vtax evaluate`"
+        )
+    groups = np.arange(len(categories)) if groups is None else np.unique(groups, True, True)[2]
+    rows = np.bincount(categories)
+    missing = (val_ratio * rows).tolist()
+    spare = rows.tolist()
+    members = _members(categories, groups)
+    chosen = np.zeros(len(members), dtype=bool)
+    for group in np.random.default_rng(random_state).permutation(len(members)).tolist():
+        counts = members[group]
+        nearer = sum(abs(missing[k]) - abs(missing[k] - n) for k, n in counts) > 0
+        if nearer and all(spare[k] > n for k, n in counts):
+            chosen[group] = True
+            for k, n in counts:
+                missing[k] -= n
+                spare[k] -= n
+    return chosen[groups]
+
+
+def _members(categories: np.ndarray, groups: np.ndarray) -> list[list[tuple[int, int]]]:
+    """[G] lists of (category, rows of it in the group); groups are numbered from 0."""
+    members: list[list[tuple[int, int]]] = [[] for _ in range(int(groups.max(initial=-1)) + 1)]
+    pairs, counts = np.unique(np.stack([groups, categories]), axis=1, return_counts=True)
+    for group, category, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        members[group].append((category, count))
+    return members
+
+
+def write_split(path: Path, ids: Sequence[str] | np.ndarray, is_validation: np.ndarray) -> None:
+    """Write a split as CSV with the columns `id` and `split` ("train" or "validation").
+
+    Raises:
+        InputError: The disk is full.
+    """
+    names = np.where(is_validation, VALIDATION, TRAIN)
+    frame = pl.DataFrame({"id": list(map(str, ids)), "split": names.tolist()})
+    with write_atomically(path) as temporary:
+        frame.write_csv(temporary)
+
+
+def read_split(path: Path, ids: Sequence[str] | np.ndarray) -> np.ndarray:
+    """[N] bool, True for validation, in the order of `ids`, from a file of `write_split`.
+
+    Raises:
+        InputError: The file cannot be used: a column is missing, a value is neither "train" nor
+            "validation", or its ids are not exactly `ids`.
+    """
+    file = LabelFile(path)
+    given, splits = file.column("id"), file.column("split")
+    wrong = np.flatnonzero(~splits.is_in([TRAIN, VALIDATION]).to_numpy())
+    if len(wrong):
+        value = splits[int(wrong[0])]
+        raise file.error(wrong, "split", f"'{value}', expected '{TRAIN}' or '{VALIDATION}'")
+    repeated = np.flatnonzero(~given.is_first_distinct().to_numpy())
+    if len(repeated):
+        value = given[int(repeated[0])]
+        raise file.error(repeated, "id", f"'{value}' is there already; remove one of the rows")
+    wanted = pl.Series([str(each) for each in ids], dtype=pl.String)
+    unknown = np.flatnonzero(~given.is_in(wanted.implode()).to_numpy())
+    if len(unknown):
+        value = given[int(unknown[0])]
+        raise file.error(
+            unknown, "id", f"'{value}' is not in the catalogue; use the split made from this file"
+        )
+    by_id = dict(zip(given.to_list(), (splits == VALIDATION).to_list(), strict=True))
+    missing = [each for each in wanted if each not in by_id]
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing):,} of {len(wanted):,} ids of the catalogue are missing, first "
+            f"'{missing[0]}'; add them, or leave --split_path out to make a new split"
+        )
+    return np.array([by_id[each] for each in wanted], dtype=bool)

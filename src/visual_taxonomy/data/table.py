@@ -1,0 +1,348 @@
+"""The rows of a catalogue: read from CSV or Parquet, and all checked before anything starts.
+
+Shapes: N rows, K categories, A slots (the most attributes any category has), C classes.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.choice import unknown_name
+from visual_taxonomy.data.image_folder import ImageFolder
+from visual_taxonomy.data.label_file import DUMMY, LabelFile, read_parquet
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
+
+_WRONG = -2
+_BLANK = frozenset({"", DUMMY})
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Products with their categories, labels and pictures; plain arrays, cheap to send to workers.
+
+    Args:
+        taxonomy: What the numbers below mean.
+        ids: [N] str.
+        categories: [N] int64 index of the category.
+        targets: [N, A] int64 index of the class, slots in the order of `taxonomy.slots`;
+            -1 where it is unknown or the category has no such slot.
+        image_names: [N] str names of the files in `img_dir`.
+        img_dir: The folder of the pictures.
+    """
+
+    taxonomy: Taxonomy
+    ids: np.ndarray
+    categories: np.ndarray
+    targets: np.ndarray
+    image_names: np.ndarray
+    img_dir: Path
+
+    def __len__(self) -> int:
+        """N, the number of rows."""
+        return len(self.ids)
+
+    def path(self, row: int) -> Path:
+        """The file of a row's picture."""
+        return self.img_dir / str(self.image_names[row])
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The table of some rows, given by their numbers or by a mask [N]."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            categories=self.categories[rows],
+            targets=self.targets[rows],
+            image_names=self.image_names[rows],
+        )
+
+    def class_counts(self, task_index: int) -> np.ndarray:
+        """[C] int64 labelled rows of each class of a task."""
+        task = self.taxonomy.tasks[task_index]
+        category = self.taxonomy.category_index(task.category)
+        slot = self.taxonomy.slots[category].index(task_index)
+        labels = self.targets[self.categories == category, slot]
+        return np.bincount(labels[labels != UNKNOWN], minlength=len(task.classes))
+
+
+def read_table(
+    csv_path: Path,
+    img_dir: Path,
+    taxonomy: Taxonomy,
+    labelled: bool = True,
+    missing_images: Literal["error", "keep"] = "error",
+) -> Table:
+    """Read a catalogue and check every row.
+
+    The columns are `id`, `Category`, the labels, and if wanted `len` (how many attributes the
+    category has). Labels stand in `attr_1`, `attr_2`, ... (in the order of the category's
+    attributes), or in columns named like the attributes. Empty, NaN and null mean unknown; a
+    column that is none of the category's attributes must be empty or `dummy_value`.
+
+    Args:
+        csv_path: CSV in UTF-8, or Parquet.
+        img_dir: Folder of the pictures; see `ImageFolder` for their names.
+        taxonomy: Categories, attributes and classes.
+        labelled: Read the labels; otherwise all targets are unknown.
+        missing_images: "error", or "keep" rows without a picture under the name it should have.
+
+    Raises:
+        InputError: Anything is wrong; file, row, column, value and remedy are named.
+    """
+    file = LabelFile(csv_path)
+    ids = _read_ids(file)
+    categories = _read_categories(file, taxonomy)
+    _check_lengths(file, taxonomy, categories)
+    targets = np.full((len(file), taxonomy.num_slots), UNKNOWN, dtype=np.int64)
+    if labelled:
+        for column, slots in _columns_of_slots(file, taxonomy, categories).items():
+            _read_labels(file, taxonomy, categories, column, slots, targets)
+    names = _find_images(file, ids, img_dir, missing_images)
+    return Table(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir)
+
+
+def _read_ids(file: LabelFile) -> list[str]:
+    ids = file.column("id")
+    empty = np.flatnonzero((ids == "").to_numpy())
+    if len(empty):
+        raise file.error(empty, "id", "is empty; every product needs an id")
+    repeated = np.flatnonzero(~ids.is_first_distinct().to_numpy())
+    if len(repeated):
+        value = ids[int(repeated[0])]
+        first = file.line(int((ids == value).arg_max() or 0))
+        raise file.error(
+            repeated, "id", f"'{value}' is there already in row {first}; remove one of the rows"
+        )
+    return ids.to_list()
+
+
+def _read_categories(file: LabelFile, taxonomy: Taxonomy) -> np.ndarray:
+    names, codes = _factorise(file.column("Category"))
+    known = {name: index for index, name in enumerate(taxonomy.categories)}
+    categories = np.array([known.get(name, _WRONG) for name in names], dtype=np.int64)[codes]
+    wrong = np.flatnonzero(categories == _WRONG)
+    if len(wrong):
+        problem = unknown_name(names[codes[wrong[0]]], taxonomy.categories)
+        raise file.error(wrong, "Category", f"{problem} Correct it, or add it to the taxonomy")
+    return categories
+
+
+def _check_lengths(file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray) -> None:
+    if "len" not in file.columns:
+        return
+    given = file.column("len")
+    numbers = given.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    expected = np.array([len(slots) for slots in taxonomy.slots])[categories]
+    wrong = np.flatnonzero((numbers != expected) & (given != "").to_numpy())
+    if len(wrong):
+        category = taxonomy.categories[categories[wrong[0]]]
+        raise file.error(
+            wrong,
+            "len",
+            f"'{given[int(wrong[0])]}', but {category} has {expected[wrong[0]]} attributes; "
+            "correct it, remove the column, or use the taxonomy that belongs to this file",
+        )
+
+
+def _columns_of_slots(
+    file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray
+) -> dict[str, list[int | None]]:
+    """Column -> for each of the K categories the slot whose labels it holds, None for none."""
+    attributes = [taxonomy.attributes(category) for category in taxonomy.categories]
+    if file.slot_columns:
+        names = [[f"attr_{k + 1}" for k in range(len(each))] for each in attributes]
+        columns = [f"attr_{k}" for k in file.slot_columns]
+    else:
+        names = [list(each) for each in attributes]
+        columns = [name for name in file.columns if any(name in each for each in names)]
+    if not columns:
+        raise InputError(
+            f"{file.path}: no column with labels; name them attr_1, attr_2, ... or by the "
+            f"attributes ({', '.join(dict.fromkeys(sum(attributes, ())))})"
+        )
+    for category in np.unique(categories):
+        for name in names[category]:
+            file.column(name)
+    return {
+        column: [each.index(column) if column in each else None for each in names]
+        for column in columns
+    }
+
+
+def _read_labels(
+    file: LabelFile,
+    taxonomy: Taxonomy,
+    categories: np.ndarray,
+    column: str,
+    slots: Sequence[int | None],
+    targets: np.ndarray,
+) -> None:
+    """Fill in `targets` [N, A] what `column` says; `slots` [K] as in `_columns_of_slots`."""
+    labels, codes = _factorise(file.column(column))
+    tasks = [
+        None if slot is None else taxonomy.tasks[taxonomy.slots[category][slot]]
+        for category, slot in enumerate(slots)
+    ]
+    values = np.array([_encode(task, labels) for task in tasks])[categories, codes]
+    wrong = np.flatnonzero(values == _WRONG)
+    if len(wrong):
+        row = int(wrong[0])
+        problem = _wrong_label(
+            tasks[categories[row]], labels[codes[row]], taxonomy, categories[row]
+        )
+        raise file.error(wrong, column, problem)
+    for category, slot in enumerate(slots):
+        if slot is not None:
+            rows = categories == category
+            targets[rows, slot] = values[rows]
+
+
+def _encode(task: Task | None, labels: Sequence[str]) -> list[int]:
+    if task is None:
+        return [UNKNOWN if label in _BLANK else _WRONG for label in labels]
+    known = {label: index for index, label in enumerate(task.classes)} | {"": UNKNOWN}
+    return [known.get(label, _WRONG) for label in labels]
+
+
+def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: int) -> str:
+    if task is None:
+        name = taxonomy.categories[category]
+        attributes = ", ".join(taxonomy.attributes(name))
+        return (
+            f"'{label}', but {name} has no attribute here, only {attributes}; empty the cell, or "
+            "use the taxonomy that belongs to this file"
+        )
+    problem = unknown_name(label, task.classes)
+    return f"{problem} Correct the label of {task.name}, empty it, or add it to the taxonomy"
+
+
+def _factorise(column: pl.Series) -> tuple[list[str], np.ndarray]:
+    """Distinct texts, and for each row [N] which of them it holds."""
+    distinct = column.unique(maintain_order=True)
+    return distinct.to_list(), column.cast(pl.Enum(distinct)).to_physical().to_numpy()
+
+
+def _find_images(
+    file: LabelFile, ids: Sequence[str], img_dir: Path, missing_images: str
+) -> list[str]:
+    folder = ImageFolder(img_dir)
+    names = [folder.find(product_id) for product_id in ids]
+    missing = [row for row, name in enumerate(names) if name is None]
+    if missing and missing_images == "error":
+        first = ids[missing[0]]
+        raise InputError(
+            f"{file.path}, row {file.line(missing[0])}, column 'id': '{first}' has no picture; "
+            f"looked for {folder.usual_name(first)} in {img_dir} ({len(missing):,} of {len(ids):,} "
+            "rows have none); add the pictures, remove the rows, or correct --img_dir"
+        )
+    return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
+
+
+def build_taxonomy(csv_path: Path, parq_path: Path | None = None) -> Taxonomy:
+    """The taxonomy of a labelled catalogue; the classes are its distinct labels, sorted.
+
+    Args:
+        csv_path: The catalogue, as for `read_table`.
+        parq_path: Parquet with `Category` and `Attribute_list`, the names of the attributes.
+            Without it they are the names of the label columns: those in which the category has
+            a label, or, where these are attr_1, attr_2, ..., as many as `len` says.
+
+    Warns:
+        UserWarning: An attribute has no label; it gets the one class "default", so that the
+            others keep their places.
+
+    Raises:
+        InputError: A file cannot be used; a category has no attribute, or is not in the Parquet.
+    """
+    file = LabelFile(csv_path)
+    categories = file.column("Category")
+    present = sorted(categories.unique().to_list())
+    if parq_path is not None:
+        attributes = _read_attributes(parq_path)
+        unknown = np.flatnonzero(~categories.is_in(list(attributes)).to_numpy())
+        if len(unknown):
+            problem = unknown_name(categories[int(unknown[0])], attributes)
+            raise file.error(unknown, "Category", f"{problem} Correct it, or add it to {parq_path}")
+    elif file.slot_columns:
+        attributes = {name: _numbered_attributes(file, name) for name in present}
+    else:
+        attributes = {name: _labelled_columns(file, name) for name in present}
+    mapping = {name: _classes(file, name, each) for name, each in attributes.items()}
+    unlabelled = [
+        f"{category}/{attribute}"
+        for category, each in mapping.items()
+        for attribute in each
+        if not each[attribute]
+    ]
+    if unlabelled:
+        names = ", ".join(unlabelled)
+        warnings.warn(f"{csv_path}: no label, so only class 'default', in {names}", stacklevel=2)
+    return Taxonomy.from_dict(
+        {
+            category: {attribute: classes or ["default"] for attribute, classes in each.items()}
+            for category, each in mapping.items()
+        }
+    )
+
+
+def _read_attributes(parq_path: Path) -> dict[str, list[str]]:
+    try:
+        frame = read_parquet(parq_path)
+    except FileNotFoundError:
+        raise InputError(f"{parq_path}: no such file; check --parq_path") from None
+    by_folded_name = {name.strip().casefold(): name for name in frame.columns}
+    for name in ("Category", "Attribute_list"):
+        if name.casefold() not in by_folded_name:
+            raise InputError(f"{parq_path}: column {unknown_name(name, frame.columns)}")
+    lists = frame[by_folded_name["attribute_list"]]
+    if lists.dtype != pl.List(pl.String):
+        raise InputError(
+            f"{parq_path}, column 'Attribute_list': holds {lists.dtype}, expected lists of names"
+        )
+    names = frame[by_folded_name["category"]].cast(pl.String).str.strip_chars()
+    return dict(zip(names.to_list(), lists.to_list(), strict=True))
+
+
+def _labels(file: LabelFile, category: str, column: str) -> list[str]:
+    labels = file.column(column).filter(file.column("Category") == category)
+    return sorted(set(labels.unique().to_list()) - _BLANK)
+
+
+def _numbered_attributes(file: LabelFile, category: str) -> list[str]:
+    count = max([k for k in file.slot_columns if _labels(file, category, f"attr_{k}")], default=0)
+    if "len" in file.columns:
+        rows = file.frame.filter(pl.col("Category") == category)
+        given = rows["len"].cast(pl.Float64, strict=False).drop_nulls().to_list()
+        most = file.slot_columns[-1] + 1  # enough for the error on the column that is missing
+        count = int(min(max(given), most)) if given else count
+    return _at_least_one(file, category, [f"attr_{k + 1}" for k in range(count)])
+
+
+def _labelled_columns(file: LabelFile, category: str) -> list[str]:
+    columns = [name for name in file.columns if name not in ("id", "Category", "len")]
+    return _at_least_one(file, category, [c for c in columns if _labels(file, category, c)])
+
+
+def _at_least_one(file: LabelFile, category: str, attributes: list[str]) -> list[str]:
+    if not attributes:
+        raise InputError(
+            f"{file.path}, column 'Category': '{category}' has no label in any row, so its "
+            "attributes are not known; label a row, remove the category, or give --parq_path"
+        )
+    return attributes
+
+
+def _classes(
+    file: LabelFile, category: str, attributes: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    numbered = bool(file.slot_columns)
+    columns = [f"attr_{k + 1}" if numbered else name for k, name in enumerate(attributes)]
+    return {
+        attribute: _labels(file, category, column)
+        for attribute, column in zip(attributes, columns, strict=True)
+    }

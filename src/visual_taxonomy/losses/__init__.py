@@ -1,0 +1,59 @@
+"""Losses of one attribute: the table of them, and how to build one."""
+
+from torch import Tensor
+
+from visual_taxonomy.choice import build
+from visual_taxonomy.losses.asymmetric import Asymmetric
+from visual_taxonomy.losses.balanced_softmax import BalancedSoftmax
+from visual_taxonomy.losses.base import Loss
+from visual_taxonomy.losses.class_balanced_cross_entropy import ClassBalancedCrossEntropy
+from visual_taxonomy.losses.class_balanced_focal import ClassBalancedFocal
+from visual_taxonomy.losses.class_dependent_temperatures import ClassDependentTemperatures
+from visual_taxonomy.losses.cross_entropy import CrossEntropy
+from visual_taxonomy.losses.focal import Focal
+from visual_taxonomy.losses.generalised_logit_adjustment import GeneralisedLogitAdjustment
+from visual_taxonomy.losses.influence_balanced import InfluenceBalanced
+from visual_taxonomy.losses.influence_balanced_focal import InfluenceBalancedFocal
+from visual_taxonomy.losses.label_distribution_margin import LabelDistributionAwareMargin
+from visual_taxonomy.losses.logit_adjustment import LogitAdjustment
+from visual_taxonomy.losses.poly1 import Poly1
+from visual_taxonomy.losses.vector_scaling import VectorScaling
+
+__all__ = ["LOSSES", "Loss", "build_loss"]
+
+LOSSES: dict[str, type[Loss]] = {  # the public short names, as users type them
+    "CE": CrossEntropy,
+    "LDAM": LabelDistributionAwareMargin,
+    "Focal": Focal,
+    "IB": InfluenceBalanced,
+    "IBFocal": InfluenceBalancedFocal,
+    "CE-CB": ClassBalancedCrossEntropy,
+    "F-CB": ClassBalancedFocal,
+    "VS": VectorScaling,
+    "CDT": ClassDependentTemperatures,
+    "LA": LogitAdjustment,
+    "BalancedSoftmax": BalancedSoftmax,
+    "GLA": GeneralisedLogitAdjustment,
+    "ASL": Asymmetric,
+    "Poly1": Poly1,
+}
+
+
+def build_loss(name: str, class_counts: Tensor, **parameters: object) -> Loss:
+    """The loss of that name for a head with these class counts.
+
+    Args:
+        name: A key of `LOSSES`, matched without case.
+        class_counts: [C] labelled training examples of each class, 0 for absent ones.
+        **parameters: The loss's own parameters.
+
+    Raises:
+        InputError: The loss or a parameter of it does not exist, or a value is out of range.
+
+    Example:
+        >>> import torch
+        >>> loss = build_loss("LDAM", torch.tensor([90, 9, 1]), max_margin=0.5)
+        >>> loss.margins
+        tensor([0.1623, 0.2887, 0.5000])
+    """
+    return build(LOSSES, name, class_counts, **parameters)

@@ -1,0 +1,105 @@
+"""The whole model: pictures in, logits of every attribute of their category out.
+
+Shapes: N pictures, H x W pixels, A slots, C classes of the widest task, D features.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.model.backbone import Backbone, create_backbone
+from visual_taxonomy.model.heads import CategoryHeads
+from visual_taxonomy.taxonomy import Taxonomy
+
+NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
+    "backbone": None,
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""Name -> mean and standard deviation of red, green, blue on the scale 0 to 1."""
+
+
+class Encoder(nn.Module):
+    """From uint8 pictures to features: normalisation, then the backbone.
+
+    Pictures are scaled in float32, then take the type of the backbone's weights.
+
+    Args:
+        backbone: The image encoder.
+
+    Example:
+        >>> encoder = Encoder(create_backbone("test_vit"))
+        >>> encoder(torch.zeros(2, 3, 160, 160, dtype=torch.uint8)).shape
+        torch.Size([2, 64])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        # A convnet's convolutions are up to twice as fast on the CPU with the channels innermost.
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(backbone.preprocessing, name))
+            self.register_buffer(name, 255 * values[:, None, None], persistent=False)
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        weight = next(self.backbone.parameters())
+        scaled = (images.float() - self.mean.float()) / self.std.float()
+        return self.backbone(scaled.to(weight.dtype, memory_format=torch.channels_last))
+
+
+class Classifier(nn.Module):
+    """Encoder and heads. Called, it predicts; training calls the two in turn.
+
+    Example:
+        >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "no"]}})
+        >>> model = build_classifier(taxonomy, ModelConfig(backbone="test_vit")).eval()
+        >>> model(torch.zeros(2, 3, 160, 160, dtype=torch.uint8), torch.tensor([0, 0])).shape
+        torch.Size([2, 1, 2])
+    """
+
+    def __init__(self, encoder: Encoder, heads: CategoryHeads) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = heads
+
+    @override
+    def forward(self, images: Tensor, category: Tensor) -> Tensor:
+        """Logits [N, A, C] of pictures [N, 3, H, W] (uint8) of categories [N].
+
+        Slots that a category does not have, and classes that an attribute does not have, are
+        -inf.
+        """
+        output = self.heads(self.encoder(images), category)
+        return self.heads.by_slot(output.logits, category)
+
+
+def build_classifier(
+    taxonomy: Taxonomy, config: ModelConfig, head: Literal["linear", "cosine"] = "linear"
+) -> Classifier:
+    """A classifier with random weights; it touches neither the network nor any file.
+
+    Args:
+        taxonomy: Categories, attributes and classes.
+        config: Backbone and heads.
+        head: Kind of the classifiers where the config leaves it open (`auto`).
+
+    Raises:
+        InputError: The backbone or one of its parameters does not exist.
+    """
+    mean, std = NORMALIZATIONS[config.normalization] or (None, None)
+    backbone = create_backbone(
+        config.backbone, config.image_size, config.backbone_parameters, mean, std
+    )
+    kind = head if config.head == "auto" else config.head
+    heads = CategoryHeads(
+        taxonomy, backbone.width, config.batch_norm, config.inter_linear, config.dropout, kind
+    )
+    return Classifier(Encoder(backbone), heads)

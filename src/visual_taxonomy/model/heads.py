@@ -1,0 +1,283 @@
+"""Category-conditional heads: BatchNorm and Linear of the category, one classifier an attribute.
+
+Every category has its own BatchNorm and Linear, every task its own classifier. Their parameters
+are separate tensors, stacked for the categories and tasks of the batch only: a batch of mixed
+categories is a few matrix products, and whatever takes no part in a batch has no gradient, so
+the optimizer leaves it alone.
+
+Shapes: N pictures, K categories, T tasks, A slots, C classes of the widest task, D features,
+H hidden width. A category of -1 marks a row without a picture.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+from typing_extensions import override
+
+from visual_taxonomy.taxonomy import Taxonomy
+
+
+class HeadOutput(NamedTuple):
+    """What the heads compute for a batch."""
+
+    logits: Tensor
+    """[N, T', C] logits of the asked tasks, -inf behind a task's last class."""
+    hidden: Tensor
+    """[N, H] what the classifiers multiply by their weights."""
+
+
+class CategoryBatchNorm(nn.Module):
+    """BatchNorm whose statistics and affine parameters belong to the category of the row.
+
+    Each category is normalised with the mean and variance of its own rows of the batch, as an
+    `nn.BatchNorm1d` that sees those rows alone. A category with one row in the batch has no
+    variance: it is normalised with its running statistics, which then stay as they are.
+
+    Args:
+        num_categories: K.
+        num_features: D.
+        momentum: Share of the batch in the running statistics.
+        eps: Added to the variance.
+
+    References:
+        Ioffe and Szegedy, ICML 2015, https://arxiv.org/abs/1502.03167.
+
+    Example:
+        >>> norm = CategoryBatchNorm(num_categories=2, num_features=1)
+        >>> norm(torch.tensor([[0.0], [4.0], [10.0], [12.0]]), torch.tensor([0, 0, 1, 1])).round()
+        tensor([[-1.],
+                [ 1.],
+                [-1.],
+                [ 1.]], grad_fn=<RoundBackward0>)
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self, num_categories: int, num_features: int, momentum: float = 0.1, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(torch.ones(num_features) for _ in range(num_categories))
+        self.biases = nn.ParameterList(torch.zeros(num_features) for _ in range(num_categories))
+        self.register_buffer("running_mean", torch.zeros(num_categories, num_features))
+        self.register_buffer("running_var", torch.ones(num_categories, num_features))
+        self.momentum = momentum
+        self.eps = eps
+
+    @override
+    def forward(
+        self, features: Tensor, category: Tensor, present: Sequence[int] | None = None
+    ) -> Tensor:
+        present = range(len(self.weights)) if present is None else present
+        members = _members(category, present)
+        position = members.argmax(dim=1)
+        rows = _index(present, features)
+        mean, var = self.running_mean[rows], self.running_var[rows]
+        if self.training:
+            mean, var = self._batch_statistics(features, members.to(features), rows)
+        scale = torch.stack([self.weights[k] for k in present]) * torch.rsqrt(var + self.eps)
+        bias = torch.stack([self.biases[k] for k in present])
+        return (features - mean[position]) * scale[position] + bias[position]
+
+    def _batch_statistics(
+        self, features: Tensor, members: Tensor, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        count = members.sum(dim=0)[:, None]
+        mean = members.T @ features / count.clamp(min=1)
+        deviation = (features - members @ mean) * members.sum(dim=1, keepdim=True)
+        var = members.T @ deviation.square() / count.clamp(min=1)
+        enough = count > 1
+        with torch.no_grad():
+            old_mean, old_var = self.running_mean[rows], self.running_var[rows]
+            unbiased = var * count / (count - 1).clamp(min=1)
+            share = self.momentum * enough.to(mean)
+            self.running_mean[rows] = torch.lerp(old_mean, mean, share)
+            self.running_var[rows] = torch.lerp(old_var, unbiased, share)
+        return torch.where(enough, mean, old_mean), torch.where(enough, var, old_var)
+
+
+class CategoryLinear(nn.Module):
+    """A linear layer whose weight and bias belong to the category of the row.
+
+    Args:
+        num_categories: K.
+        in_features: D.
+        out_features: H.
+
+    Example:
+        >>> layer = CategoryLinear(num_categories=2, in_features=3, out_features=5)
+        >>> layer(torch.zeros(4, 3), torch.tensor([0, 1, 1, 0])).shape
+        torch.Size([4, 5])
+    """
+
+    def __init__(self, num_categories: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        layers = [nn.Linear(in_features, out_features) for _ in range(num_categories)]
+        self.weights = nn.ParameterList(layer.weight for layer in layers)
+        self.biases = nn.ParameterList(layer.bias for layer in layers)
+
+    @override
+    def forward(
+        self, features: Tensor, category: Tensor, present: Sequence[int] | None = None
+    ) -> Tensor:
+        present = range(len(self.weights)) if present is None else present
+        position = _members(category, present).argmax(dim=1)
+        weight = torch.cat([self.weights[k] for k in present])
+        bias = torch.cat([self.biases[k] for k in present])
+        of_all = F.linear(features, weight, bias).unflatten(1, (len(present), -1))
+        return of_all[torch.arange(len(features), device=features.device), position]
+
+
+class AttributeClassifiers(nn.Module):
+    """One classifier a task, all as one matrix product.
+
+    Args:
+        num_classes: [T] classes of each task.
+        in_features: H.
+        kind: "linear" multiplies by weights and adds a bias; "cosine" gives the cosine between
+            the hidden vector and each class's weights, without bias.
+
+    Example:
+        >>> classifiers = AttributeClassifiers([2, 3], in_features=4)
+        >>> classifiers(torch.zeros(1, 4))[0, 0, 2]
+        tensor(-inf, grad_fn=<SelectBackward0>)
+    """
+
+    absent: Tensor
+
+    def __init__(
+        self,
+        num_classes: Sequence[int],
+        in_features: int,
+        kind: Literal["linear", "cosine"] = "linear",
+    ) -> None:
+        super().__init__()
+        layers = [nn.Linear(in_features, classes) for classes in num_classes]
+        self.weights = nn.ParameterList(layer.weight for layer in layers)
+        self.biases = nn.ParameterList(layer.bias for layer in layers if kind == "linear")
+        widths = torch.tensor(list(num_classes))
+        absent = torch.arange(int(widths.max())) >= widths[:, None]
+        self.register_buffer("absent", absent, persistent=False)
+        self.kind = kind
+
+    @override
+    def forward(self, hidden: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
+        tasks = range(len(self.weights)) if tasks is None else tasks
+        weights = [self.weights[t] for t in tasks]
+        if self.kind == "cosine":
+            hidden = F.normalize(hidden, dim=1)
+            weights = [F.normalize(weight, dim=1) for weight in weights]
+        stacked = pad_sequence(weights, batch_first=True)
+        logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
+        if self.kind == "linear":
+            logits = logits + pad_sequence([self.biases[t] for t in tasks], batch_first=True)
+        absent = self.absent[_index(tasks, hidden), : stacked.shape[1]]
+        return logits.masked_fill(absent, -torch.inf)
+
+
+class CategoryHeads(nn.Module):
+    """Everything behind the backbone's features.
+
+        features -> BatchNorm of the category -> Linear of the category (to half width)
+                 -> dropout -> ReLU -> one classifier for each attribute of the category
+
+    Computed in float32 whatever the precision around it: this is a thousandth of the work.
+
+    Args:
+        taxonomy: Categories, attributes and classes.
+        in_features: D, width of the backbone.
+        batch_norm: Whether there is a BatchNorm of the category.
+        inter_linear: Whether there is a Linear of the category, dropout and ReLU.
+        dropout: Share of hidden values set to zero in training.
+        kind: Kind of the classifiers, "linear" or "cosine".
+
+    Example:
+        >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "no"], "color": ["red"]}})
+        >>> heads = CategoryHeads(taxonomy, in_features=8)
+        >>> output = heads(torch.randn(3, 8), torch.tensor([0, 0, 0]))
+        >>> output.logits.shape, output.hidden.shape
+        (torch.Size([3, 2, 2]), torch.Size([3, 4]))
+    """
+
+    slots: Tensor
+    no_slot: Tensor
+    category_of_task: tuple[int, ...]
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        in_features: int,
+        batch_norm: bool = True,
+        inter_linear: bool = True,
+        dropout: float = 0.4,
+        kind: Literal["linear", "cosine"] = "linear",
+    ) -> None:
+        super().__init__()
+        num_categories = len(taxonomy.categories)
+        width = in_features // 2 if inter_linear else in_features
+        self.norm = CategoryBatchNorm(num_categories, in_features) if batch_norm else None
+        self.linear = CategoryLinear(num_categories, in_features, width) if inter_linear else None
+        self.dropout = nn.Dropout(dropout)
+        self.classifiers = AttributeClassifiers(
+            [len(task.classes) for task in taxonomy.tasks], width, kind
+        )
+        self.category_of_task = tuple(taxonomy.categories.index(t.category) for t in taxonomy.tasks)
+        slots = pad_sequence(
+            [torch.tensor(tasks) for tasks in taxonomy.slots], batch_first=True, padding_value=-1
+        )
+        self.register_buffer("slots", slots.clamp(min=0), persistent=False)
+        self.register_buffer("no_slot", slots < 0, persistent=False)
+
+    @override
+    def forward(
+        self, features: Tensor, category: Tensor, tasks: Sequence[int] | None = None
+    ) -> HeadOutput:
+        """Logits of the asked tasks for every row, also for rows of other categories.
+
+        Args:
+            features: [N, D] from the backbone.
+            category: [N] category indices, -1 for a row without a picture.
+            tasks: Indices of the T' tasks to compute, all of them by default.
+        """
+        present = None if tasks is None else sorted({self.category_of_task[t] for t in tasks})
+        with torch.autocast(features.device.type, enabled=False):
+            hidden = features.float()
+            if self.norm is not None:
+                hidden = self.norm(hidden, category, present)
+            if self.linear is not None:
+                hidden = F.relu(self.dropout(self.linear(hidden, category, present)))
+            return HeadOutput(self.classifiers(hidden, tasks), hidden)
+
+    def by_slot(self, logits: Tensor, category: Tensor) -> Tensor:
+        """From the logits of all tasks [N, T, C] those of each row's own category, [N, A, C].
+
+        Slots that the category does not have are -inf throughout.
+        """
+        category = category.clamp(min=0)
+        picked = logits[
+            torch.arange(len(logits), device=logits.device)[:, None], self.slots[category]
+        ]
+        return picked.masked_fill(self.no_slot[category][:, :, None], -torch.inf)
+
+
+def _index(entries: Sequence[int], like: Tensor) -> Tensor:
+    return _cached_index(tuple(entries), like.device)
+
+
+@lru_cache(maxsize=4096)
+def _cached_index(entries: tuple[int, ...], device: torch.device) -> Tensor:
+    # Cached because a copy from host memory makes the host wait for the GPU; an ordinary tensor
+    # even when first asked for in inference mode, because training may save it for backward.
+    with torch.inference_mode(False):
+        return torch.tensor(entries, device=device)
+
+
+def _members(category: Tensor, present: Sequence[int]) -> Tensor:
+    """[N, K'] whether a row belongs to each of the present categories, as 0 and 1."""
+    return (category[:, None] == _index(present, category)).long()

@@ -1,0 +1,178 @@
+"""A sheet of pictures, each with what was predicted for it and what is true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from visual_taxonomy.data.images import read_image
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.prediction import Predictor
+from visual_taxonomy.reporting.style import (
+    GREEN,
+    GRID,
+    HEAD,
+    INK,
+    MARGIN,
+    MUTED,
+    RED,
+    add_axes,
+    new_figure,
+    save_figure,
+    shorten,
+    write,
+)
+
+_WIDTH = 3.2
+"""Inches a picture is wide, and high at most."""
+
+_GAP = 0.4
+_SIZE = 7.5
+_LINE = 0.185
+"""Inches a line of text takes."""
+
+_ANSWER = 1.42
+"""Inches from the left of a picture to the predicted class below it."""
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture with its labels.
+
+    Args:
+        image: In any mode of Pillow.
+        category: Of the product.
+        rows: For each attribute its name, the predicted class, the probability of that class
+            in [0, 1], and the true class or None where it is unknown.
+    """
+
+    image: Image.Image
+    category: str
+    rows: Sequence[tuple[str, str, float, str | None]]
+
+
+def pick_pictures(predictor: Predictor, table: Table, most: int = 12) -> list[LabelledPicture]:
+    """Evenly chosen rows of a table, category after category, with their predictions.
+
+    Rows whose picture cannot be read are left out.
+
+    Args:
+        predictor: The model.
+        table: Labelled rows.
+        most: Pictures at most.
+    """
+    by_category = np.argsort(table.categories, kind="stable")
+    chosen = by_category[np.linspace(0, len(table) - 1, min(most, len(table))).astype(int)]
+    names = [table.taxonomy.categories[table.categories[row]] for row in chosen]
+    paths = [table.path(row) for row in chosen]
+    pictures = []
+    for row, path, prediction in zip(chosen, paths, predictor.predict(paths, names), strict=True):
+        if prediction.problem is not None:
+            continue
+        lines = [
+            (
+                attribute,
+                label,
+                prediction.probabilities[attribute][label],
+                table.taxonomy.decode(prediction.category, attribute, table.targets[row, slot]),
+            )
+            for slot, (attribute, label) in enumerate(prediction.labels.items())
+        ]
+        pictures.append(LabelledPicture(read_image(path), prediction.category, lines))
+    return pictures
+
+
+def plot_gallery(
+    pictures: Sequence[LabelledPicture], path: Path, title: str = "", columns: int = 4
+) -> None:
+    """Draw pictures in a grid; right labels are green, wrong ones red, those without truth grey.
+
+    Args:
+        pictures: What to draw, row by row.
+        path: The PNG to write.
+        title: Of the figure; made from the labels if empty.
+        columns: Pictures side by side, >= 1.
+
+    Raises:
+        InputError: There is no picture to draw.
+        OSError: The folder cannot be written to.
+    """
+    if not pictures:
+        raise InputError(f"{path}: no picture to draw; the table of rows is empty")
+    columns = min(columns, len(pictures))
+    shelves = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+    heights = [_LINE * max(_num_lines(picture) for picture in shelf) for shelf in shelves]
+    figure = new_figure(
+        max(columns * (_WIDTH + _GAP) - _GAP + 2 * MARGIN, 6.5),
+        HEAD + sum(heights) + len(shelves) * (_WIDTH + _GAP + 0.15),
+        title or _title(pictures),
+        "✓ right    ✗ wrong, the truth below    ? truth unknown    % probability of the prediction",
+    )
+    top = HEAD
+    for shelf, height in zip(shelves, heights, strict=True):
+        for column, picture in enumerate(shelf):
+            left = MARGIN + column * (_WIDTH + _GAP)
+            _draw_image(figure, picture.image, left, top)
+            axes = add_axes(figure, left, top + _WIDTH + 0.12, _WIDTH, height)
+            axes.set_axis_off()
+            axes.set_xlim(0, _WIDTH)
+            axes.set_ylim(height, 0)
+            _write_labels(axes, picture)
+        top += _WIDTH + height + _GAP + 0.15
+    save_figure(figure, path)
+
+
+def _is_wrong(row: tuple[str, str, float, str | None]) -> bool:
+    _, predicted, _, true = row
+    return true is not None and true != predicted
+
+
+def _num_lines(picture: LabelledPicture) -> int:
+    return 1 + sum(2 if _is_wrong(row) else 1 for row in picture.rows)
+
+
+def _title(pictures: Sequence[LabelledPicture]) -> str:
+    known = [row for picture in pictures for row in picture.rows if row[3] is not None]
+    if not known:
+        return "Predicted labels; the truth is unknown"
+    right = sum(not _is_wrong(row) for row in known)
+    return f"{right} of {len(known)} known labels are predicted right"
+
+
+def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> None:
+    """The picture on a light square, whole, its sides in proportion."""
+    small = image.convert("RGBA")
+    small.thumbnail((512, 512))
+    axes = add_axes(figure, left, top, _WIDTH, _WIDTH)
+    axes.set_frame_on(True)
+    axes.set_facecolor("#f4f5f7")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_color(GRID)
+    axes.imshow(small, interpolation="lanczos")
+    side = max(small.size)
+    axes.set_xlim((small.width - side) / 2 - 0.5, (small.width + side) / 2 - 0.5)
+    axes.set_ylim((small.height + side) / 2 - 0.5, (small.height - side) / 2 - 0.5)
+
+
+def _write_labels(axes: Axes, picture: LabelledPicture) -> None:
+    y = _LINE / 2
+    write(axes, 0, y, shorten(picture.category, 30), INK, _SIZE, weight="bold")
+    for row in picture.rows:
+        attribute, predicted, probability, true = row
+        mark, colour = ("?", MUTED) if true is None else ("✓", GREEN)
+        if _is_wrong(row):
+            mark, colour = "✗", RED
+        y += _LINE
+        write(axes, 0, y, mark, colour, _SIZE)
+        write(axes, 0.17, y, shorten(attribute, 21), MUTED, _SIZE)
+        write(axes, _ANSWER, y, shorten(predicted, 21), colour, _SIZE, weight="bold")
+        write(axes, _WIDTH, y, f"{probability:.0%}", MUTED, _SIZE, ha="right")
+        if _is_wrong(row):
+            y += _LINE
+            write(axes, _ANSWER, y, shorten(f"true: {true}", 28), INK, _SIZE)

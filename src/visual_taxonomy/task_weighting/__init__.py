@@ -1,0 +1,79 @@
+"""How the losses of many tasks become one update."""
+
+from collections.abc import Sequence
+
+from visual_taxonomy.choice import build
+from visual_taxonomy.task_weighting.aligned import AlignedMultiTask
+from visual_taxonomy.task_weighting.backward import multi_task_backward
+from visual_taxonomy.task_weighting.base import TaskWeighting
+from visual_taxonomy.task_weighting.ca_grad import ConflictAverseGradient
+from visual_taxonomy.task_weighting.dual_balancing import DualBalancing
+from visual_taxonomy.task_weighting.dynamic_average import DynamicWeightAverage
+from visual_taxonomy.task_weighting.equal import EqualWeighting
+from visual_taxonomy.task_weighting.excess import ExcessRisk
+from visual_taxonomy.task_weighting.fair import FairGradient
+from visual_taxonomy.task_weighting.geometric import GeometricLoss
+from visual_taxonomy.task_weighting.grad_drop import GradientSignDropout
+from visual_taxonomy.task_weighting.grad_norm import GradientNormalization
+from visual_taxonomy.task_weighting.grad_vac import GradientVaccine
+from visual_taxonomy.task_weighting.impartial import ImpartialLearning
+from visual_taxonomy.task_weighting.mgda import MultipleGradientDescent
+from visual_taxonomy.task_weighting.moco import CorrectedMultiObjective
+from visual_taxonomy.task_weighting.nash import NashBargaining
+from visual_taxonomy.task_weighting.options import BackwardOptions
+from visual_taxonomy.task_weighting.pc_grad import ProjectConflictingGradients
+from visual_taxonomy.task_weighting.random_weights import RandomLossWeighting
+from visual_taxonomy.task_weighting.tchebycheff import SmoothTchebycheff
+from visual_taxonomy.task_weighting.uncertainty import UncertaintyWeighting
+from visual_taxonomy.task_weighting.up_grad import UnconflictingProjection
+
+TASK_WEIGHTINGS: dict[str, type[TaskWeighting]] = {  # the public short names, as users type them
+    "EW": EqualWeighting,
+    "GradNorm": GradientNormalization,
+    "UW": UncertaintyWeighting,
+    "MGDA": MultipleGradientDescent,
+    "DWA": DynamicWeightAverage,
+    "GLS": GeometricLoss,
+    "PCGrad": ProjectConflictingGradients,
+    "GradDrop": GradientSignDropout,
+    "IMTL": ImpartialLearning,
+    "GradVac": GradientVaccine,
+    "CAGrad": ConflictAverseGradient,
+    "Nash_MTL": NashBargaining,
+    "RLW": RandomLossWeighting,
+    "MoCo": CorrectedMultiObjective,
+    "Aligned_MTL": AlignedMultiTask,
+    "STCH": SmoothTchebycheff,
+    "ExcessMTL": ExcessRisk,
+    "FairGrad": FairGradient,
+    "DB_MTL": DualBalancing,
+    "UPGrad": UnconflictingProjection,
+}
+
+__all__ = [
+    "TASK_WEIGHTINGS",
+    "BackwardOptions",
+    "TaskWeighting",
+    "build_task_weighting",
+    "multi_task_backward",
+]
+
+
+def build_task_weighting(
+    name: str, task_names: Sequence[str], **parameters: object
+) -> TaskWeighting:
+    """The method of that name for the tasks of a run.
+
+    Args:
+        name: Key of `TASK_WEIGHTINGS`, whatever the case.
+        task_names: [T] names "category/attribute" of all tasks of the run.
+        **parameters: The method's own parameters.
+
+    Raises:
+        InputError: The method, or a parameter of it, does not exist.
+
+    Example:
+        >>> build_task_weighting("uw", ["Sarees/border"], form="classification").kind
+        'losses'
+    """
+    return build(TASK_WEIGHTINGS, name, task_names, **parameters)

@@ -1,0 +1,26 @@
+"""Equal weights: the plain sum."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from visual_taxonomy.task_weighting.base import LossWeighting
+
+
+class EqualWeighting(LossWeighting):
+    """The sum of the losses of the active tasks; every weight is 1.
+
+    Example:
+        >>> EqualWeighting(["c/a", "c/b"])(torch.tensor([0.8, 1.5]), [0, 1])
+        tensor(2.3000)
+    """
+
+    paper = "baseline"
+
+    @override
+    def forward(
+        self, losses: Tensor, tasks: Sequence[int], generator: torch.Generator | None = None
+    ) -> Tensor:
+        return losses.sum()

@@ -1,0 +1,148 @@
+"""What a run has measured: the losses of its steps, a row an epoch, loggers."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from visual_taxonomy.atomic import write_text
+from visual_taxonomy.config import RunConfig
+from visual_taxonomy.errors import InputError
+
+METRICS_NAME = "metrics.csv"
+COLUMNS = (
+    "epoch",
+    "step",
+    "train_loss",
+    "val_loss",
+    "hm",
+    "micro",
+    "macro",
+    "lr",
+    "images_per_second",
+    "waiting_share",
+    "seconds",
+)
+
+
+@dataclass
+class EpochLosses:
+    """Sums of the task losses of an epoch, fetched from the device now and then.
+
+    Steps are kept as they are until `fetch`: a GPU need not wait for its losses.
+
+    Example:
+        >>> losses = EpochLosses()
+        >>> losses.add(0, {"c/a": torch.tensor(2.0)}, [3], torch.tensor(1.0))
+        >>> losses.add(1, {"c/a": torch.tensor(4.0)}, [1], torch.tensor(1.0))
+        >>> losses.fetch(learning_rate=0.1)
+        >>> losses.mean()
+        2.5
+    """
+
+    sums: dict[str, float] = field(default_factory=dict)
+    """Task -> sum of its loss over labelled entries."""
+    entries: dict[str, int] = field(default_factory=dict)
+    """Task -> labelled entries."""
+    _steps: list[tuple[int, list[str], list[int], Tensor]] = field(default_factory=list)
+
+    def add(
+        self, step: int, losses: Mapping[str, Tensor], counts: Sequence[int], norm: Tensor
+    ) -> None:
+        """Keep a step's losses by task, the entries behind each, and the norm of the gradient."""
+        values = torch.stack([loss.detach().float() for loss in losses.values()] + [norm.float()])
+        self._steps.append((step, list(losses), list(counts), values))
+
+    def fetch(self, learning_rate: float) -> None:
+        """Move the kept steps into the sums.
+
+        Raises:
+            InputError: A loss or gradient is not finite; the message names step and task.
+        """
+        if not self._steps:
+            return
+        fetched = torch.cat([values for *_, values in self._steps]).tolist()
+        position = 0
+        for step, names, counts, _ in self._steps:
+            for name, count in zip(names, counts, strict=True):
+                value = fetched[position]
+                if not math.isfinite(value):
+                    raise _not_finite(f"the loss of '{name}' is {value}", step, learning_rate)
+                self.sums[name] = self.sums.get(name, 0.0) + value * count
+                self.entries[name] = self.entries.get(name, 0) + count
+                position += 1
+            if not math.isfinite(fetched[position]):
+                what = f"the gradient of {', '.join(names)} is {fetched[position]}"
+                raise _not_finite(what, step, learning_rate)
+            position += 1
+        self._steps.clear()
+
+    def mean(self) -> float:
+        """Mean over tasks of the mean over entries; NaN before the first fetch."""
+        means = [self.sums[name] / self.entries[name] for name in self.sums]
+        return sum(means) / len(means) if means else math.nan
+
+
+def _not_finite(what: str, step: int, learning_rate: float) -> InputError:
+    return InputError(
+        f"step {step}: {what} at learning rate {learning_rate:.3g}; lower --scratch_lr and "
+        "--pretrained_lr or use --precision 32, and go on from the last save with --resume"
+    )
+
+
+def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write metrics.csv, a row an epoch."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(folder / METRICS_NAME, text.getvalue())
+
+
+def build_loggers(config: RunConfig) -> list[Any]:
+    """The loggers asked for by flag.
+
+    Raises:
+        InputError: The package of a logger is not installed.
+    """
+    loggers: list[Any] = []
+    for wanted, extra, make in (
+        (config.wandb, "wandb", _wandb_logger),
+        (config.tensorboard, "tensorboard", _tensorboard_logger),
+        (config.mlflow, "mlflow", _mlflow_logger),
+    ):
+        if wanted:
+            try:
+                loggers.append(make(config))
+            except ModuleNotFoundError as error:
+                raise InputError(
+                    f"--{extra} needs a package that is not installed ({error.name}): "
+                    f"pip install 'visual-taxonomy[{extra}]'"
+                ) from None
+    return loggers
+
+
+def _wandb_logger(config: RunConfig) -> Any:  # noqa: ANN401 - loggers share no typed base
+    from lightning.pytorch.loggers import WandbLogger
+
+    return WandbLogger(
+        name=config.run_name, project=config.wandb_project, save_dir=str(config.folder)
+    )
+
+
+def _tensorboard_logger(config: RunConfig) -> Any:  # noqa: ANN401
+    from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+
+    return TensorBoardLogger(config.folder, name="tensorboard", version="")
+
+
+def _mlflow_logger(config: RunConfig) -> Any:  # noqa: ANN401
+    from lightning.pytorch.loggers import MLFlowLogger
+
+    return MLFlowLogger(experiment_name=config.run_name, save_dir=str(config.folder / "mlruns"))

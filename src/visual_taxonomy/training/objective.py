@@ -1,0 +1,180 @@
+"""From logits and labels with holes to one loss for each task that has a label in the batch.
+
+Shapes: N rows, A slots, T tasks, T' active tasks, E labelled entries of the batch, C classes.
+"""
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from visual_taxonomy.choice import find
+from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS, build_class_weighting
+from visual_taxonomy.config import ObjectiveConfig
+from visual_taxonomy.losses import LOSSES, build_loss
+from visual_taxonomy.model.heads import HeadOutput
+from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
+
+
+class Entries(NamedTuple):
+    """The labelled entries of a batch, task after task."""
+
+    tasks: tuple[int, ...]
+    """[T'] the active tasks: those with a label in the batch."""
+    counts: tuple[int, ...]
+    """[T'] entries of each."""
+    rows: Tensor
+    """[E] row of the batch of each entry."""
+    positions: Tensor
+    """[E] position of the entry's task among the active ones."""
+    classes: Tensor
+    """[E] class index of each entry."""
+
+    def to(self, device: torch.device) -> "Entries":
+        """The same entries with their tensors on a device."""
+        moved = (tensor.to(device, non_blocking=True) for tensor in self[2:])
+        return Entries(self.tasks, self.counts, *moved)
+
+
+class Objective(nn.Module):
+    """The loss of every task, with its class weights for the epoch.
+
+    Built from the labels of the training split only. A task of one class has nothing to learn
+    and never becomes active.
+
+    Args:
+        taxonomy: The T tasks.
+        class_counts: [T] tensors [C] of training labels of each class.
+        config: Loss, schedule and their parameters.
+        num_epochs: Length of the run, for schedules that start at a share of it.
+
+    Raises:
+        InputError: A loss, schedule or parameter does not exist.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        class_counts: Sequence[Tensor],
+        config: ObjectiveConfig,
+        num_epochs: int,
+    ) -> None:
+        super().__init__()
+        self.taxonomy = taxonomy
+        kind = find(LOSSES, config.loss_type)
+        rule = find(CLASS_WEIGHTINGS, config.train_rule)
+        self.losses = _losses(config.loss_type, class_counts, _with_beta(kind, config, "loss"))
+        self.warm_up = _losses(kind.warm_up, class_counts, {}) if kind.warm_up else None
+        start = num_epochs // 2 if config.ib_start_epoch is None else config.ib_start_epoch
+        self.start_epoch_of_loss = start if kind.warm_up else 0
+        self.schedule = build_class_weighting(
+            config.train_rule, num_epochs, **_with_beta(rule, config, "train_rule")
+        )
+        self.is_weighted = config.train_rule.casefold() != "none"
+        self.needs_features = kind.needs_features
+        self.class_counts = list(class_counts)
+        self.class_weights: list[Tensor] | None = None
+        self.epoch = 0
+        if kind.reweights and config.train_rule.casefold() in ("cbreweight", "ibreweight"):
+            warnings.warn(
+                f"--loss_type {config.loss_type} weights rare classes itself, and --train_rule "
+                f"{config.train_rule} does so again",
+                stacklevel=2,
+            )
+
+    @property
+    def _warms_up(self) -> bool:
+        return self.warm_up is not None and self.epoch < self.start_epoch_of_loss
+
+    def start_epoch(self, epoch: int, device: torch.device) -> None:
+        """Choose the loss and compute the class weights of an epoch (from 0), once for it."""
+        self.epoch = epoch
+        self.class_weights = None
+        if self.is_weighted and not self._warms_up:
+            self.class_weights = [
+                self.schedule(counts, epoch).to(device) for counts in self.class_counts
+            ]
+
+    def entries(self, categories: Tensor, targets: Tensor) -> Entries:
+        """Find the labelled entries of a batch, on the CPU.
+
+        Args:
+            categories: [N] category indices, -1 for a row without a picture.
+            targets: [N, A] class indices by slot, -1 where unknown.
+        """
+        tasks: list[int] = []
+        rows: list[Tensor] = []
+        classes: list[Tensor] = []
+        for k, slots in enumerate(self.taxonomy.slots):
+            of_category = (categories == k).nonzero().flatten()
+            labels = targets[of_category]
+            for slot, task in enumerate(slots):
+                known = (labels[:, slot] != UNKNOWN).nonzero().flatten()
+                if len(known) and len(self.taxonomy.tasks[task].classes) > 1:
+                    tasks.append(task)
+                    rows.append(of_category[known])
+                    classes.append(labels[known, slot])
+        counts = tuple(map(len, rows))
+        empty = [torch.empty(0, dtype=torch.long)]
+        positions = torch.repeat_interleave(torch.arange(len(tasks)), torch.tensor(counts).long())
+        return Entries(
+            tuple(tasks), counts, torch.cat(rows or empty), positions, torch.cat(classes or empty)
+        )
+
+    def forward(self, output: HeadOutput, entries: Entries) -> dict[str, Tensor]:
+        """The training loss of each active task, by name: a mean over its labelled entries.
+
+        Args:
+            output: Of the heads for the N rows, logits of the active tasks in their order.
+            entries: The labelled entries, on the device of the logits.
+        """
+        losses = self.warm_up if self._warms_up and self.warm_up is not None else self.losses
+        return self._compute(losses, output, entries, self.class_weights)
+
+    def validation_losses(self, output: HeadOutput, entries: Entries) -> dict[str, Tensor]:
+        """The same without class weights: what epochs are compared by.
+
+        A loss that starts late is left out for the one before it, because the two have different
+        scales: IB and IBFocal are validated by cross-entropy.
+        """
+        losses = self.losses if self.warm_up is None else self.warm_up
+        return self._compute(losses, output, entries, None)
+
+    def _compute(
+        self,
+        losses: nn.ModuleList,
+        output: HeadOutput,
+        entries: Entries,
+        class_weights: list[Tensor] | None,
+    ) -> dict[str, Tensor]:
+        logits = output.logits[entries.rows, entries.positions].split(entries.counts)
+        classes = entries.classes.split(entries.counts)
+        rows = entries.rows.split(entries.counts)
+        return {
+            self.taxonomy.task_names[task]: losses[task](
+                logits[i][:, : len(self.taxonomy.tasks[task].classes)],
+                classes[i],
+                None if class_weights is None else class_weights[task],
+                output.hidden[rows[i]] if self.needs_features else None,
+            )
+            for i, task in enumerate(entries.tasks)
+        }
+
+
+def _losses(
+    name: str, class_counts: Sequence[Tensor], parameters: Mapping[str, object]
+) -> nn.ModuleList:
+    return nn.ModuleList(build_loss(name, counts, **parameters) for counts in class_counts)
+
+
+def _with_beta(
+    entry: Callable[..., object], config: ObjectiveConfig, section: str
+) -> dict[str, object]:
+    """The parameters of a section, with `--beta` for an entry that takes one."""
+    given: dict[str, object] = dict(getattr(config, f"{section}_parameters"))
+    if "beta" in inspect.signature(entry).parameters:
+        given.setdefault("beta", config.beta)
+    return given

@@ -1,0 +1,150 @@
+"""What a run leaves on the disk, and how it goes on from there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from visual_taxonomy.atomic import write_text
+from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.training.history import METRICS_NAME, EpochLosses, write_metrics
+from visual_taxonomy.training.preparation import SPLIT_NAME
+from visual_taxonomy.training.records import KINDS, Records
+from visual_taxonomy.training.setup import Position, Run
+from visual_taxonomy.training.step import Validation
+
+LAST_NAME = "last.pt"
+CONFIG_NAME = "config.toml"
+METRICS_JSON = "detailed_metrics.json"
+_MAY_CHANGE = {
+    "data": {"img_dir", "csv_path", "train_workers", "val_workers", "split_path"},
+    "optimizer": {"patience"},
+}
+
+
+def open_folder(config: TrainConfig) -> None:
+    """Make the run folder, or check that the run in it is the one to go on with.
+
+    Raises:
+        InputError: There is a run that is neither resumed nor overwritten, or the resumed one
+            had another config.
+    """
+    kept = config.run.folder / CONFIG_NAME
+    if kept.exists() and not config.run.overwrite:
+        if not config.run.resume:
+            raise InputError(
+                f"{config.run.folder} holds a run already: go on with it (--resume), start anew "
+                "(--overwrite) or choose another --run_name"
+            )
+        _check_unchanged(config, kept)
+    elif config.run.overwrite:
+        names = [name for kind in KINDS for name in (f"best_{kind}.pt", f"{kind}_{METRICS_JSON}")]
+        for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, *names):
+            (config.run.folder / name).unlink(missing_ok=True)
+    as_started = replace(config.run, resume=False, overwrite=False)
+    write_text(kept, to_toml(replace(config, run=as_started)))
+
+
+def _check_unchanged(config: TrainConfig, kept: Path) -> None:
+    new, old = to_dict(config), to_dict(read_toml(TrainConfig, kept))
+    for section in ("data", "model", "objective", "optimizer"):
+        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
+            now, then = new[section].get(name), old[section].get(name)
+            if now != then:
+                raise InputError(
+                    f"--resume: --{name} is {now}, but the run in {kept.parent} has {then}; "
+                    f"start with `vtax train --config {kept} --resume`"
+                )
+
+
+def save_last(run: Run) -> None:
+    """Write last.pt: the weights and all that the next step depends on."""
+    position = run.position
+    training = {
+        "epoch": position.epoch,
+        "step": position.step,
+        "records": position.records.to_dict(),
+        "history": position.history,
+        "loss_sums": position.losses.sums,
+        "loss_entries": position.losses.entries,
+        "optimizer": run.optimizer.state_dict(),
+        "scaler": run.scaler.state_dict(),
+        "method": run.method.state_dict(),
+        "objective": run.objective.state_dict(),
+        "random": torch.get_rng_state(),
+        "device_random": _device_random(run),
+        "generator": run.generator.get_state(),
+    }
+    if run.fabric.is_global_zero:
+        write_checkpoint(run.config.run.folder / LAST_NAME, _checkpoint(run, {}, training))
+
+
+def save_epoch(run: Run, validation: Validation, earned: tuple[str, ...]) -> None:
+    """Write metrics.csv, and checkpoint and detailed metrics of each record of the epoch."""
+    if not run.fabric.is_global_zero:
+        return
+    folder = run.config.run.folder
+    write_metrics(folder, run.position.history)
+    metrics = {
+        "epoch": run.position.epoch,
+        "val_loss": validation.loss,
+        **validation.report.to_dict(),
+    }
+    for kind in earned:
+        write_checkpoint(folder / f"best_{kind}.pt", _checkpoint(run, metrics, {}))
+        text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
+        write_text(folder / f"{kind}_{METRICS_JSON}", text)
+
+
+def restore(run: Run, say: Callable[[str], None]) -> None:
+    """Put the run where its last.pt was written; without one it starts from the beginning.
+
+    Raises:
+        InputError: last.pt is damaged or of another taxonomy.
+    """
+    path = run.config.run.folder / LAST_NAME
+    if not path.exists():
+        say(f"{path} is not there yet: starting from the beginning")
+        return
+    checkpoint = read_checkpoint(path)
+    if checkpoint.taxonomy != run.tables.taxonomy:
+        raise InputError(f"{path}: its taxonomy is not the one of {run.config.data.csv_path}")
+    saved = checkpoint.training
+    run.model.load_state_dict(dict(checkpoint.weights))
+    run.optimizer.load_state_dict(saved["optimizer"])
+    run.scaler.load_state_dict(saved["scaler"])
+    run.method.load_state_dict(saved["method"])
+    run.objective.load_state_dict(saved["objective"])
+    torch.set_rng_state(saved["random"])
+    if saved["device_random"] is not None and run.device.type == "cuda":
+        torch.cuda.set_rng_state(saved["device_random"], run.device)
+    run.generator.set_state(saved["generator"])
+    run.position = Position(
+        saved["epoch"],
+        saved["step"],
+        Records(**saved["records"]),
+        list(saved["history"]),
+        EpochLosses(dict(saved["loss_sums"]), dict(saved["loss_entries"])),
+    )
+    say(f"going on from epoch {run.position.epoch + 1}, step {run.position.step}")
+
+
+def _checkpoint(run: Run, metrics: dict[str, Any], training: dict[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        run.tables.taxonomy,
+        run.model_config,
+        run.model.state_dict(),
+        run.position.epoch,
+        metrics,
+        run.class_counts,
+        training,
+    )
+
+
+def _device_random(run: Run) -> torch.Tensor | None:
+    return torch.cuda.get_rng_state(run.device) if run.device.type == "cuda" else None

@@ -1,0 +1,237 @@
+"""Build everything a training run consists of, from its config."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from visual_taxonomy.choice import find
+from visual_taxonomy.config import ModelConfig, TrainConfig
+from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.sampler import BatchSampler
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.transforms import Transform, evaluation_transform, training_transform
+from visual_taxonomy.device import DTYPES
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.losses import LOSSES
+from visual_taxonomy.model.backbone import BACKBONES
+from visual_taxonomy.model.classifier import Classifier, build_classifier
+from visual_taxonomy.model.freezing import freeze
+from visual_taxonomy.model.pretrained import load_pretrained
+from visual_taxonomy.task_weighting import TaskWeighting, build_task_weighting
+from visual_taxonomy.task_weighting.equal import EqualWeighting
+from visual_taxonomy.training.distributed import parallelize
+from visual_taxonomy.training.history import EpochLosses
+from visual_taxonomy.training.objective import Objective
+from visual_taxonomy.training.optimizer import build_optimizer
+from visual_taxonomy.training.preparation import Tables, count_classes
+from visual_taxonomy.training.records import Records
+
+WEIGHTS_FOLDER = Path("weights")
+"""Where `vtax download-weights` puts the fashion weights, and `--pretrained_ckpt auto` looks."""
+
+
+@dataclass
+class Position:
+    """How far a run has come; with the weights, all that a resumed run needs to know."""
+
+    epoch: int = 0
+    """The epoch that is running, from 0."""
+    step: int = 0
+    """Steps of that epoch that are done."""
+    records: Records = field(default_factory=Records)
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row of metrics.csv for each epoch that has ended."""
+    losses: EpochLosses = field(default_factory=EpochLosses)
+    """Training losses of the running epoch."""
+
+
+@dataclass
+class Run:
+    """The parts of a run, on their device."""
+
+    config: TrainConfig
+    fabric: Fabric
+    tables: Tables
+    model: Classifier
+    model_config: ModelConfig
+    """The config of the model with `head` resolved, as a checkpoint keeps it."""
+    encoder: nn.Module
+    """`model.encoder` as training calls it: wrapped where processes share a batch."""
+    objective: Objective
+    method: TaskWeighting
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    dtype: torch.dtype
+    sampler: BatchSampler
+    training_batches: DataLoader[Batch]
+    validation_batches: DataLoader[Batch]
+    generator: torch.Generator
+    """Of task-weighting methods that draw; alike on all processes."""
+    position: Position = field(default_factory=Position)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.fabric.device
+
+    @property
+    def class_counts(self) -> dict[str, list[int]]:
+        """Task name -> training labels of each class."""
+        counts = (of_task.tolist() for of_task in self.objective.class_counts)
+        return dict(zip(self.tables.taxonomy.task_names, counts, strict=True))
+
+    @property
+    def shared(self) -> list[Tensor]:
+        """Trained parameters that several tasks use: trunk, BatchNorm and Linear of a category."""
+        modules = (self.model.encoder, self.model.heads.norm, self.model.heads.linear)
+        return [p for module in modules if module for p in module.parameters() if p.requires_grad]
+
+    def autocast(self) -> torch.autocast:
+        """The precision of the backbone."""
+        return torch.autocast(
+            self.device.type, self.dtype, enabled=self.dtype != torch.float32, cache_enabled=True
+        )
+
+
+def build_run(
+    config: TrainConfig, fabric: Fabric, tables: Tables, say: Callable[[str], None]
+) -> Run:
+    """Put together what the config names.
+
+    Args:
+        config: The run, its precision resolved.
+        fabric: Its launched processes.
+        tables: Its rows.
+        say: Called with lines for the person at the keyboard.
+
+    Raises:
+        InputError: A name or parameter does not exist, weights are missing or do not fit.
+    """
+    names = config.objective
+    model = build_classifier(tables.taxonomy, config.model, find(LOSSES, names.loss_type).head)
+    pretrained = load_weights(model, config.model)
+    freeze_as_configured(model, config.model)
+    counts = count_classes(tables.training)
+    objective = Objective(tables.taxonomy, counts, names, config.optimizer.epochs)
+    objective.to(fabric.device)
+    method = _build_method(config, tables).to(fabric.device)
+    dtype = DTYPES[config.run.precision]
+    if dtype == torch.float16 and not isinstance(method, EqualWeighting):
+        raise InputError(
+            f"--precision 16 scales the losses, which --method {names.method} must see as they "
+            "are; use --precision bf16 or 32"
+        )
+    encoder = parallelize(fabric, model.encoder)
+    model.heads.to(fabric.device)
+    learnt = [*method.parameters(), *objective.parameters()]
+    sampler, training_batches = _training_batches(config, fabric, tables, model)
+    say(_summary(model, dtype, fabric))
+    return Run(
+        config=config,
+        fabric=fabric,
+        tables=tables,
+        model=model,
+        model_config=replace(config.model, head=model.heads.classifiers.kind),
+        encoder=encoder,
+        objective=objective,
+        method=method,
+        optimizer=build_optimizer(model, config.optimizer, pretrained, learnt, names.method_lr),
+        scaler=torch.amp.GradScaler(fabric.device.type, enabled=dtype == torch.float16),
+        dtype=dtype,
+        sampler=sampler,
+        training_batches=training_batches,
+        validation_batches=_validation_batches(config, fabric, tables, model),
+        generator=torch.Generator().manual_seed(config.data.random_state),
+    )
+
+
+def _build_method(config: TrainConfig, tables: Tables) -> TaskWeighting:
+    wanted = config.objective.method
+    return build_task_weighting(
+        "EW" if wanted.casefold() == "none" else wanted,
+        tables.taxonomy.task_names,
+        **config.objective.method_parameters,
+    )
+
+
+def _training_batches(
+    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier
+) -> tuple[BatchSampler, DataLoader[Batch]]:
+    size = model.encoder.backbone.preprocessing.image_size
+    seed = config.data.random_state
+    sampler = BatchSampler(
+        tables.training.categories,
+        config.optimizer.batch_size,
+        config.data.batch_sampling,
+        seed,
+        fabric.global_rank,
+        fabric.world_size,
+    )
+    dataset = _dataset(tables.training, training_transform(size), model, seed)
+    on_gpu = fabric.device.type == "cuda"
+    return sampler, make_loader(dataset, sampler, config.data.train_workers, on_gpu)
+
+
+def _validation_batches(
+    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier
+) -> DataLoader[Batch]:
+    size = model.encoder.backbone.preprocessing.image_size
+    batches = batches_in_order(
+        len(tables.validation),
+        config.optimizer.batch_size,
+        fabric.global_rank,
+        fabric.world_size,
+    )
+    dataset = _dataset(tables.validation, evaluation_transform(size), model, 0)
+    on_gpu = fabric.device.type == "cuda"
+    return make_loader(dataset, batches, config.data.val_workers, on_gpu)
+
+
+def _dataset(table: Table, transform: Transform, model: Classifier, seed: int) -> PictureDataset:
+    size = model.encoder.backbone.preprocessing.image_size
+    return PictureDataset(table.path, table.categories, table.targets, transform, size, seed)
+
+
+def load_weights(model: Classifier, config: ModelConfig) -> bool:
+    """Load the backbone's weights as the config says; False if they stay random."""
+    wanted = config.pretrained_ckpt
+    if wanted.casefold() == "none":
+        return False
+    backbone = model.encoder.backbone
+    if wanted.casefold() == "auto":
+        tower = BACKBONES.get(backbone.name)
+        wanted = str(WEIGHTS_FOLDER / tower.file_name) if tower else "timm"
+    load_pretrained(backbone, wanted)
+    return True
+
+
+def freeze_as_configured(model: Classifier, config: ModelConfig) -> None:
+    """Decide what of the backbone is trained."""
+    freeze(
+        model.encoder.backbone,
+        unlock_block=config.unlock_block,
+        unfreeze_proj=config.unfreeze_proj,
+        unfreeze_cls=config.unfreeze_cls,
+        unfreeze_pos=config.unfreeze_pos,
+        unfreeze_top=config.unfreeze_top,
+        freeze_backbone=config.freeze_backbone,
+    )
+
+
+def _summary(model: Classifier, dtype: torch.dtype, fabric: Fabric) -> str:
+    def millions(module: nn.Module, trained: bool) -> str:
+        sizes = (p.numel() for p in module.parameters() if p.requires_grad or not trained)
+        return f"{sum(sizes) / 1e6:.1f} M"
+
+    backbone = model.encoder.backbone
+    height, width = backbone.preprocessing.image_size
+    return (
+        f"{backbone.name}, {height}x{width} px, {millions(backbone, False)} parameters, "
+        f"{millions(backbone, True)} trained; heads {millions(model.heads, False)}; "
+        f"{str(dtype).removeprefix('torch.')} on {fabric.world_size} x {fabric.device.type}"
+    )

@@ -1,0 +1,101 @@
+"""One training step and one validation pass."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.evaluation import Report, evaluate
+from visual_taxonomy.model.heads import HeadOutput
+from visual_taxonomy.task_weighting import multi_task_backward
+from visual_taxonomy.training.distributed import gather_rows
+from visual_taxonomy.training.history import EpochLosses
+from visual_taxonomy.training.objective import Entries
+from visual_taxonomy.training.setup import Run
+
+
+class Validation(NamedTuple):
+    """What a pass over the validation rows found."""
+
+    report: Report
+    loss: float
+    """Mean over tasks of the mean over labelled rows, without class weights."""
+    unreadable: int
+    """Rows whose picture could not be read."""
+
+
+def train_step(run: Run, batch: Batch, step: int) -> None:
+    """Move the parameters along the objective of one batch.
+
+    Nothing here waits for a GPU: the losses stay there until `EpochLosses.fetch`.
+
+    Args:
+        run: The run.
+        batch: This process's share of the global batch, on the CPU.
+        step: Number of the step in the run, for messages.
+    """
+    entries, categories, _ = _labels(run, batch)
+    if not entries.tasks:
+        return
+    losses = run.objective(_heads(run, batch, categories, entries.tasks), entries)
+    scaled = {name: run.scaler.scale(loss) for name, loss in losses.items()}
+    counts = dict(zip(losses, entries.counts, strict=True))
+    multi_task_backward(scaled, run.method, run.shared, generator=run.generator, num_labels=counts)
+    run.scaler.unscale_(run.optimizer)
+    trained = [p for group in run.optimizer.param_groups for p in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(trained, run.config.optimizer.clip_norm)
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    run.optimizer.zero_grad(set_to_none=True)
+    # The scaler skips steps whose gradient is not finite: that is how it finds its scale.
+    watched = torch.zeros_like(norm) if run.scaler.is_enabled() else norm
+    run.position.losses.add(step, losses, entries.counts, watched)
+
+
+@torch.no_grad()
+def validate(run: Run) -> Validation:
+    """Score the model on the validation rows; the same on all processes."""
+    run.model.eval()
+    run.objective.eval()
+    losses = EpochLosses()
+    table = run.tables.validation
+    predicted = np.full_like(table.targets, -1)
+    unreadable = 0
+    for batch in run.validation_batches:
+        entries, categories, rows = _labels(run, batch)
+        output = _heads(run, batch, categories, None)
+        classes = run.model.heads.by_slot(output.logits, categories).argmax(dim=2)
+        known = rows >= 0
+        predicted[rows[known].numpy()] = classes.cpu().numpy()[known.numpy()]
+        unreadable += int(((categories.cpu() < 0) & known).sum())
+        if entries.tasks:
+            of_active = HeadOutput(output.logits[:, list(entries.tasks)], output.hidden)
+            values = run.objective.validation_losses(of_active, entries)
+            losses.add(0, values, entries.counts, torch.zeros((), device=run.device))
+    losses.fetch(learning_rate=0.0)
+    run.model.train()
+    run.objective.train()
+    report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
+    return Validation(report, losses.mean(), unreadable)
+
+
+def _labels(run: Run, batch: Batch) -> tuple[Entries, Tensor, Tensor]:
+    """The global batch's labelled entries and categories on the device, its rows on the CPU."""
+    rows, categories, targets = batch.rows, batch.categories, batch.targets
+    if run.fabric.world_size > 1:
+        share = torch.cat([rows[:, None], categories[:, None], targets], dim=1).to(run.device)
+        joined = gather_rows(run.fabric, share).cpu()
+        rows, categories, targets = joined[:, 0], joined[:, 1], joined[:, 2:]
+    entries = run.objective.entries(categories, targets).to(run.device)
+    return entries, categories.to(run.device, non_blocking=True), rows
+
+
+def _heads(run: Run, batch: Batch, categories: Tensor, tasks: tuple[int, ...] | None) -> HeadOutput:
+    encoder = run.encoder if run.model.training else run.model.encoder
+    with run.autocast():
+        share = encoder(batch.images.to(run.device, non_blocking=True))
+    # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
+    features = gather_rows(run.fabric, share.float(), gradient_scale=run.fabric.world_size)
+    return run.model.heads(features, categories, tasks)

@@ -1,0 +1,332 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from visual_taxonomy.data.table import build_taxonomy, read_table
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy.from_dict(
+    {
+        "Sarees": {"border": ["zari", "no"], "color": ["red", "blue", "3"]},
+        "Kurtis": {"color": ["red", "green"], "neck": ["round", "vee"], "fit": ["slim"]},
+        "Shawls": {"color": ["red"]},
+    }
+)
+NUMBERED = """\
+id,Category,len,attr_1,attr_2,attr_3,attr_4
+7,Sarees,2,no,3,,
+11,Kurtis,3,green,,slim,dummy_value
+5,Sarees,2," zari
+",NaN,dummy_value,
+"""
+WIDE = """\
+fit,id,category,border,color,neck,price
+,7,Sarees,no,3,dummy_value,99
+slim,11,Kurtis,,green,,12
+,5,Sarees," zari
+",NaN,null,7
+"""
+TARGETS = [[1, 2, -1], [1, -1, 0], [0, -1, -1]]
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("000005.jpg", "000007.PNG", "11.webp", "000001.jpg", "000002.jpg"):
+        (folder / name).touch()
+    return folder
+
+
+def write(tmp_path, content, name="train.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(content, newline="")
+    return path
+
+
+def read(tmp_path, images, content, **options):
+    return read_table(write(tmp_path, content), images, TAXONOMY, **options)
+
+
+def row(line: str) -> str:
+    return f"id,Category,len,attr_1,attr_2,attr_3\n1,Sarees,2,zari,red,\n{line}\n"
+
+
+@pytest.mark.parametrize("content", [NUMBERED, WIDE])
+def test_both_forms_give_the_same_table(tmp_path, images, content):
+    table = read(tmp_path, images, content)
+    assert len(table) == 3
+    assert table.ids.tolist() == ["7", "11", "5"]
+    assert table.categories.tolist() == [0, 1, 0]
+    assert table.targets.tolist() == TARGETS
+    assert table.categories.dtype == table.targets.dtype == np.int64
+    names = [table.path(i) for i in range(3)]
+    assert names == [images / "000007.PNG", images / "11.webp", images / "000005.jpg"]
+
+
+def test_parquet_gives_the_same_table_as_csv(tmp_path, images):
+    path = tmp_path / "train.parquet"
+    frame = pl.DataFrame(
+        {
+            "id": [7, 11, 5],
+            "Category": ["Sarees", "Kurtis", "Sarees"],
+            "len": [2, 3, 2],
+            "attr_1": ["no", "green", "zari"],
+            "attr_2": ["3", None, None],
+            "attr_3": [None, "slim", "dummy_value"],
+        }
+    )
+    frame.write_parquet(path)
+    table = read_table(path, images, TAXONOMY)
+    assert table.ids.tolist() == ["7", "11", "5"]
+    assert table.targets.tolist() == TARGETS
+
+
+def test_every_label_is_that_of_the_taxonomy(tmp_path, images):
+    """The oracle encodes cell by cell."""
+    random = np.random.default_rng(0)
+    lines, expected = ["id,Category,attr_1,attr_2,attr_3"], []
+    for number in range(300):
+        category = str(random.choice(TAXONOMY.categories))
+        attributes = TAXONOMY.attributes(category)
+        labels = [
+            str(random.choice(["", *TAXONOMY.task(category, name).classes])) for name in attributes
+        ]
+        padding = [""] * (3 - len(labels))
+        lines.append(",".join([str(number), category, *labels, *padding]))
+        known = [
+            TAXONOMY.encode(category, name, label)
+            for name, label in zip(attributes, labels, strict=True)
+        ]
+        expected.append(known + [-1] * (3 - len(known)))
+    table = read(tmp_path, images, "\n".join(lines), missing_images="keep")
+    assert table.targets.tolist() == expected
+
+
+def test_unlabelled_rows_need_no_label_columns(tmp_path, images):
+    table = read(tmp_path, images, "id,Category\n7,Sarees\n11,Kurtis\n", labelled=False)
+    assert table.targets.tolist() == [[-1] * 3] * 2
+
+
+def test_labels_are_not_looked_at_where_none_are_wanted(tmp_path, images):
+    table = read(tmp_path, images, row("2,Kurtis,3,nonsense,,"), labelled=False)
+    assert (table.targets == -1).all()
+
+
+def test_a_blank_len_is_not_compared(tmp_path, images):
+    assert len(read(tmp_path, images, row("2,Kurtis,,green,,"))) == 2
+
+
+def test_a_len_of_pandas_is_accepted(tmp_path, images):
+    assert len(read(tmp_path, images, row("2,Kurtis,3.0,green,,"))) == 2
+
+
+def test_columns_of_absent_categories_are_not_needed(tmp_path, images):
+    table = read(tmp_path, images, "id,Category,attr_1\n1,Shawls,red\n")
+    assert table.targets.tolist() == [[0, -1, -1]]
+
+
+def test_take_accepts_numbers_and_masks(tmp_path, images):
+    table = read(tmp_path, images, NUMBERED)
+    for rows in (np.array([0, 2]), np.array([True, False, True])):
+        part = table.take(rows)
+        assert part.ids.tolist() == ["7", "5"]
+        assert part.targets.tolist() == [TARGETS[0], TARGETS[2]]
+        assert part.path(1) == images / "000005.jpg"
+        assert part.categories.tolist() == [0, 0]
+    assert len(table.take(np.array([], dtype=np.int64))) == 0
+
+
+def test_class_counts_count_labelled_rows_of_the_category_only(tmp_path, images):
+    table = read(tmp_path, images, NUMBERED)
+    counts = {task.name: table.class_counts(i).tolist() for i, task in enumerate(TAXONOMY.tasks)}
+    assert counts == {
+        "Sarees/border": [1, 1],
+        "Sarees/color": [0, 0, 1],
+        "Kurtis/color": [0, 1],
+        "Kurtis/neck": [0, 0],
+        "Kurtis/fit": [1],
+        "Shawls/color": [0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("Category,attr_1\nSarees,no\n", r"column 'id' is none of: Category, attr_1\. Add the"),
+        ("id,attr_1\n1,no\n", r"column 'Category' is none of: id, attr_1\."),
+        ("id,Category,attr_1\n1,Sarees,no\n", r"column 'attr_2' is none of: .* Did you mean 'att"),
+        ("id,Category,border,colour\n1,Sarees,,\n", r"column 'color' is .* Did you mean 'colour'"),
+        ("id,Category\n1,Sarees\n", r"no column with labels; name them attr_1, .* \(border, color"),
+        (row(",Sarees,2,,,"), r"row 3, column 'id': is empty; every product needs an id"),
+        (row("1,Sarees,2,,,"), r"row 3, column 'id': '1' is there already in row 2; remove one"),
+        (row("2,Saree,2,,,"), r"row 3, column 'Category': 'Saree' is none.* Did you mean 'Sarees'"),
+        (row("2,,2,,,"), r"row 3, column 'Category': '' is none of: Sarees, Kurtis, Shawls\."),
+        (row("2,Sarees,3,,,"), r"row 3, column 'len': '3', but Sarees has 2 attributes; correct"),
+        (row("2,Sarees,two,,,"), r"row 3, column 'len': 'two', but Sarees has 2 attributes"),
+        (row("2,Sarees,2,zary,,"), r"row 3, column 'attr_1': 'zary' is none of: zari, no\. Did yo"),
+        (row("2,Sarees,2,Zari,,"), r"'Zari' is .* mean 'zari'\? Correct the label of Sarees/bord"),
+        (row("2,Sarees,2,,dummy_value,"), r"column 'attr_2': 'dummy_value' is none of: red, blue"),
+        (row("2,Sarees,2,,,slim"), r"row 3, column 'attr_3': 'slim', but Sarees has no attribute"),
+        (WIDE.replace("no,3,dummy", "no,3,vee"), "row 2, column 'neck': 'vee.*only border, color"),
+        ("id,Category,attr_1,attr_4\n1,Shawls,,x\n", "column 'attr_4': 'x', but Shawls has no at"),
+        (NUMBERED + "6,Sarees,2,x,,,\n", r"row 6, column 'attr_1': 'x'"),  # a label has two lines
+        ("", r"train\.csv: the file is empty"),
+    ],
+)
+def test_a_wrong_cell_is_named_with_row_column_value_and_remedy(
+    tmp_path, images, content, expected
+):
+    with pytest.raises(InputError, match=expected) as error:
+        read(tmp_path, images, content)
+    assert str(tmp_path / "train.csv") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [("{},Saree,2,,,", "Category"), ("{},Sarees,7,,,", "len"), ("{},Sarees,2,x,,", "attr_1")],
+)
+def test_several_wrong_rows_are_counted(tmp_path, images, line, column):
+    content = row("\n".join(line.format(number) for number in range(10, 14)))
+    with pytest.raises(InputError, match=rf"row 3, column '{column}'.* \(3 more rows are wrong\)"):
+        read(tmp_path, images, content)
+
+
+def test_missing_pictures_are_counted_and_the_first_is_named(tmp_path, images):
+    content = row("31,Sarees,2,,,\nx1,Sarees,2,,,")
+    with pytest.raises(
+        InputError,
+        match=r"row 3, column 'id': '31' has no picture; looked for 000031\.jpg in .*images "
+        r"\(2 of 3 rows have none\); add",
+    ):
+        read(tmp_path, images, content)
+
+
+def test_rows_without_a_picture_can_be_kept(tmp_path, images):
+    table = read(tmp_path, images, row("31,Sarees,2,,,"), missing_images="keep")
+    assert table.path(1) == images / "000031.jpg"
+
+
+@pytest.mark.parametrize("missing_images", ["error", "keep"])
+def test_a_missing_image_folder_says_so(tmp_path, missing_images):
+    with pytest.raises(InputError, match="no such image folder; check --img_dir"):
+        read(tmp_path, tmp_path / "none", NUMBERED, missing_images=missing_images)
+
+
+def test_70_000_rows_are_read_within_seconds(tmp_path, images):
+    lines = [f"{i},Kurtis,3,green,vee,slim\n" for i in range(70_000)]
+    path = write(tmp_path, "id,Category,len,attr_1,attr_2,attr_3\n" + "".join(lines))
+    start = time.perf_counter()
+    table = read_table(path, images, TAXONOMY, missing_images="keep")
+    assert time.perf_counter() - start < 5  # 0.25 s on two quiet cores
+    assert (table.targets == [1, 1, 0]).all()
+
+
+def write_attributes(tmp_path, attributes) -> Path:
+    path = tmp_path / "attributes.parquet"
+    columns = {"Category": list(attributes), "Attribute_list": list(attributes.values())}
+    pl.DataFrame(columns).write_parquet(path)
+    return path
+
+
+def test_a_taxonomy_is_built_from_csv_and_parquet(tmp_path):
+    path = write_attributes(
+        tmp_path, {"Sarees": ["border", "color"], "Kurtis": ["color", "neck", "fit"]}
+    )
+    content = NUMBERED + "3,Kurtis,3,blue,vee,,\n4,Kurtis,3,blue,,,\n"
+    taxonomy = build_taxonomy(write(tmp_path, content), path)
+    assert taxonomy.to_dict() == {
+        "Sarees": {"border": ["no", "zari"], "color": ["3"]},
+        "Kurtis": {"color": ["blue", "green"], "neck": ["vee"], "fit": ["slim"]},
+    }
+
+
+def test_parquet_names_can_go_with_named_columns(tmp_path):
+    path = write_attributes(tmp_path, {"Sarees": ["color", "border"], "Kurtis": ["fit"]})
+    assert build_taxonomy(write(tmp_path, WIDE), path).to_dict() == {
+        "Sarees": {"color": ["3"], "border": ["no", "zari"]},
+        "Kurtis": {"fit": ["slim"]},
+    }
+
+
+def test_named_columns_belong_to_the_categories_that_have_a_label_there(tmp_path):
+    content = WIDE.replace(",price", "").replace(",99", "").replace(",12", "").replace(",7\n", "\n")
+    assert build_taxonomy(write(tmp_path, content)).to_dict() == {
+        "Kurtis": {"fit": ["slim"], "color": ["green"]},
+        "Sarees": {"border": ["no", "zari"], "color": ["3"]},
+    }
+
+
+def test_numbered_columns_are_attributes_up_to_len(tmp_path):
+    with pytest.warns(UserWarning, match=r"only class 'default', in Kurtis/attr_2$"):
+        taxonomy = build_taxonomy(write(tmp_path, NUMBERED))
+    assert taxonomy.to_dict() == {
+        "Kurtis": {"attr_1": ["green"], "attr_2": ["default"], "attr_3": ["slim"]},
+        "Sarees": {"attr_1": ["no", "zari"], "attr_2": ["3"]},
+    }
+
+
+def test_numbered_columns_without_len_are_attributes_up_to_the_last_label(tmp_path):
+    content = "id,Category,attr_1,attr_2,attr_3\n1,a,x,y,dummy_value\n2,b,z,,\n"
+    assert build_taxonomy(write(tmp_path, content)).to_dict() == {
+        "a": {"attr_1": ["x"], "attr_2": ["y"]},
+        "b": {"attr_1": ["z"]},
+    }
+
+
+def test_a_built_taxonomy_reads_its_own_file(tmp_path, images):
+    with pytest.warns(UserWarning, match="default"):
+        taxonomy = build_taxonomy(write(tmp_path, NUMBERED))
+    table = read_table(tmp_path / "train.csv", images, taxonomy)
+    assert table.targets.tolist() == [[0, 0, -1], [0, -1, 0], [1, -1, -1]]
+
+
+def test_the_order_of_the_rows_does_not_change_the_taxonomy(tmp_path):
+    lines = ["1,b,x\n", "2,a,z\n", "3,a,y\n"]
+    texts = ["id,Category,attr_1\n" + "".join(each) for each in (lines, lines[::-1])]
+    one, other = (build_taxonomy(write(tmp_path, text)) for text in texts)
+    assert one == other
+
+
+@pytest.mark.parametrize("given", ["7", "1e9", "inf"])
+def test_a_len_beyond_the_columns_names_the_missing_column(tmp_path, given):
+    content = f"id,Category,len,attr_1\n1,a,{given},x\n"
+    with pytest.raises(InputError, match="column 'attr_2' is none of: id, Category, len, attr_1"):
+        build_taxonomy(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("header", ["color", "attr_1"])
+def test_a_category_without_any_label_has_no_attributes(tmp_path, header):
+    content = f"id,Category,{header}\n1,Sarees,red\n2,Kurtis,\n"
+    with pytest.raises(InputError, match=r"'Category': 'Kurtis' has no label in any row.*--parq_p"):
+        build_taxonomy(write(tmp_path, content))
+
+
+def test_a_category_that_is_not_in_the_parquet_says_so(tmp_path):
+    path = write_attributes(tmp_path, {"Sarees": ["border", "color"], "Kurta": ["color"]})
+    with pytest.raises(InputError, match=r"row 3, column 'Category': 'Kurtis' .* mean 'Kurta'"):
+        build_taxonomy(write(tmp_path, NUMBERED), path)
+
+
+def test_a_missing_parquet_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"no\.parquet: no such file; check --parq_path"):
+        build_taxonomy(write(tmp_path, NUMBERED), tmp_path / "no.parquet")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"Category": ["a"], "Attributes": [["x"]]}, "column 'Attribute_list' is none of"),
+        ({"Attribute_list": [["x"]]}, "column 'Category' is none of: Attribute_list"),
+        ({"Category": ["a"], "Attribute_list": ["x"]}, "holds String, expected lists of names"),
+    ],
+)
+def test_a_parquet_of_another_form_says_so(tmp_path, columns, expected):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(InputError, match=expected):
+        build_taxonomy(write(tmp_path, NUMBERED), path)

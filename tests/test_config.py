@@ -1,0 +1,85 @@
+"""Configs: what they refuse, and that they survive TOML."""
+
+from pathlib import Path
+
+import pytest
+
+from visual_taxonomy.config import (
+    DataConfig,
+    InferenceConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainConfig,
+    from_dict,
+    read_toml,
+    to_toml,
+)
+from visual_taxonomy.errors import InputError
+
+
+def example() -> TrainConfig:
+    return TrainConfig(
+        data=DataConfig(Path("a b/images"), Path('quo"te.csv'), parq_path=Path("c.parquet")),
+        model=ModelConfig(image_size=(160, 120), backbone_parameters={"pad_type": "same"}),
+        objective=ObjectiveConfig(loss_parameters={"gamma": 2.0}),
+        optimizer=OptimizerConfig(epochs=3, scratch_lr=1e-3),
+    )
+
+
+def test_a_config_survives_toml(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(to_toml(example()), encoding="utf-8")
+    assert read_toml(TrainConfig, path) == example()
+
+
+def test_whole_numbers_serve_as_fractions_and_nothing_else_is_converted() -> None:
+    assert from_dict(OptimizerConfig, {"clip_norm": 2}).clip_norm == 2.0
+    with pytest.raises(InputError, match="epochs = '3' cannot be used; expected int"):
+        from_dict(OptimizerConfig, {"epochs": "3"})
+    with pytest.raises(InputError, match="epochs = True cannot be used"):
+        from_dict(OptimizerConfig, {"epochs": True})
+    with pytest.raises(InputError, match="expected one of mixed, sequential, joint"):
+        from_dict(
+            DataConfig, {"img_dir": "a", "csv_path": "b", "batch_sampling": "both"}, "run.toml"
+        )
+
+
+def test_an_unknown_key_is_named_with_its_section_and_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"run\.toml, \[optimizer\]: 'epoch' .*mean 'epochs'"):
+        from_dict(TrainConfig, {"optimizer": {"epoch": 3}}, "run.toml")
+
+
+def test_a_missing_required_key_is_named() -> None:
+    with pytest.raises(InputError, match=r"\[data\]: 'csv_path' is missing"):
+        from_dict(TrainConfig, {"data": {"img_dir": "images"}}, "run.toml")
+
+
+def test_an_unusable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.toml: no such config file"):
+        read_toml(TrainConfig, tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("= 3")
+    with pytest.raises(InputError, match=r"bad\.toml: not a TOML file"):
+        read_toml(TrainConfig, tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DataConfig(Path("a"), Path("b"), val_ratio=1.0), "--val_ratio must lie between"),
+        (lambda: DataConfig(Path("a"), Path("b"), train_workers=-1), "--train_workers must be 0"),
+        (lambda: ModelConfig(dropout=1.0), "--dropout must lie in"),
+        (lambda: ModelConfig(image_size=(0, 3)), "--image_size must be above 0"),
+        (lambda: ObjectiveConfig(beta=1.5), "--beta must lie in"),
+        (lambda: OptimizerConfig(batch_size=0), "--batch_size must be above 0"),
+        (lambda: OptimizerConfig(scratch_lr=-1), "--scratch_lr must be 0 or more"),
+        (lambda: OptimizerConfig(warm_up=2), "--warm_up must lie in"),
+        (lambda: RunConfig(devices=0), "--devices must be above 0"),
+        (lambda: RunConfig(run_name="a/b"), "--run_name must be the name of a folder"),
+        (lambda: InferenceConfig(batch_size=0), "--batch_size must be above 0"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_its_flag(make: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
