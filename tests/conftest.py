@@ -1,10 +1,18 @@
 """Fixtures of all tests."""
 
 import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from visual_taxonomy.checkpoint import Checkpoint
+    from visual_taxonomy.data.table import Table
+    from visual_taxonomy.taxonomy import Taxonomy
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +21,58 @@ def seed() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def taxonomy() -> "Taxonomy":
+    """Two categories of two and three slots; the task Kurtis/occasion has one class."""
+    from visual_taxonomy.taxonomy import Taxonomy
+
+    return Taxonomy.from_dict(
+        {
+            "Sarees": {"border": ["zari", "no", "woven"], "color": ["red", "blue"]},
+            "Kurtis": {
+                "color": ["red", "green"],
+                "sleeve": ["short", "long", "three-quarter"],
+                "occasion": ["default"],
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def checkpoint(taxonomy: "Taxonomy") -> "Checkpoint":
+    """A tiny classifier with random weights for 32 x 48 pixels."""
+    from visual_taxonomy.checkpoint import Checkpoint
+    from visual_taxonomy.config import ModelConfig
+    from visual_taxonomy.model.classifier import build_classifier
+
+    config = ModelConfig(backbone="test_vit", image_size=(32, 48), head="linear")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_classifier(taxonomy, config)
+    return Checkpoint(taxonomy, config, model.state_dict())
+
+
+@pytest.fixture
+def table_of(tmp_path: Path, taxonomy: "Taxonomy") -> Callable[[int], "Table"]:
+    """A function that draws N pictures, of Sarees and Kurtis in turn, and gives their table."""
+    from PIL import Image
+
+    from visual_taxonomy.data.table import Table
+
+    def draw(num_rows: int) -> "Table":
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        random = np.random.default_rng(0)
+        names = np.array([f"{row:06d}.png" for row in range(num_rows)])
+        for name in names:
+            coarse = random.integers(0, 256, (5, 4, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize((40, 50), Image.Resampling.BICUBIC).save(folder / name)
+        categories = np.arange(num_rows) % 2
+        labels = np.array([[0, 1, -1], [1, 2, 0]])[categories]
+        labels[::3, 0] = -1
+        ids = np.array([str(row) for row in range(num_rows)])
+        return Table(taxonomy, ids, categories, labels, names, folder)
+
+    return draw

@@ -85,7 +85,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         # torch reports damage and forbidden pickles by many types of its own.
         raise InputError(f"{path}: not a checkpoint of vtax, or damaged ({error})") from error
-    if not isinstance(content, dict) or "format" not in content:
+    if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
         raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
     if content["format"] != FORMAT:
         raise InputError(

@@ -31,7 +31,7 @@ class RowScores(NamedTuple):
     rows: np.ndarray
     """[N] numbers of the rows."""
     probabilities: np.ndarray
-    """[N, A, C] float32; 0 where there is no such slot or class."""
+    """[N, A, C] float32; 0 where there is no picture, slot or class."""
     classes: np.ndarray
     """[N, A] index of the most probable class; -1 without picture or slot."""
     problems: dict[int, str]
@@ -146,8 +146,9 @@ class Predictor:
                 logits = self.model(images, batch.categories.to(self.device, non_blocking=True))
                 # A slot that a category does not have is -inf throughout: softmax gives NaN there.
                 probabilities = logits.softmax(dim=2).nan_to_num(0.0).cpu()
+                probabilities[batch.categories < 0] = 0.0
             classes = probabilities.argmax(dim=2)
-            missing = (probabilities.sum(dim=2) == 0) | (batch.categories[:, None] < 0)
+            missing = probabilities.sum(dim=2) == 0
             yield RowScores(
                 batch.rows.numpy(),
                 probabilities.numpy(),

@@ -97,7 +97,7 @@ class Taxonomy:
                     raise InputError(f"taxonomy: '{category}/{attribute}' must list its classes")
         return cls(
             tuple(
-                Task(category.strip(), attribute.strip(), tuple(str(c).strip() for c in classes))
+                Task(category.strip(), attribute.strip(), tuple(map(_class_name, classes)))
                 for category, attributes in mapping.items()
                 for attribute, classes in attributes.items()
             )
@@ -206,6 +206,10 @@ class Taxonomy:
         """The label at an index; None for `UNKNOWN`."""
         classes = self.task(category, attribute).classes
         return None if index == UNKNOWN else classes[index]
+
+
+def _class_name(label: object) -> str:
+    return "" if label is None else str(label).strip()
 
 
 def _check_names(task: Task) -> None:

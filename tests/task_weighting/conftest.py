@@ -1,6 +1,6 @@
 """Problems whose losses are linear, so that gradients are given numbers; and a small network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -127,3 +127,12 @@ class Catalogue(nn.Module):
 @pytest.fixture
 def catalogue() -> Catalogue:
     return Catalogue()
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread() -> Iterator[None]:
+    """Tensors here are tiny: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

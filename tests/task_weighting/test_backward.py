@@ -39,7 +39,9 @@ def shared_names(catalogue):
 def assert_same(found, expected, **tolerance):
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, msg=lambda m, n=name: f"{n}: {m}", **tolerance)
+        torch.testing.assert_close(
+            found[name], gradient, msg=lambda m, n=name: f"{n}: {m}", **tolerance
+        )
 
 
 SOURCES = ["parameters", "features", "last_layer"]
@@ -257,7 +259,7 @@ def test_normalized_direction_is_as_long_as_the_sum_or_mean(name, reduction, cat
     torch.testing.assert_close(norm, expected, **TOLERANCE)
 
 
-@pytest.mark.parametrize("name", ["MGDA", "MoCo"])
+@pytest.mark.parametrize("name", ["EW", "MGDA", "MoCo", "GradDrop"])
 def test_gramian_is_handed_out_with_the_names(name, catalogue):
     calls = []
     method = build_task_weighting(name, catalogue.tasks)
@@ -266,6 +268,15 @@ def test_gramian_is_handed_out_with_the_names(name, catalogue):
     assert names == ("A/y", "B/x")
     assert gramian.shape == (2, 2)
     assert gramian.dtype == torch.float64
+
+
+def test_watching_the_gradients_of_a_cheap_method_changes_nothing_and_costs_no_pass(catalogue):
+    method = build_task_weighting("EW", catalogue.tasks)
+    _, expected = catalogue.step(method)
+    before = catalogue.passes
+    _, found = catalogue.step(method, on_gramian=lambda *_: None)
+    assert_same(found, expected)
+    assert catalogue.passes == before + 1
 
 
 def test_nothing_active_adds_nothing(catalogue):

@@ -18,7 +18,9 @@ def test_inner_products_and_sums_do_not_depend_on_the_block_size(dtype, monkeypa
     monkeypatch.setattr(gramian, "_COLUMNS", 7)
     tolerance = {"atol": 1e-4, "rtol": 1e-5}
     torch.testing.assert_close(gramian_of_rows(rows), wide @ wide.T, **tolerance)
-    torch.testing.assert_close(combine_rows(rows, weights).double(), weights.double() @ wide, **tolerance)
+    torch.testing.assert_close(
+        combine_rows(rows, weights).double(), weights.double() @ wide, **tolerance
+    )
 
 
 def test_precision_setting_of_the_user_is_restored():

@@ -13,7 +13,9 @@ def weights_of(gramian, losses=None, **parameters):
 
 
 def test_two_tasks_have_the_closed_form(gramian_of, update, two_rows):
-    assert weights_of(gramian_of(two_rows)).tolist() == pytest.approx([0.538462, 0.461538], abs=1e-6)
+    assert weights_of(gramian_of(two_rows)).tolist() == pytest.approx(
+        [0.538462, 0.461538], abs=1e-6
+    )
     direction = update(MultipleGradientDescent(NAMES), two_rows)
     assert direction.tolist() == pytest.approx([0.307692, 0.461538], abs=1e-6)
 
@@ -57,7 +59,9 @@ def test_every_task_gains_at_least_the_squared_norm(gramian_of):
     gains = gramian @ weights
     squared_norm = weights @ gains
     assert (gains >= squared_norm - 1e-9).all()
-    assert gains[weights > 0].tolist() == pytest.approx([squared_norm.item()] * int((weights > 0).sum()))
+    assert gains[weights > 0].tolist() == pytest.approx(
+        [squared_norm.item()] * int((weights > 0).sum())
+    )
 
 
 def test_scaling_all_gradients_changes_no_weight(gramian_of, three_rows):

@@ -60,7 +60,9 @@ def test_a_large_ridge_keeps_weights_together(update, two_rows):
 def test_absent_tasks_keep_their_state_and_the_others_their_sum(three_rows):
     method = CorrectedMultiObjective(NAMES)
     method(torch.tensor(three_rows), torch.ones(3), [0, 1, 2])
-    before = {name: value.clone() for name, value in method.state_dict().items() if name != "_extra_state"}
+    before = {
+        name: value.clone() for name, value in method.state_dict().items() if name != "_extra_state"
+    }
     step = method(torch.tensor(three_rows)[[0, 2]], torch.ones(2), [0, 2])
     assert step.weights.sum().item() == pytest.approx(1.0)
     for name, value in before.items():

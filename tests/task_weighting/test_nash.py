@@ -14,7 +14,9 @@ def weights_of(gramian):
 
 
 def test_two_tasks_have_the_closed_form(gramian_of, update, two_rows):
-    assert weights_of(gramian_of(two_rows)).tolist() == pytest.approx([1.344997, 1.203002], abs=1e-6)
+    assert weights_of(gramian_of(two_rows)).tolist() == pytest.approx(
+        [1.344997, 1.203002], abs=1e-6
+    )
     free = update(NashBargaining(NAMES, max_norm=0), two_rows)
     assert free.tolist() == pytest.approx([0.743496, 1.203002], abs=2e-6)
     assert update(NashBargaining(NAMES), two_rows).tolist() == pytest.approx(

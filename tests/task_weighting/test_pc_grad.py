@@ -58,6 +58,12 @@ def test_coefficients_repeat_the_loop_over_gradients():
     torch.testing.assert_close(weights @ jacobian, expected)
 
 
+def test_order_of_the_tasks_does_not_matter_if_the_meetings_are_the_same(gramian_of, three_rows):
+    gramian = gramian_of(three_rows)
+    turned = projected_weights(gramian.flip(0, 1), (2 - ASCENDING).flip(0))
+    torch.testing.assert_close(turned.flip(0), projected_weights(gramian, ASCENDING))
+
+
 def test_orders_come_from_the_generator(gramian_of, three_rows):
     gramian, losses = gramian_of(three_rows), torch.ones(3)
     method = ProjectConflictingGradients(NAMES)

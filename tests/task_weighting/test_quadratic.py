@@ -81,8 +81,8 @@ def test_shortest_combination_is_no_longer_than_that_of_scipy(num_rows, spread):
 @settings(max_examples=60, deadline=None)
 def test_no_random_point_of_the_simplex_is_shorter(seed, num_rows, rank):
     generator = np.random.default_rng(seed)
-    gramian = np.asarray([r for r in [generator.normal(size=(num_rows, rank))]])[0]
-    gramian = gramian @ gramian.T
+    rows = generator.normal(size=(num_rows, rank))
+    gramian = rows @ rows.T
     weights = min_norm_weights(torch.from_numpy(gramian)).numpy()
     points = generator.dirichlet(np.ones(num_rows), size=50)
     lengths = np.einsum("pi,ij,pj->p", points, gramian, points)

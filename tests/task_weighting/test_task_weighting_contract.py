@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from visual_taxonomy import task_weighting
 from visual_taxonomy.errors import InputError
@@ -36,10 +38,8 @@ def tensors(method):
     return {k: v.clone() for k, v in method.state_dict().items() if k != "_extra_state"}
 
 
-@EVERY
+@pytest.mark.parametrize("name", sorted(TASK_WEIGHTINGS.keys() - TRACKED - {"GradDrop"}))
 def test_shared_update_is_the_sum_of_weight_times_gradient(name, catalogue):
-    if name in TRACKED | {"GradDrop"}:
-        pytest.skip("not a combination of the gradients of this step")
     per_task = catalogue.naive_gradients()
     weights, found = catalogue.step(build_task_weighting(name, catalogue.tasks))
     for parameter in ("trunk.0.weight", "trunk.2.bias"):
@@ -67,10 +67,8 @@ def test_heads_get_their_own_gradient_times_one_factor(name, catalogue):
         torch.testing.assert_close(found[f"heads.{task}.weight"], expected, atol=1e-6, rtol=1e-3)
 
 
-@EVERY
+@pytest.mark.parametrize("name", sorted(TASK_WEIGHTINGS.keys() - DRAWN))
 def test_order_of_the_tasks_does_not_matter(name, catalogue):
-    if name in DRAWN:
-        pytest.skip("draws by position; with given orders see its own tests")
     _, found = catalogue.step(build_task_weighting(name, catalogue.tasks), generator=seeded())
     _, turned = catalogue.step(
         build_task_weighting(name, catalogue.tasks), catalogue.tasks[::-1], generator=seeded()
@@ -134,6 +132,7 @@ def test_a_loss_that_is_not_finite_is_as_good_as_absent(name, bad, catalogue):
 @EVERY
 def test_no_finite_loss_adds_nothing_and_ten_in_a_row_stop_the_run(name, catalogue):
     method = build_task_weighting(name, catalogue.tasks)
+
     def step():
         features = catalogue.features(catalogue.images)
         losses = {task: loss * torch.nan for task, loss in catalogue.losses(features).items()}
@@ -164,7 +163,37 @@ def make_losses(num_tasks):
     return [lambda x, target=target: ((x - target) ** 2).mean() for target in targets]
 
 
-ACTIVE = [["A/x", "A/y", "A/z"], ["B/x", "B/y"], ["A/x", "B/y"], ["A/x", "A/y", "A/z", "B/x", "B/y"]]
+GRAMIAN = [name for name, entry in TASK_WEIGHTINGS.items() if entry.kind == "gramian"]
+
+
+@pytest.mark.parametrize("name", sorted(set(GRAMIAN) - {"GradNorm"}))
+@given(
+    seed=st.integers(0, 9999),
+    num_tasks=st.integers(2, 8),
+    rank=st.integers(1, 5),
+    zeros=st.integers(0, 2),
+)
+@settings(max_examples=15, deadline=None)
+def test_any_rank_is_solved_and_zero_gradients_get_no_weight(name, seed, num_tasks, rank, zeros):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(num_tasks, rank, generator=generator)
+    rows = rows @ torch.randn(rank, 6, generator=generator)
+    rows[:zeros] = 0
+    names = [f"c/{i}" for i in range(num_tasks)]
+    parameter = torch.zeros(6, requires_grad=True)
+    losses = dict(zip(names, 1 + rows @ parameter, strict=True))
+    method = build_task_weighting(name, names)
+    weights = multi_task_backward(losses, method, [parameter], generator=generator)
+    assert torch.isfinite(parameter.grad).all()
+    assert [weights[task].item() for task in names[:zeros]] == [0.0] * zeros
+
+
+ACTIVE = [
+    ["A/x", "A/y", "A/z"],
+    ["B/x", "B/y"],
+    ["A/x", "B/y"],
+    ["A/x", "A/y", "A/z", "B/x", "B/y"],
+]
 
 
 def train(catalogue, method, steps, generator):
@@ -236,8 +265,6 @@ class Processes:
 @EVERY
 @pytest.mark.parametrize("head_scale", [None, "unit"])
 def test_two_processes_make_the_update_of_one(name, head_scale, catalogue):
-    if name == "GradDrop" and head_scale is not None:
-        pytest.skip("has no task weights")
     options = task_weighting.BackwardOptions(head_scale=head_scale)
     method = build_task_weighting(name, catalogue.tasks)
     _, expected = catalogue.step(method, generator=seeded(), options=options)

@@ -78,14 +78,14 @@ class PictureDataset(Dataset[Batch]):
         if draw.row == FILLER:
             return self._without_picture(FILLER, {})
         try:
-            source = self.picture(draw.row)
-            picture = source if isinstance(source, Image.Image) else read_image(source)
+            picture = read_image(self.picture(draw.row))
         except UnreadableImage as reason:
             return self._without_picture(draw.row, {draw.row: str(reason)})
         with torch.random.fork_rng(devices=[]):
             entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
-            torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
-            image = self.transform(picture.convert("RGB"))
+            # Not torch.manual_seed, which would seed the GPU too: dropout draws from there.
+            torch.default_generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+            image = self.transform(picture)
         return Batch(
             image[None],
             torch.tensor([self.categories[draw.row]]),

@@ -48,7 +48,9 @@ class UnreadableImage(Exception):  # noqa: N818 - it says what the picture is
 
 
 def read_image(
-    source: Path | bytes, max_pixels: int = MAX_PIXELS, least_side: int | None = None
+    source: Path | bytes | Image.Image,
+    max_pixels: int = MAX_PIXELS,
+    least_side: int | None = None,
 ) -> Image.Image:
     """Decode a JPEG, PNG, WebP, BMP or GIF (its first frame) to an upright RGB picture.
 
@@ -56,7 +58,8 @@ def read_image(
     and the EXIF orientation is applied. The kind is told by the content, not by the suffix.
 
     Args:
-        source: Path of the file, or its content.
+        source: Path of the file, or its content. A picture that Pillow has opened becomes RGB in
+            the same way, but is taken as it stands: whoever opened it may have turned it.
         max_pixels: Most pixels accepted; checked in the header, before anything is decoded.
         least_side: Decode a JPEG at 1/2, 1/4 or 1/8 of its size (faster) as long as both
             sides keep this many pixels. None decodes the full size.
@@ -76,6 +79,9 @@ def read_image(
         visual_taxonomy.data.images.UnreadableImage: not a JPEG, PNG, WebP, BMP or GIF picture
     """
     try:
+        if isinstance(source, Image.Image):
+            source.load()
+            return _to_rgb(source)
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
             return _decode(file, max_pixels, least_side)
     except FileNotFoundError:

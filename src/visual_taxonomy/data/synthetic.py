@@ -3,24 +3,28 @@
 import io
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from visual_taxonomy.data.drawing.catalogue import as_catalogued, draw_labels, synthetic_taxonomy
 from visual_taxonomy.data.garments import draw_product
 from visual_taxonomy.errors import InputError
 
+if TYPE_CHECKING:  # the workers import this file too, and need no tables
+    import polars as pl
+
 __all__ = ["synthesize", "synthetic_taxonomy"]
 
 _SMALLEST_IMAGE = 32
 _MAX_COLUMNS = 10
-_CHUNK = 32
+_CHUNK = 8
 
 _FILES = (
     "images",
@@ -89,11 +93,10 @@ def synthesize(
         for start in range(0, rows, _CHUNK)
     ]
     drawn = 0
-    for count in _run(jobs, workers):
+    for count in _run(jobs, workers, lambda: _write_tables(folder, rows, seed, test_share)):
         drawn += count
         if on_progress is not None:
             on_progress(drawn)
-    _write_tables(folder, rows, seed, test_share)
     for name in _FILES:
         (folder / name).rename(out / name)
     folder.rmdir()
@@ -123,14 +126,29 @@ def _check_free(out: Path) -> None:
             )
 
 
-def _run(jobs: list[_Job], workers: int) -> Iterator[int]:
+def _run(jobs: list[_Job], workers: int, meanwhile: Callable[[], None]) -> Iterator[int]:
+    """Pictures drawn by one job after another; does `meanwhile` while the workers start."""
     workers = min(workers, len(jobs))
     if workers == 1:
+        meanwhile()
         yield from map(_draw_rows, jobs)
         return
     # spawn: a fork of a process that holds torch's or polars' threads can hang
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_draw_rows, jobs)
+    pool = ProcessPoolExecutor(workers - 1, mp_context=get_context("spawn"))
+    try:
+        left = deque((pool.submit(_draw_rows, job), job) for job in jobs)
+        meanwhile()
+        while left:
+            future, job = left[-1]
+            if future.cancel():  # nobody has begun it: this process is a worker too
+                left.pop()
+                yield _draw_rows(job)
+            else:
+                yield left.popleft()[0].result()
+            while left and left[0][0].done():
+                yield left.popleft()[0].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _draw_rows(job: _Job) -> int:
@@ -145,6 +163,8 @@ def _draw_rows(job: _Job) -> int:
 
 
 def _write_tables(folder: Path, rows: int, seed: int, test_share: float) -> None:
+    import polars as pl
+
     shuffled = np.random.default_rng((seed, rows)).permutation(rows)
     test = set(shuffled[: min(round(rows * test_share), rows - 1)].tolist())
     products = [(row, *draw_labels(seed, row)) for row in range(rows)]
@@ -168,7 +188,9 @@ def _write_tables(folder: Path, rows: int, seed: int, test_share: float) -> None
     (folder / "attrs_config.json").write_text(taxonomy.to_json(), encoding="utf-8")
 
 
-def _table(products: Iterator[tuple[int, str, dict[str, str]]]) -> pl.DataFrame:
+def _table(products: Iterator[tuple[int, str, dict[str, str]]]) -> "pl.DataFrame":
+    import polars as pl
+
     taxonomy = synthetic_taxonomy()
     columns = [f"attr_{i + 1}" for i in range(_MAX_COLUMNS)]
     records = []

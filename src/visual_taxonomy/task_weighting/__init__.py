@@ -24,6 +24,7 @@ from visual_taxonomy.task_weighting.options import BackwardOptions
 from visual_taxonomy.task_weighting.pc_grad import ProjectConflictingGradients
 from visual_taxonomy.task_weighting.random_weights import RandomLossWeighting
 from visual_taxonomy.task_weighting.tchebycheff import SmoothTchebycheff
+from visual_taxonomy.task_weighting.torchjd_adapter import build_torchjd
 from visual_taxonomy.task_weighting.uncertainty import UncertaintyWeighting
 from visual_taxonomy.task_weighting.up_grad import UnconflictingProjection
 
@@ -65,7 +66,8 @@ def build_task_weighting(
     """The method of that name for the tasks of a run.
 
     Args:
-        name: Key of `TASK_WEIGHTINGS`, whatever the case.
+        name: Key of `TASK_WEIGHTINGS`, whatever the case; or "torchjd:" and the name of a
+            stateless aggregator of TorchJD (extra `torchjd`).
         task_names: [T] names "category/attribute" of all tasks of the run.
         **parameters: The method's own parameters.
 
@@ -76,4 +78,7 @@ def build_task_weighting(
         >>> build_task_weighting("uw", ["Sarees/border"], form="classification").kind
         'losses'
     """
+    prefix, _, rest = name.partition(":")
+    if rest and prefix.casefold() == "torchjd":
+        return build_torchjd(rest, task_names, **parameters)
     return build(TASK_WEIGHTINGS, name, task_names, **parameters)

@@ -4,6 +4,7 @@ Shapes: A active tasks, P values of the shared parameters, N images, D features.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -74,8 +75,9 @@ def multi_task_backward(
             and all that lies above the features must be equal on all processes (features gathered
             with a differentiable gather whose backward pass gives each process the gradient of
             its own images); so `.grad` ends up equal on all. Needs `features`.
-        on_gramian: Called with the names [A] and the Gramian [A, A] (float64, CPU) of the step
-            where the method computes one anyway, or keeps the gradients.
+        on_gramian: Called with the names [A] and the Gramian [A, A] (float64, CPU) that the
+            weights come from, where they are not reused; for methods without one, with that of
+            the gradients of the features. Costs no pass, but a transfer.
 
     Returns:
         Task name -> weight of its loss in the shared update, scalars without gradient; None if no
@@ -127,6 +129,7 @@ def _step_of_losses(step: Step) -> dict[str, Tensor] | None:
     if not usable:
         return None
     step = step.select(usable)
+    _observe(step)
     values = step.values().requires_grad_()
     with torch.enable_grad():
         objective = step.method(values, step.tasks, step.generator)
@@ -184,7 +187,7 @@ def _solve(step: Step, gramian: Tensor, values: Tensor, factors: Tensor) -> Tens
         target = length.clamp_max(step.method.max_norm)
     weights[0] *= torch.where(length > 0, target / length, 1.0)
     if step.options.update_weights_every > 1:
-        step.method.record.keep([step.names[i] for i in used], weights[:, used].T.tolist())
+        step.method.record.keep(step.names, weights.T.tolist())
     return weights
 
 
@@ -211,6 +214,14 @@ def _apply(
         add_direction(step, combine_rows(rows, shared_weights), reached)
         add_to_heads(step, head_factors)
     return step.named(shared_weights)
+
+
+def _observe(step: Step) -> None:
+    """Hand out the Gramian of the feature gradients, for methods that need none."""
+    if step.on_gramian is not None:
+        of_features = replace(step, options=replace(step.options, source="features"))
+        gramian, _, _ = _gramian(of_features)
+        step.on_gramian(step.names, gramian.cpu())
 
 
 def _factors(step: Step, values: Tensor) -> Tensor:
@@ -298,6 +309,7 @@ def _step_of_features(step: Step) -> dict[str, Tensor] | None:
         return None
     if len(usable) < len(step.names):
         step, gradients, signed_sums = step.select(usable), gradients[usable], signed_sums[usable]
+    _observe(step)
     with torch.no_grad():
         factors = step.method(signed_sums, step.tasks, step.generator)
     trunk, neck, heads = step.layout()

@@ -15,6 +15,9 @@ def sign_masks(signed_sums: Tensor, uniform: Tensor) -> Tensor:
 
         probability of plus = (1 + sum of s / sum of |s|) / 2
 
+    A sum of exactly 0 has no sign to disagree with, so its gradient passes (published code drops
+    what may be left of it in the single images).
+
     Args:
         signed_sums: [A, D] s, sums over the images of sign(feature) x gradient.
         uniform: [D] numbers from [0, 1); plus is kept where the probability exceeds them.
@@ -29,7 +32,7 @@ def sign_masks(signed_sums: Tensor, uniform: Tensor) -> Tensor:
     probability = (1 + share) / 2
     plus = (probability > uniform) & (signed_sums > 0)
     minus = (probability < uniform) & (signed_sums < 0)
-    return (plus | minus).to(signed_sums)
+    return (plus | minus | (signed_sums == 0)).to(signed_sums)
 
 
 class GradientSignDropout(FeatureCombination):

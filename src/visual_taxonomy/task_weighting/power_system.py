@@ -49,7 +49,8 @@ def _newton(matrix: Array, target: Array, power: float) -> Array:
     for _ in range(_MAX_STEPS):
         utility = target * x**-power
         gradient = matrix @ x - utility
-        step = -np.linalg.solve(matrix + np.diag(power * utility / x), gradient)
+        hessian = matrix + np.diag(power * utility / x)
+        step = np.asarray(np.linalg.solve(hessian, -gradient), dtype=np.float64)
         slope = float(gradient @ step)
         shrinking = step < 0
         length = min(1.0, 0.99 * float((-x[shrinking] / step[shrinking]).min(initial=np.inf)))

@@ -7,12 +7,12 @@ trunk have to be summed, which DistributedDataParallel does while it goes backwa
 """
 
 import os
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.strategies.ddp import DDPStrategy
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from typing_extensions import override
 
 from visual_taxonomy.config import RunConfig
@@ -60,8 +60,9 @@ class _GatherRows(torch.autograd.Function):
     def forward(ctx: Any, share: Tensor, fabric: Fabric, gradient_scale: float) -> Tensor:
         ctx.rank, ctx.world_size = fabric.global_rank, fabric.world_size
         ctx.gradient_scale = gradient_scale
-        gathered = cast(Tensor, fabric.all_gather(share.contiguous()))
-        return gathered.transpose(0, 1).flatten(0, 1)
+        gathered = share.new_empty((ctx.world_size * len(share), *share.shape[1:]))
+        distributed.all_gather_into_tensor(gathered, share.contiguous())
+        return gathered.unflatten(0, (ctx.world_size, -1)).transpose(0, 1).flatten(0, 1)
 
     @staticmethod
     @override

@@ -121,8 +121,9 @@ def build_loggers(config: RunConfig) -> list[Any]:
             try:
                 loggers.append(make(config))
             except ModuleNotFoundError as error:
+                missing = f" ({error.name})" if error.name else ""  # Lightning leaves the name out
                 raise InputError(
-                    f"--{extra} needs a package that is not installed ({error.name}): "
+                    f"--{extra} needs a package that is not installed{missing}: "
                     f"pip install 'visual-taxonomy[{extra}]'"
                 ) from None
     return loggers

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.sampler import FILLER
 from visual_taxonomy.evaluation import Report, evaluate
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.task_weighting import multi_task_backward
@@ -67,9 +68,8 @@ def validate(run: Run) -> Validation:
         entries, categories, rows = _labels(run, batch)
         output = _heads(run, batch, categories, None)
         classes = run.model.heads.by_slot(output.logits, categories).argmax(dim=2)
-        known = rows >= 0
-        predicted[rows[known].numpy()] = classes.cpu().numpy()[known.numpy()]
-        unreadable += int(((categories.cpu() < 0) & known).sum())
+        predicted[rows.numpy()] = classes.cpu().numpy()
+        unreadable += int((categories < 0).sum())
         if entries.tasks:
             of_active = HeadOutput(output.logits[:, list(entries.tasks)], output.hidden)
             values = run.objective.validation_losses(of_active, entries)
@@ -87,6 +87,8 @@ def _labels(run: Run, batch: Batch) -> tuple[Entries, Tensor, Tensor]:
     if run.fabric.world_size > 1:
         share = torch.cat([rows[:, None], categories[:, None], targets], dim=1).to(run.device)
         joined = gather_rows(run.fabric, share).cpu()
+        # The fillers that make the shares equally long come last.
+        joined = joined[: int((joined[:, 0] != FILLER).sum())]
         rows, categories, targets = joined[:, 0], joined[:, 1], joined[:, 2:]
     entries = run.objective.entries(categories, targets).to(run.device)
     return entries, categories.to(run.device, non_blocking=True), rows
@@ -98,4 +100,4 @@ def _heads(run: Run, batch: Batch, categories: Tensor, tasks: tuple[int, ...] | 
         share = encoder(batch.images.to(run.device, non_blocking=True))
     # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
     features = gather_rows(run.fabric, share.float(), gradient_scale=run.fabric.world_size)
-    return run.model.heads(features, categories, tasks)
+    return run.model.heads(features[: len(categories)], categories, tasks)

@@ -62,7 +62,7 @@ def test_cloth_is_opaque_inside_its_outline_and_absent_outside():
 def test_cloth_takes_its_colours_from_the_same_place_of_a_picture():
     canvas = canvas_of()
     image = canvas.plain((10, 20, 30))
-    image.putpixel((30, 40), (250, 240, 230))
+    image.putpixel((30, 40), (250, 240, 230, 255))
     canvas.cloth(SQUARE, image)
     pixels = array_of(canvas)
     assert pixels[40, 30].tolist() == [250, 240, 230, 255]
@@ -76,10 +76,10 @@ def test_sheer_cloth_lets_half_of_what_is_below_through():
     np.testing.assert_allclose(array_of(canvas)[40, 30], (100, 100, 100, 255), atol=2)
 
 
-def test_sheer_cloth_on_nothing_is_half_transparent():
+def test_sheer_cloth_on_nothing_covers_half_and_holds_half_its_colour():
     canvas = canvas_of()
     canvas.cloth(SQUARE, (0, 100, 200), opacity=0.5)
-    np.testing.assert_allclose(array_of(canvas)[40, 30], (0, 100, 200, 128), atol=2)
+    np.testing.assert_allclose(array_of(canvas)[40, 30], (0, 50, 100, 128), atol=2)
 
 
 def test_cloth_beside_the_picture_leaves_no_mark():

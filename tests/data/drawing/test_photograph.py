@@ -7,7 +7,7 @@ from visual_taxonomy.data.drawing.photograph import photograph
 
 
 def figure_of(rgba, shade=255, light=0, size=(90, 120)) -> Figure:
-    image = Image.new("RGBA", (size[0] * 2, size[1] * 2), rgba)
+    image = Image.new("RGBX", (size[0] * 2, size[1] * 2), rgba)
     small = (size[0] // 2, size[1] // 2)
     return Figure(image, Image.new("L", small, shade), Image.new("L", small, light))
 

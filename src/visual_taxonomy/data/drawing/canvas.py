@@ -7,6 +7,7 @@ Shapes: P points of an outline, H x W pixels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,12 @@ SUPERSAMPLING = 2
 
 _COARSE = 4
 """Pixels of the figure to one of the maps of shade and light, which are soft anyway."""
+
+_KEPT = [round(255 - 0.75 * depth) for depth in range(256)]
+"""What share of the light, of 255, a fold of a depth keeps."""
+
+_ADDED = [round(0.4 * height) for height in range(256)]
+"""What it reflects on its other side."""
 
 
 def curve(points: Outline, steps: int = 6) -> Points:
@@ -38,16 +45,17 @@ def curve(points: Outline, steps: int = 6) -> Points:
         [[0.0, 0.0], [0.4375, 1.125], [1.0, 2.0], [1.5625, 1.125], [2.0, 0.0]]
     """
     p = np.asarray(points, dtype=np.float64)
-    before, after = np.vstack([p[:1], p[:-2]]), np.vstack([p[2:], p[-1:]])
-    start, end = p[:-1], p[1:]
-    t = (np.arange(steps) / steps)[:, None, None]
-    line = start + t / 2 * (
-        end
-        - before
-        + t * (2 * before - 5 * start + 4 * end - after)
-        + t * t * (3 * (start - end) + after - before)
-    )
-    return np.vstack([line.transpose(1, 0, 2).reshape(-1, 2), p[-1:]])
+    ends = np.concatenate([p[:1], p, p[-1:]])
+    neighbours = np.stack([ends[:-3], p[:-1], p[1:], ends[3:]], axis=1)
+    return np.concatenate([(_weights(steps) @ neighbours).reshape(-1, 2), p[-1:]])
+
+
+@lru_cache(maxsize=16)
+def _weights(steps: int) -> Points:
+    """[steps, 4] share of the point before, at the start, at the end of a piece and after it."""
+    t = np.arange(steps) / steps
+    powers = np.stack([np.ones(steps), t, t**2, t**3], axis=1)
+    return powers @ np.array([(0, 2, 0, 0), (-1, 0, 1, 0), (2, -5, 4, -1), (-1, 3, -3, 1)]) / 2
 
 
 def mirrored(half: Outline) -> Points:
@@ -58,7 +66,7 @@ def mirrored(half: Outline) -> Points:
         [[-0.0, 2.0], [-1.0, 1.0], [-0.0, 0.0]]
     """
     right = np.asarray(half, dtype=np.float64)
-    return np.vstack([right, right[::-1] * (-1.0, 1.0)])
+    return np.concatenate([right, right[::-1] * (-1.0, 1.0)])
 
 
 def offset(line: Points, distance: float | Points) -> Points:
@@ -68,11 +76,23 @@ def offset(line: Points, distance: float | Points) -> Points:
         >>> offset(np.array([[0.0, 0.0], [0.0, 9.0]]), 2.0).tolist()
         [[-2.0, 0.0], [-2.0, 9.0]]
     """
-    along = np.empty_like(line)
-    along[1:-1] = line[2:] - line[:-2]
-    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
-    share = distance / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
-    return np.stack([line[:, 0] - along[:, 1] * share, line[:, 1] + along[:, 0] * share], axis=1)
+    return line + sideways(line) * np.reshape(distance, (-1, 1))
+
+
+def sideways(line: Points) -> Points:
+    """[P, 2] steps of length 1 to the right of the direction of a line [P, 2].
+
+    Example:
+        >>> sideways(np.array([[0.0, 0.0], [0.0, 9.0]])).tolist()
+        [[-1.0, 0.0], [-1.0, 0.0]]
+    """
+    right = np.empty_like(line)
+    right[1:-1] = line[2:] - line[:-2]
+    right[0], right[-1] = line[1] - line[0], line[-1] - line[-2]
+    right /= np.maximum(np.hypot(right[:, 0], right[:, 1]), 1e-9)[:, None]
+    right = right[:, ::-1]
+    right[:, 0] *= -1
+    return right
 
 
 @dataclass(frozen=True)
@@ -80,7 +100,8 @@ class Figure:
     """A painted figure, before the camera sees it.
 
     Args:
-        image: RGBA, `SUPERSAMPLING` times the height H and width W of the picture.
+        image: RGBX, `SUPERSAMPLING` times the height H and width W of the picture: colours
+            multiplied by their coverage, which is X, so that means of pixels are right.
         shade: What share of the light each place keeps, "L", coarse.
         light: What it reflects on top, "L", coarse.
     """
@@ -109,7 +130,7 @@ class Canvas:
     def __init__(self, image_size: int, middle: float, top: float, height: float) -> None:
         self.size = (max(1, round(image_size * 3 / 4)), image_size)
         width, pixels = self.size[0] * SUPERSAMPLING, image_size * SUPERSAMPLING
-        self.image = Image.new("RGBA", (width, pixels))
+        self.image = Image.new("RGBX", (width, pixels))
         self.scale = pixels / height
         self._origin = np.array([width / 2 - middle * self.scale, -top * self.scale])
         self._pen = ImageDraw.Draw(self.image)
@@ -125,12 +146,12 @@ class Canvas:
         return np.asarray(points, dtype=np.float64) * self.scale + self._origin
 
     def plain(self, colour: Colour) -> Image.Image:
-        """A cloth of one colour, as large as the canvas."""
-        return Image.new("RGB", self.image.size, colour)
+        """A cloth of one colour, RGBX, as large as the canvas."""
+        return Image.new("RGBX", self.image.size, (*colour, 255))
 
     def paste(self, tile: Image.Image, corner: tuple[int, int]) -> None:
         """Lay an RGBA tile on the picture, its upper left corner at a pixel."""
-        self.image.paste(tile, corner, tile)
+        self.image.paste(tile.convert("RGB"), corner, tile)
 
     def cloth(
         self,
@@ -143,7 +164,7 @@ class Canvas:
 
         Args:
             outline: [P, 2] its outline.
-            cloth: RGB picture as large as the canvas, or one colour.
+            cloth: RGBX picture as large as the canvas, all opaque, or one colour.
             opacity: 1 hides what lies below, 0 is invisible.
             depth: How much darker its edges are, 0 to 1.
         """
@@ -152,33 +173,28 @@ class Canvas:
             self._lay(points, cloth, opacity)
         else:
             self._pen.polygon(points.ravel().tolist(), fill=cloth)
-        coarse = (np.vstack([points, points[:1]]) / _COARSE).ravel().tolist()
+        coarse = (points / _COARSE).ravel().tolist()
         if opacity >= 1:  # what lies below loses its own shade
             self._edge_pen.polygon(coarse, fill=255)
         stroke = max(1, round(7 * self.scale / _COARSE))
-        self._edge_pen.line(coarse, fill=round(255 * (1 - depth)), width=stroke)
+        self._edge_pen.line(coarse + coarse[:2], fill=round(255 * (1 - depth)), width=stroke)
 
     def _lay(self, points: Points, cloth: Image.Image | Colour, opacity: float) -> None:
         left, top = np.maximum(points.min(axis=0), 0).astype(int).tolist()
         right, low = np.minimum(points.max(axis=0) + 2, self.image.size).astype(int).tolist()
         if left >= right or top >= low:  # all of it is off the picture
             return
-        box, size = (left, top, right, low), (right - left, low - top)
-        piece = cloth.crop(box) if isinstance(cloth, Image.Image) else cloth
-        mask = Image.new("L", size)
+        box = (left, top, right, low)
+        mask = Image.new("L", (right - left, low - top))
         corners = (points - (left, top)).ravel().tolist()
         ImageDraw.Draw(mask).polygon(corners, fill=round(255 * opacity))
-        if opacity >= 1:
-            self.image.paste(piece, box, mask)
-            return
-        layer = Image.new("RGBA", size)
-        layer.paste(piece, (0, 0, *size))
-        layer.putalpha(mask)
-        self.image.alpha_composite(layer, (left, top))
+        self.image.paste(cloth.crop(box) if isinstance(cloth, Image.Image) else cloth, box, mask)
 
     def fill(self, outline: Outline, colour: Colour) -> None:
-        """Fill an outline with one flat, opaque colour."""
-        self._pen.polygon(self.pixels(outline).ravel().tolist(), fill=colour)
+        """Fill an outline [P, 2], or each of some [N, P, 2], with one flat, opaque colour."""
+        points = self.pixels(outline)
+        for corners in points.reshape(-1, 2 * points.shape[-2]).tolist():
+            self._pen.polygon(corners, fill=colour)
 
     def line(self, points: Outline, colour: Colour, width: float) -> None:
         """Draw a line, `width` in body units."""
@@ -216,19 +232,10 @@ class Canvas:
         """
         fine = ImageFilter.GaussianBlur(max(0.9, 1.2 * self.scale))
         soft = ImageFilter.GaussianBlur(max(1.0, 1.7 * self.scale))
-        rough = rng.integers(0, int(255 * wrinkles) + 1, size=(2, 11, 8), dtype=np.uint8)
-        dark, bright = (
-            ImageChops.add(layer.filter(fine), _enlarged(grid, layer.size))
-            for layer, grid in zip((self._shadows, self._lights), rough, strict=True)
-        )
-        folds = ImageChops.invert(_weakened(dark, 0.75))
-        shade = ImageChops.multiply(self._edges.filter(soft), folds)
-        return Figure(self.image, shade, _weakened(bright, 0.4))
-
-
-def _enlarged(grid: npt.NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
-    return Image.fromarray(grid).resize(size, Image.Resampling.BICUBIC)
-
-
-def _weakened(layer: Image.Image, strength: float) -> Image.Image:
-    return ImageChops.multiply(layer, Image.new("L", layer.size, round(255 * strength)))
+        grid = rng.integers(0, int(255 * wrinkles) + 1, size=(11, 8), dtype=np.uint8)
+        rough = Image.fromarray(grid).resize(self._edges.size, Image.Resampling.BICUBIC)
+        dark = ImageChops.add(self._shadows.filter(fine), rough)
+        rough = rough.transpose(Image.Transpose.ROTATE_180)
+        bright = ImageChops.add(self._lights.filter(fine), rough)
+        shade = ImageChops.multiply(self._edges.filter(soft), dark.point(_KEPT))
+        return Figure(self.image, shade, bright.point(_ADDED))

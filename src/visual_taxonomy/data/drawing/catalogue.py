@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from itertools import accumulate
 from statistics import NormalDist
 
@@ -109,6 +109,11 @@ class _Head:
     weights: tuple[float, ...]
     unknown: float
 
+    @cached_property
+    def carelessness(self) -> float:
+        """A standard normal variable is below it in the share unknown of all cases."""
+        return NormalDist().inv_cdf(self.unknown)
+
 
 @cache
 def _catalogue() -> dict[str, tuple[float, tuple[_Head, ...]]]:
@@ -145,20 +150,25 @@ def draw_labels(seed: int, row: int) -> tuple[str, dict[str, str]]:
     """Category and true labels of a row."""
     rng = np.random.default_rng((seed, row, 0))
     # steps of the golden ratio spread few rows over all categories as evenly as many rows
-    point = (np.random.default_rng(seed).random() + row * _GOLDEN) % 1
+    point = (_first_point(seed) + row * _GOLDEN) % 1
     categories = _catalogue()
     shares = accumulate(share for share, _ in categories.values())
     chosen = sum(point >= share for share in list(shares)[:-1])
     category = list(categories)[chosen]
+    heads = categories[category][1]
     labels: dict[str, str] = {}
-    for head in categories[category][1]:
-        labels[head.task.attribute] = _label(head, labels, rng)
+    for head, (lean, pick) in zip(heads, rng.random((len(heads), 2)).tolist(), strict=True):
+        labels[head.task.attribute] = _label(head, labels, lean, pick)
     return category, labels
 
 
-def _label(head: _Head, known: dict[str, str], rng: np.random.Generator) -> str:
-    """A class of a head, given the labels drawn before it."""
-    lean, pick = rng.random(2)
+@lru_cache(maxsize=64)
+def _first_point(seed: int) -> float:
+    return float(np.random.default_rng(seed).random())
+
+
+def _label(head: _Head, known: dict[str, str], lean: float, pick: float) -> str:
+    """A class of a head, given the labels drawn before it and two numbers from 0 to 1."""
     excluded: set[str] = set()
     for driver, label, implied in _implied(head.task):
         if known[driver] == label:
@@ -196,14 +206,13 @@ def _pick(head: _Head, excluded: Set[str], point: float) -> str:
 def as_catalogued(category: str, labels: dict[str, str], seed: int, row: int) -> dict[str, str]:
     """The labels as a seller fills them in: some wrong, some left out."""
     rng = np.random.default_rng((seed, row, 2))
-    normal = NormalDist()
     product = rng.standard_normal()
     written = {}
     for head in _catalogue()[category][1]:
         label = labels[head.task.attribute]
         own, error, other = rng.standard_normal(), rng.random(), rng.random()
         care = _HOLE_CORRELATION**0.5 * product + (1 - _HOLE_CORRELATION) ** 0.5 * own
-        if care < normal.inv_cdf(head.unknown):
+        if care < head.carelessness:
             continue
         written[head.task.attribute] = _pick(head, {label}, other) if error < LABEL_NOISE else label
     return written

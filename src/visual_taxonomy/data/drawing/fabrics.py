@@ -1,7 +1,6 @@
 """Cloth by colour and print: what a garment is cut from, before it is cut."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -44,19 +43,46 @@ _WORDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
 class Fabric:
     """A cloth as large as the canvas, to be cut by outlines.
 
     Args:
-        image: RGB picture of the cloth.
+        size: Width and height of the canvas in pixels.
         base: Its ground colour.
         inks: Three colours that show on it: trimmings, prints and seams use them.
+        image: RGBX picture of the cloth, all of it opaque; None for a plain one, which gets a
+            picture only when somebody draws on it.
+
+    Example:
+        >>> fabric = Fabric((30, 40), (200, 30, 40), GOLD)
+        >>> fabric.cut
+        (200, 30, 40)
+        >>> fabric.image.size, fabric.cut is fabric.image
+        ((30, 40), True)
     """
 
-    image: Image.Image
-    base: Colour
-    inks: Inks
+    def __init__(
+        self, size: tuple[int, int], base: Colour, inks: Inks, image: Image.Image | None = None
+    ) -> None:
+        self.size, self.base, self.inks = size, base, inks
+        self._image = image
+
+    @property
+    def image(self) -> Image.Image:
+        """Picture of the cloth, to be drawn on."""
+        if self._image is None:
+            self._image = Image.new("RGBX", self.size, (*self.base, 255))
+        return self._image
+
+    @property
+    def cut(self) -> Image.Image | Colour:
+        """What `Canvas.cloth` lays: the picture, or the colour where that is all there is."""
+        return self.base if self._image is None else self._image
+
+    def copy(self) -> "Fabric":
+        """The same cloth, to be drawn on apart."""
+        image = None if self._image is None else self._image.copy()
+        return Fabric(self.size, self.base, self.inks, image)
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
@@ -108,7 +134,7 @@ def woven(canvas: Canvas, label: str, rng: np.random.Generator) -> Fabric:
     """Plain cloth of a class of `color`; "multicolor" is joined from broad panels."""
     if label != "multicolor":
         base = dye(label, rng)
-        return Fabric(canvas.plain(base), base, contrasting(base, rng))
+        return Fabric(canvas.image.size, base, contrasting(base, rng))
     names = ("red", "yellow", "blue", "green", "pink", "orange", "purple", "white", "navy blue")
     dyes = [dye(names[i], rng) for i in rng.permutation(len(names))[:4]]
     image = canvas.plain(dyes[0])
@@ -122,7 +148,8 @@ def woven(canvas: Canvas, label: str, rng: np.random.Generator) -> Fabric:
         low, left, right = top + panel, 0.0, slope * width
         corners = ((0, top + left), (width, top + right), (width, low + right), (0, low + left))
         pen.polygon(corners, fill=dyes[i % len(dyes)])
-    return Fabric(image, dyes[0], ((250, 248, 240), (24, 26, 44), (250, 248, 240)))
+    inks: Inks = ((250, 248, 240), (24, 26, 44), (250, 248, 240))
+    return Fabric(image.size, dyes[0], inks, image)
 
 
 def woven_inks(fabric: Fabric, technique: str) -> Inks:
@@ -141,16 +168,17 @@ def _repeat(
 ) -> None:  # fmt: skip
     """Tiles side by side in rows, each row half a step aside; `spacing` in body units."""
     step = max(3, round(spacing * canvas.scale))
-    width, height = fabric.image.size
+    width, height = fabric.size
     strip = Image.new("RGBA", (step * len(tiles), step))
     for i, tile in enumerate(tiles):
         strip.paste(tile, (i * step + (step - tile.width) // 2, (step - tile.height) // 2))
     row = Image.fromarray(np.tile(np.asarray(strip), (1, width // strip.width + 2, 1)))
+    mask, row = row.getchannel("A"), row.convert("RGBX")
     start_x, start_y = (rng.random(2) * step).astype(int).tolist()
     for i, y in enumerate(range(-start_y, height, step)):
         # another tile and half a step on from row to row
         x = start_x + i * 2 * step + i % 2 * step // 2
-        fabric.image.paste(row, (-(x % strip.width), y), row)
+        fabric.image.paste(row, (-(x % strip.width), y), mask)
 
 
 def add_motifs(
@@ -168,18 +196,18 @@ def add_stripes(
     """Regular stripes all over a cloth."""
     pitch = rng.uniform(20, 30) * canvas.scale
     thick = max(1.0, pitch * rng.uniform(0.3, 0.5))
-    length = fabric.image.size[0 if upright else 1]
+    length = fabric.size[0 if upright else 1]
     pen = ImageDraw.Draw(fabric.image)
     for start in np.arange(rng.uniform(-1, 0) * pitch, length, pitch).tolist():
-        box = (0.0, start, float(fabric.image.width), start + thick)
-        pen.rectangle((start, 0.0, start + thick, fabric.image.height) if upright else box, inks[0])
+        box = (0.0, start, float(fabric.size[0]), start + thick)
+        pen.rectangle((start, 0.0, start + thick, fabric.size[1]) if upright else box, inks[0])
 
 
 def add_checks(canvas: Canvas, fabric: Fabric, inks: Inks, rng: np.random.Generator) -> None:
     """A lattice of crossing bands and fine lines."""
     pitch = rng.uniform(34, 46) * canvas.scale
     pen = ImageDraw.Draw(fabric.image)
-    width, height = fabric.image.size
+    width, height = fabric.size
     band, fine = max(2, round(pitch * 0.22)), max(1, round(pitch * 0.07))
     for shift, ink, stroke in ((0.0, inks[0], band), (0.5, inks[1], fine)):
         for at in np.arange(shift * pitch, max(width, height), pitch).tolist():
@@ -190,7 +218,7 @@ def add_checks(canvas: Canvas, fabric: Fabric, inks: Inks, rng: np.random.Genera
 def add_waves(canvas: Canvas, fabric: Fabric, inks: Inks, rng: np.random.Generator) -> None:
     """Slanting bands dyed by tying, as leheriya."""
     pitch = rng.uniform(30, 44) * canvas.scale
-    width, height = fabric.image.size
+    width, height = fabric.size
     x = np.linspace(0, width, 13)
     wobble = np.sin(x / pitch * 1.4) * pitch * 0.3 + x * rng.choice([-0.7, 0.7])
     pen = ImageDraw.Draw(fabric.image)
@@ -219,7 +247,7 @@ def add_shapes(canvas: Canvas, fabric: Fabric, inks: Inks, rng: np.random.Genera
 
 def add_panels(canvas: Canvas, fabric: Fabric, inks: Inks, rng: np.random.Generator) -> None:
     """One broad slanting half in another colour."""
-    width, height = fabric.image.size
+    width, height = fabric.size
     middle, slope = height * rng.uniform(0.42, 0.55), rng.choice([-0.5, 0.5]) * width
     corners = ((0, middle + slope), (width, middle - slope), (width, height), (0, height))
     ImageDraw.Draw(fabric.image).polygon(corners, fill=inks[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visual_taxonomy.data.drawing.canvas import Canvas, Colour, Points, curve, mirrored, offset
+from visual_taxonomy.data.drawing.canvas import Canvas, Colour, Points, curve, mirrored, sideways
 
 SHOULDER = (74.0, 152.0)
 """The joint of the arm on the right of the picture."""
@@ -35,6 +35,7 @@ _FRINGE = mirrored(
 _SHORT_HAIR = mirrored(
     curve([(0, 24), (18, 21), (29, 32), (33, 54), (38, 34), (32, 6), (18, -7), (0, -9)], 4)
 )
+_FOOT = curve([(12, 690), (40, 690), (48, 722), (30, 734), (10, 722)], 4)
 
 
 def _trunk(wide: float) -> Points:
@@ -103,7 +104,8 @@ def meet_person(rng: np.random.Generator, woman: bool, reach: float | None = Non
 
 def limb(path: Points, width: float | Points) -> Points:
     """The outline of a limb or sleeve: `width` on either side of a path [P, 2]."""
-    return np.vstack([offset(path, -1.0 * width), offset(path, width)[::-1]])
+    out = sideways(path) * np.reshape(width, (-1, 1))
+    return np.concatenate([path - out, (path + out)[::-1]])
 
 
 def draw_back_hair(canvas: Canvas, person: Person) -> None:
@@ -166,8 +168,7 @@ def draw_trousers(canvas: Canvas, rng: np.random.Generator, woman: bool) -> None
 def draw_leggings(canvas: Canvas, colour: Colour, skin: Colour) -> None:
     """Tight leggings down to the ankles, and feet in sandals."""
     for side in (-1, 1):
-        foot = curve([(12, 690), (40, 690), (48, 722), (30, 734), (10, 722)], 4)
-        canvas.cloth(foot * (side, 1), skin)
+        canvas.cloth(_FOOT * (side, 1), skin)
         canvas.line(np.array([(12, 712), (30, 700), (46, 712)]) * (side, 1), (92, 56, 36), 6)
         leg = [(2, 340), (62, 340), (56, 480), (46, 560), (44, 690), (12, 690), (6, 560)]
         canvas.cloth(np.array(leg) * (side, 1), colour)

@@ -51,7 +51,7 @@ def draw_kurti(labels: Labels, rng: np.random.Generator, image_size: int) -> Can
     upper = trunk(neck, 58, hip, shoulder)[:-2]
     skirt = [(wide, hem), (wide * 0.5, hem + 8), (0, hem + 10)]
     half = np.vstack([upper, skirt])
-    canvas.cloth(mirrored(half), fabric.image, depth=0.45)
+    canvas.cloth(mirrored(half), fabric.cut, depth=0.45)
     _draw_kurti_details(canvas, labels, fabric, hem, wide, rng)
     draw_neck(canvas, neck, fabric, person.skin, rng)
     return canvas

@@ -238,4 +238,4 @@ def stamp(motif: str, pixels: float, inks: Inks, turn: float) -> Image.Image:
     """
     pen = Pen(max(4, round(pixels)))
     MOTIFS[motif](pen, inks)
-    return pen.tile.rotate(turn, Image.Resampling.BILINEAR, expand=True) if turn else pen.tile
+    return pen.tile.rotate(turn, expand=True) if turn else pen.tile

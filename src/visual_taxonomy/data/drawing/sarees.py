@@ -7,7 +7,7 @@ high.
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
 from visual_taxonomy.data.drawing.canvas import Canvas, Colour, Points, curve, mirrored, offset
 from visual_taxonomy.data.drawing.fabrics import (
@@ -38,6 +38,8 @@ _SKIRT_HEM = curve([(104, 694), (56, 704), (0, 707), (-56, 704), (-104, 694)])
 _DRAPE_TOP = curve([(34, 130), (2, 160), (-36, 206), (-60, 262), (-68, 336)])
 _DRAPE_LOW = curve([(-68, 352), (-22, 322), (24, 266), (60, 206), (86, 144)])
 _PALLU_IN = curve([(70, 150), (90, 230), (94, 330), (90, 460), (84, 606)])
+_BLOUSE_NECK = curve([(0, 176), (20, 168), (34, 146), (36, 132)], 4)
+_NECKLACE = curve([(-22, 128), (-12, 148), (0, 154), (12, 148), (22, 128)])
 _PALLU_OUT = curve([(86, 138), (128, 214), (186, 300), (196, 420), (200, 592)])
 
 
@@ -54,9 +56,8 @@ def draw_saree(labels: Mapping[str, str], rng: np.random.Generator, image_size: 
     """
     canvas = Canvas(image_size, middle=38, top=rng.uniform(-36, -26), height=rng.uniform(752, 766))
     person = meet_person(rng, woman=True, reach=33.0)
-    ground = woven(canvas, labels["color"], rng)
+    cloth = woven(canvas, labels["color"], rng)
     ornaments = labels["ornamentation"]
-    cloth = Fabric(ground.image.copy(), ground.base, ground.inks)
     decorate(canvas, cloth, labels["print_or_pattern_type"], labels["pattern"], rng,
              ("waves", "panels"), motif_size=58.0)  # fmt: skip
     if ornaments == "sequins":
@@ -75,7 +76,7 @@ def draw_saree(labels: Mapping[str, str], rng: np.random.Generator, image_size: 
     _trim(canvas, _SKIRT_HEM, border, width, inks)
     _pallu(canvas, cloth, labels, (border, width, inks), sheer, rng)
     drape = np.vstack([_DRAPE_TOP, _DRAPE_LOW])
-    canvas.cloth(drape, cloth.image, opacity=0.5 if sheer else 1.0, depth=0.4)
+    canvas.cloth(drape, cloth.cut, opacity=0.5 if sheer else 1.0, depth=0.4)
     _trim(canvas, _DRAPE_LOW[::-1], border, width * 0.7, inks)
     for shift in (0.25, 0.5, 0.75):
         line = _DRAPE_TOP * (1 - shift) + _DRAPE_LOW[::-1] * shift
@@ -106,7 +107,7 @@ def _jewellery(canvas: Canvas, person: Person) -> None:
     canvas.dots([(0, 32)], 2.6, (176, 20, 40))
     for side in (-1, 1):
         canvas.oval((side * 33, 74), 3.5, 7, gold)
-    canvas.line(curve([(-22, 128), (-12, 148), (0, 154), (12, 148), (22, 128)]), gold, 3.5)
+    canvas.line(_NECKLACE, gold, 3.5)
     for path in person.arms:
         for at in (-3, -5):
             canvas.line(limb(path[at - 1 : at + 1], 11.0), gold, 3)
@@ -117,11 +118,11 @@ def _blouse(
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     pattern = labels["blouse_pattern"]
-    plain = Fabric(canvas.plain(cloth.inks[0]), cloth.inks[0], cloth.inks)
+    plain = Fabric(cloth.size, cloth.inks[0], cloth.inks)
     if pattern == "same as saree":
         plain = cloth
     elif pattern == "same as border":
-        plain = Fabric(canvas.plain(inks[0]), inks[0], inks)
+        plain = Fabric(cloth.size, inks[0], inks)
         add_motifs(canvas, plain, "diamond", 17, (inks[2], inks[1], inks[0]), rng)
     elif pattern == "default":
         spots = shade_of(cloth.inks[0], 0.75)
@@ -132,14 +133,15 @@ def _blouse(
         for side, path in zip((-1, 1), person.arms, strict=True):
             count = round(40 * share) + 1
             sleeve = limb(path[:count], np.interp(np.arange(count), (0, 6, count), (11, 21, 16)))
-            canvas.cloth(sleeve, plain.image, depth=0.5)
+            canvas.cloth(sleeve, plain.cut, depth=0.5)
             end = sleeve[[count - 1, count]]
             canvas.line(end, inks[0], 5)
             canvas.cloth(np.array([(60, 138), (76, 138), (88, 158), (66, 200)]) * (side, 1),
-                         plain.image, depth=0.3)  # fmt: skip
-    neck = curve([(0, 176), (20, 168), (34, 146), (36, 132)], 4)
-    half = np.vstack([neck, [(shoulder, 137), (shoulder - 4, 176), (62, 204), (54, 246), (0, 250)]])
-    canvas.cloth(mirrored(half), plain.image, depth=0.45)
+                         plain.cut, depth=0.3)  # fmt: skip
+    half = np.concatenate(
+        [_BLOUSE_NECK, [(shoulder, 137), (shoulder - 4, 176), (62, 204), (54, 246), (0, 250)]]
+    )
+    canvas.cloth(mirrored(half), plain.cut, depth=0.45)
     canvas.line([(-54, 245), (0, 249), (54, 245)], inks[0], 4)
 
 
@@ -149,7 +151,7 @@ def _skirt(canvas: Canvas, cloth: Fabric, sheer: bool, rng: np.random.Generator)
         for side in (-1, 1):
             leg = np.array([(4, 300), (50, 300), (58, 400), (42, 690), (18, 690)]) * (side, 1)
             canvas.cloth(leg, mix(cloth.base, (40, 26, 30), 0.5), depth=0.3)
-    canvas.cloth(outline, cloth.image, opacity=0.68 if sheer else 1.0, depth=0.5)
+    canvas.cloth(outline, cloth.cut, opacity=0.68 if sheer else 1.0, depth=0.5)
     for at in np.linspace(-0.55, 0.35, 6).tolist():
         sway = rng.uniform(-6, 6)
         path = curve([(at * 26, 306), (at * 60 + sway, 480), (at * 150 + sway, 704)], 4)
@@ -165,12 +167,11 @@ def _pallu(
 ) -> None:  # fmt: skip
     border, width, inks = edge
     outline = np.vstack([_PALLU_IN, _PALLU_OUT[::-1]])
-    image: Image.Image = cloth.image
     details = labels["pallu_details"]
     if details != "same as saree":
-        image = image.copy()
-        _pallu_end(canvas, Fabric(image, cloth.base, cloth.inks), details, rng)
-    canvas.cloth(outline, image, opacity=0.55 if sheer else 1.0, depth=0.4)
+        cloth = cloth.copy()
+        _pallu_end(canvas, cloth, details, rng)
+    canvas.cloth(outline, cloth.cut, opacity=0.55 if sheer else 1.0, depth=0.4)
     _trim(canvas, _PALLU_OUT, border, width * 0.8, inks)
     for at in (0.2, 0.45, 0.7):
         path = _PALLU_IN * (1 - at) + _PALLU_OUT * at
@@ -195,10 +196,10 @@ def _pallu_end(canvas: Canvas, cloth: Fabric, details: str, rng: np.random.Gener
     for y in (446, 458, 516, 528, 582):
         at = canvas.pixels([(0, y)])[0, 1]
         pen.line((left, at, right, at), line, max(1, round(4 * unit)))
-    band = Fabric(cloth.image.copy(), cloth.base, cloth.inks)
-    add_motifs(canvas, band, motif, 36, inks, rng)
-    corner = round(left), round(top)
-    cloth.image.paste(band.image.crop((*corner, round(right), round(low))), corner)
+    box = round(left), round(top), round(right), round(low)
+    band = cloth.image.crop(box)
+    add_motifs(canvas, Fabric(band.size, cloth.base, cloth.inks, band), motif, 36, inks, rng)
+    cloth.image.paste(band, box)
 
 
 def _trim(canvas: Canvas, line: Points, border: str, width: float, inks: Inks) -> None:
@@ -246,8 +247,9 @@ def _pieces(
     shape: tuple[tuple[float, float], ...], colour: Colour,
 ) -> None:  # fmt: skip
     """One small polygon at every place; `shape` is (along, across) in border widths."""
-    for middle, along, across in zip(*places, strict=True):
-        canvas.fill(np.array([middle + (along * a + across * b) * width for a, b in shape]), colour)
+    middle, along, across = (part[:, None] for part in places)
+    forth, aside = (np.array(shape) * width).T[..., None]
+    canvas.fill(middle + along * forth + across * aside, colour)
 
 
 def _hangings(canvas: Canvas, ornaments: str, inks: Inks) -> None:

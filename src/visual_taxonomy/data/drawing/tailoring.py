@@ -42,7 +42,7 @@ def trunk(neck: str, waist: float, hem: tuple[float, float], shoulder: float) ->
     cut = _NECKS[_NECK_CUTS.get(neck, neck)]
     side = curve([(64, 204), (waist, min(285.0, hem[1] - 30)), (hem[0], hem[1])], 5)
     armhole = [(shoulder, 137), (shoulder + 5, 146), (shoulder - 8, 172)]
-    return np.vstack([cut, armhole, side, [(hem[0] * 0.5, hem[1] + 5), (0, hem[1] + 6)]])
+    return np.concatenate([cut, armhole, side, [(hem[0] * 0.5, hem[1] + 5), (0, hem[1] + 6)]])
 
 
 def _sleeve_width(cut: str, share: float, ease: float) -> Points:
@@ -78,8 +78,8 @@ def draw_sleeves(
         outer, inner = edges if side > 0 else edges[::-1]
         first = max(1, count // 5)
         top = np.array([(shoulder - 4, 136), (shoulder + 8, 143)]) * (side, 1)
-        piece = np.vstack([top, outer[first:], inner[: first - 1 : -1], [(side * 60, 200)]])
-        canvas.cloth(piece, fabric.image, depth=0.5)
+        piece = np.concatenate([top, outer[first:], inner[: first - 1 : -1], [(side * 60, 200)]])
+        canvas.cloth(piece, fabric.cut, depth=0.5)
         seam = np.array([(shoulder, 140), (shoulder - 8, 172), (64, 202)]) * (side, 1)
         canvas.line(seam, shade_of(fabric.base, 0.22), 1.6)
         _end_sleeve(canvas, fabric, cut, outer, inner)
@@ -129,7 +129,7 @@ def draw_neck(
             canvas.cloth(stand * (side, 1), trim, depth=0.3)
         canvas.line([(0, 186), (0, 225)], trim, 3)
     elif neck == "high":
-        canvas.cloth([(-19, 90), (19, 90), (23, 114), (-23, 114)], fabric.image, depth=0.45)
+        canvas.cloth([(-19, 90), (19, 90), (23, 114), (-23, 114)], fabric.cut, depth=0.45)
         canvas.line([(-22, 112), (22, 112)], trim, 2.5)
     elif neck == "stylised":
         canvas.cloth(_KEYHOLE, below, depth=0.5)

@@ -68,7 +68,7 @@ def _draw_top(
     else:
         shoulder = 58.0
     half = trunk(neck, waist, (wide, hem), shoulder)
-    canvas.cloth(mirrored(half), fabric.image, depth=0.45)
+    canvas.cloth(mirrored(half), fabric.cut, depth=0.45)
     canvas.line([(-wide + 2, hem - 6), (0, hem - 1), (wide - 2, hem - 6)],
                 shade_of(fabric.base, 0.22), 1.6)  # fmt: skip
     draw_neck(canvas, neck, fabric, person.skin if worn else inside, rng)

@@ -1,0 +1,160 @@
+import errno
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from visual_taxonomy import __version__
+from visual_taxonomy.checkpoint import FORMAT, Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.errors import InputError
+
+PICTURES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
+CATEGORIES = torch.tensor([0, 1, 1, 0])
+
+
+class Harmful:
+    """Its pickle makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def content_of(path: Path) -> dict[str, object]:
+    return torch.load(path, weights_only=True)
+
+
+def test_a_model_survives_the_file_bit_by_bit(tmp_path, checkpoint):
+    write_checkpoint(tmp_path / "a.pt", checkpoint)
+    read = read_checkpoint(tmp_path / "a.pt")
+    with torch.no_grad():
+        expected = checkpoint.classifier()(PICTURES, CATEGORIES)
+        assert torch.equal(read.classifier()(PICTURES, CATEGORIES), expected)
+
+
+def test_all_else_survives_the_file(tmp_path, checkpoint):
+    written = replace(
+        checkpoint,
+        model=ModelConfig(
+            "test_vit", backbone_parameters={"num_classes": 8}, image_size=(32, 48), head="cosine"
+        ),
+        epoch=7,
+        metrics={"hm": 0.5, "categories": {"Sarees": {"support": 3}}},
+        training={"step": 3, "random": torch.get_rng_state(), "history": [{"lr": 0.1}]},
+    )
+    write_checkpoint(tmp_path / "a.pt", written)
+    read = read_checkpoint(tmp_path / "a.pt")
+    assert read.taxonomy == written.taxonomy
+    assert read.model == written.model
+    assert (read.epoch, read.metrics) == (7, written.metrics)
+    assert torch.equal(read.training["random"], torch.get_rng_state())
+    assert read.training["history"] == [{"lr": 0.1}]
+    assert list(read.weights) == list(written.weights)
+
+
+def test_the_order_of_the_taxonomy_survives(tmp_path, checkpoint):
+    write_checkpoint(tmp_path / "a.pt", checkpoint)
+    assert read_checkpoint(tmp_path / "a.pt").taxonomy.tasks == checkpoint.taxonomy.tasks
+
+
+def test_a_file_holds_nothing_to_unpickle_and_says_who_wrote_it(tmp_path, checkpoint):
+    write_checkpoint(tmp_path / "a.pt", checkpoint)
+    content = content_of(tmp_path / "a.pt")
+    assert (content["format"], content["version"]) == (FORMAT, __version__)
+
+
+def test_the_model_of_a_checkpoint_is_ready_to_predict(checkpoint):
+    model = checkpoint.classifier()
+    assert not model.training
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.pt: no such checkpoint"):
+        read_checkpoint(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_file_is_named(tmp_path, checkpoint, share):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax, or damaged"):
+        read_checkpoint(path)
+
+
+def test_a_pickle_of_code_is_refused_and_not_run(tmp_path):
+    path = tmp_path / "a.pt"
+    torch.save({"format": FORMAT, "weights": Harmful(tmp_path / "made")}, path)
+    with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax, or damaged"):
+        read_checkpoint(path)
+    path.write_bytes(pickle.dumps(Harmful(tmp_path / "made")))
+    with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax, or damaged"):
+        read_checkpoint(path)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        {"state_dict": {}},
+        torch.zeros(2),
+        {"format": FORMAT},
+        {"format": FORMAT, "epoch": 1},
+    ],
+)
+def test_the_file_of_another_program_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax; its writer was anoth"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_another_format_is_refused_with_both_versions(tmp_path, checkpoint):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    torch.save(content_of(path) | {"format": 99, "version": "7.0"}, path)
+    with pytest.raises(InputError, match=rf"format 99, written by version 7\.0; .* {FORMAT}$"):
+        read_checkpoint(path)
+
+
+def test_another_format_may_have_other_contents(tmp_path):
+    torch.save({"format": 99, "version": "7.0"}, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"format 99, written by version 7\.0"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_an_option_that_this_version_does_not_know_is_named(tmp_path, checkpoint):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content = content_of(path)
+    torch.save(content | {"model": {**content["model"], "pooling": "max"}}, path)
+    with pytest.raises(InputError, match=r"a\.pt: 'pooling' is none of: backbone"):
+        read_checkpoint(path)
+
+
+def test_on_a_full_disk_the_previous_file_stays(tmp_path, checkpoint, monkeypatch):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, replace(checkpoint, epoch=1))
+
+    def half(content: object, target: Path) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(InputError, match=r"a\.pt: no space left on the disk"):
+        write_checkpoint(path, replace(checkpoint, epoch=2))
+    assert read_checkpoint(path).epoch == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_checkpoint_needs_only_taxonomy_model_and_weights(checkpoint):
+    bare = Checkpoint(checkpoint.taxonomy, checkpoint.model, checkpoint.weights)
+    assert (bare.epoch, dict(bare.metrics), dict(bare.training)) == (-1, {}, {})

@@ -1,0 +1,161 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from visual_taxonomy.config import DataConfig
+from visual_taxonomy.data.split import read_split, write_split
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.training.preparation import (
+    SPLIT_NAME,
+    count_classes,
+    read_labelled_table,
+    split_table,
+)
+
+CSV = "id,Category,len,attr_1,attr_2\n1,Sarees,2,zari,red\n2,Sarees,2,no,\n"
+
+
+def config(**changes: object) -> DataConfig:
+    plain = {"img_dir": Path("pictures"), "csv_path": Path("train.csv"), "group_duplicates": False}
+    return DataConfig(**{**plain, **changes}, train_workers=0)
+
+
+def ids(table: Table) -> list[str]:
+    return table.ids.tolist()
+
+
+@pytest.fixture
+def csv_path(tmp_path) -> Path:
+    for number in (1, 2):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{number:06d}.png")
+    path = tmp_path / "train.csv"
+    path.write_text(CSV)
+    return path
+
+
+def test_without_a_taxonomy_the_csv_makes_it(csv_path):
+    table = read_labelled_table(csv_path, csv_path.parent, None, None)
+    assert table.taxonomy.to_dict() == {"Sarees": {"attr_1": ["no", "zari"], "attr_2": ["red"]}}
+    assert table.targets.tolist() == [[1, 0], [0, -1]]
+
+
+def test_a_given_taxonomy_decides_names_and_order(csv_path):
+    taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "no"], "color": ["blue", "red"]}})
+    path = csv_path.parent / "attrs.json"
+    path.write_text(taxonomy.to_json())
+    table = read_labelled_table(csv_path, csv_path.parent, path, None)
+    assert table.taxonomy == taxonomy
+    assert table.targets.tolist() == [[0, 1], [1, -1]]
+
+
+def test_a_row_with_a_wrong_label_is_refused(csv_path):
+    csv_path.write_text(CSV.replace("zari", "zarri"))
+    path = csv_path.parent / "attrs.json"
+    path.write_text('{"Sarees": {"border": ["zari", "no"], "color": ["red"]}}')
+    with pytest.raises(InputError, match=r"train\.csv, row 2, column 'attr_1': 'zarri' is none"):
+        read_labelled_table(csv_path, csv_path.parent, path, None)
+
+
+def test_the_split_takes_each_row_once_and_is_kept(table_of, tmp_path):
+    table = table_of(20)
+    tables = split_table(table, config(val_ratio=0.3), tmp_path / "run")
+    assert sorted(ids(tables.training) + ids(tables.validation)) == sorted(ids(table))
+    assert len(tables.validation) == 6
+    kept = read_split(tmp_path / "run" / SPLIT_NAME, table.ids)
+    assert set(table.ids[kept]) == set(ids(tables.validation))
+    assert tables.taxonomy is table.taxonomy
+
+
+def test_rows_keep_their_order_labels_and_pictures(table_of, tmp_path):
+    table = table_of(10)
+    tables = split_table(table, config(), tmp_path / "run")
+    for part in tables[1:]:
+        rows = part.ids.astype(int)
+        assert (np.diff(rows) > 0).all()
+        assert np.array_equal(part.targets, table.targets[rows])
+        assert np.array_equal(part.image_names, table.image_names[rows])
+
+
+def test_the_seed_decides_the_split(table_of, tmp_path):
+    table = table_of(30)
+    sides = [
+        ids(split_table(table, config(random_state=seed), tmp_path / str(run)).validation)
+        for run, seed in enumerate((1, 1, 2))
+    ]
+    assert sides[0] == sides[1] != sides[2]
+
+
+def test_a_resumed_run_takes_the_split_of_its_folder(table_of, tmp_path):
+    table = table_of(20)
+    first = split_table(table, config(random_state=1), tmp_path / "run")
+    again = split_table(table, config(random_state=2, val_ratio=0.5), tmp_path / "run")
+    assert ids(again.validation) == ids(first.validation)
+
+
+def test_a_given_split_is_used_and_kept(table_of, tmp_path):
+    table = table_of(6)
+    given = np.array([True, False, False, True, False, False])
+    write_split(tmp_path / "given.csv", table.ids, given)
+    tables = split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
+    assert ids(tables.validation) == ["0", "3"]
+    assert read_split(tmp_path / "run" / SPLIT_NAME, table.ids).tolist() == given.tolist()
+
+
+def test_the_split_of_the_folder_precedes_a_given_one(table_of, tmp_path):
+    table = table_of(6)
+    first = split_table(table, config(), tmp_path / "run")
+    other = ~np.isin(table.ids, first.validation.ids)
+    write_split(tmp_path / "given.csv", table.ids, other)
+    again = split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
+    assert ids(again.validation) == ids(first.validation)
+
+
+def test_a_split_of_other_rows_is_refused(table_of, tmp_path):
+    table = table_of(6)
+    write_split(tmp_path / "given.csv", np.array(["0", "99"]), np.array([True, False]))
+    with pytest.raises(InputError, match=r"given\.csv"):
+        split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
+
+
+def test_equal_pictures_stay_on_one_side(table_of, tmp_path):
+    table = table_of(20)
+    for row in range(0, 20, 4):  # of four pictures, the two of one category are equal
+        table.path(row + 2).write_bytes(table.path(row).read_bytes())
+    progress = []
+    tables = split_table(
+        table,
+        config(group_duplicates=True, val_ratio=0.5),
+        tmp_path / "run",
+        lambda done, total: progress.append((done, total)),
+    )
+    held_out = set(ids(tables.validation))
+    assert held_out
+    for row in range(0, 20, 4):
+        assert (str(row) in held_out) == (str(row + 2) in held_out)
+    assert progress[-1] == (20, 20)
+
+
+@pytest.mark.parametrize(("is_validation", "side"), [(True, "training"), (False, "validation")])
+def test_a_side_without_rows_is_refused(table_of, tmp_path, is_validation, side):
+    table = table_of(3)
+    write_split(tmp_path / "given.csv", table.ids, np.full(3, is_validation))
+    with pytest.raises(InputError, match=rf"the split leaves no row for {side}"):
+        split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
+    assert not (tmp_path / "run" / SPLIT_NAME).exists()
+
+
+def test_a_table_of_one_row_is_too_small(table_of, tmp_path):
+    with pytest.raises(InputError, match=r"train\.csv: .* 1 rows are too few for --val_ratio 0\.2"):
+        split_table(table_of(1), config(), tmp_path / "run")
+
+
+def test_classes_are_counted_for_each_task_over_labelled_rows(table_of):
+    table = table_of(4)
+    labels = np.array([[2, 1, -1], [1, 2, 0], [2, -1, -1], [-1, 0, 0]])
+    counts = count_classes(replace(table, targets=labels))
+    assert [each.tolist() for each in counts] == [[0, 0, 2], [0, 1], [0, 1], [1, 0, 1], [2]]
