@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visual_taxonomy.choice import build, find, unknown_name
@@ -26,6 +26,7 @@ def test_names_are_found_whatever_their_case(name):
 
 
 @given(st.dictionaries(st.text(), st.integers(), min_size=1))
+@settings(deadline=None)
 def test_every_name_of_a_table_is_found_unless_another_differs_only_in_case(table):
     for name, entry in table.items():
         twins = [other for other in table if other.casefold() == name.casefold()]

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visual_taxonomy.errors import InputError
@@ -26,6 +26,7 @@ def in_order(mapping: object) -> str:
 
 
 @given(MAPPINGS)
+@settings(deadline=None, max_examples=50)
 def test_a_taxonomy_survives_a_dict_and_json_with_its_order(mapping):
     taxonomy = Taxonomy.from_dict(mapping)
     assert in_order(taxonomy.to_dict()) == in_order(mapping)
@@ -34,6 +35,7 @@ def test_a_taxonomy_survives_a_dict_and_json_with_its_order(mapping):
 
 
 @given(MAPPINGS)
+@settings(deadline=None, max_examples=50)
 def test_every_label_survives_encoding(mapping):
     taxonomy = Taxonomy.from_dict(mapping)
     for task in taxonomy.tasks:
@@ -43,6 +45,7 @@ def test_every_label_survives_encoding(mapping):
 
 
 @given(MAPPINGS)
+@settings(deadline=None, max_examples=50)
 def test_the_slots_of_all_categories_are_the_tasks_in_order(mapping):
     taxonomy = Taxonomy.from_dict(mapping)
     assert sum(taxonomy.slots, ()) == tuple(range(len(taxonomy.tasks)))
@@ -161,3 +164,8 @@ def test_a_file_that_is_no_taxonomy_is_refused_by_name(tmp_path: Path, content, 
 def test_a_missing_file_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(InputError, match=r"none\.json: no such taxonomy; .*vtax create-config"):
         Taxonomy.read(tmp_path / "none.json")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is a folder; name the file in it"):
+        Taxonomy.read(tmp_path)

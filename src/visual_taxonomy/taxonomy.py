@@ -117,6 +117,8 @@ class Taxonomy:
                 f"{path}: no such taxonomy; write one with `vtax create-config`, or leave "
                 "--attributes_config out to build it from the CSV"
             ) from None
+        except IsADirectoryError:
+            raise InputError(f"{path}: is a folder; name the file in it") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a JSON file ({error})") from None
         if not isinstance(mapping, dict):

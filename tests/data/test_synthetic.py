@@ -1,5 +1,7 @@
 import csv
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -132,12 +134,21 @@ def test_more_rows_keep_the_pictures_of_fewer(catalogue, tmp_path):
     assert all(ours[f"images/{i:06d}.jpg"] == theirs[f"images/{i:06d}.jpg"] for i in range(5))
 
 
-def test_progress_counts_up_to_all_rows(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_counts_up_to_all_rows(tmp_path, workers):
     seen: list[int] = []
-    synthesize(tmp_path, rows=70, image_size=32, workers=1, on_progress=seen.append)
+    synthesize(tmp_path, rows=70, image_size=32, workers=workers, on_progress=seen.append)
     assert seen == sorted(seen)
     assert len(seen) > 1
     assert seen[-1] == 70
+
+
+def test_what_a_worker_imports_starts_quickly():
+    command = (
+        "import sys, visual_taxonomy.data.synthetic; print({'torch', 'polars'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_one_row_is_a_training_row(tmp_path):
@@ -166,12 +177,13 @@ def test_what_an_interrupted_run_left_is_replaced(tmp_path):
     assert len(list((tmp_path / "images").iterdir())) == 2
 
 
-def test_an_interrupted_run_leaves_no_table(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_leaves_no_table(tmp_path, workers):
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        synthesize(tmp_path, rows=2, image_size=32, workers=1, on_progress=interrupt)
+        synthesize(tmp_path, rows=20, image_size=32, workers=workers, on_progress=interrupt)
     assert {path.name for path in tmp_path.iterdir()} == {".unfinished"}
 
 

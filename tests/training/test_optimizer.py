@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -158,6 +158,7 @@ def test_a_run_of_one_step_moves_at_the_full_rate(warm_up):
 
 
 @given(st.integers(1, 400), st.floats(0, 1))
+@settings(deadline=None)
 def test_the_rate_is_above_0_in_every_step_and_rises_then_falls(total_steps, warm_up):
     factors = [learning_rate_factor(step, total_steps, warm_up) for step in range(total_steps)]
     assert all(0 < factor <= 1 for factor in factors)

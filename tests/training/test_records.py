@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visual_taxonomy.training.records import KINDS, Records
@@ -87,6 +87,7 @@ def test_improving_on_both_alone_does_not_end_idleness():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 10)), min_size=1))
+@settings(deadline=None)
 def test_the_records_are_the_best_of_all_epochs(epochs):
     records = after(*epochs)
     assert records.best_score == max(score for score, _ in epochs)

@@ -69,7 +69,7 @@ def synthesize(
         seed: Seed of all chance, at least 0.
         image_size: Height of the pictures in pixels, at least 32; the width is three quarters.
         test_share: Share of the rows held back as test, at least 0 and below 1.
-        workers: Processes that draw; None uses every core.
+        workers: Processes that draw, this one among them; None uses every core.
         on_progress: Called with the number of pictures drawn so far, after every few.
 
     Raises:

@@ -128,6 +128,17 @@ def test_lines_dots_ovals_and_fills_paint_their_colour():
     assert reds == [1, 2, 3, 4]
 
 
+def test_several_outlines_are_filled_at_once():
+    one, both = canvas_of(), canvas_of()
+    square = np.array([(-5, -5), (5, -5), (5, 5), (-5, 5)])
+    squares = square + np.array([[(0, 20)], [(0, 60)]])
+    for square in squares:
+        one.fill(square, (4, 5, 6))
+    both.fill(squares, (4, 5, 6))
+    np.testing.assert_array_equal(array_of(one), array_of(both))
+    assert array_of(both)[20, 30, 0] == array_of(both)[60, 30, 0] == 4
+
+
 def test_a_tile_is_pasted_where_it_is_opaque():
     canvas = canvas_of()
     tile = Image.new("RGBA", (4, 4))

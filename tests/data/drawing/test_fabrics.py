@@ -80,6 +80,23 @@ def test_plain_cloth_is_of_one_colour():
     assert fabric.image.getcolors() == [(240 * 320, (*fabric.base, 255))]
 
 
+def test_plain_cloth_is_cut_as_its_colour_until_somebody_draws_on_it():
+    fabric = woven(canvas_of(), "red", np.random.default_rng(0))
+    assert fabric.cut == fabric.base
+    fabric.image.putpixel((3, 4), (9, 8, 7, 255))
+    assert fabric.cut.getpixel((3, 4)) == (9, 8, 7, 255)
+
+
+@pytest.mark.parametrize("label", ["red", "multicolor"])
+def test_a_copy_of_a_cloth_is_drawn_on_apart(label):
+    fabric = woven(canvas_of(), label, np.random.default_rng(0))
+    before = fabric.copy()
+    copy = fabric.copy()
+    copy.image.paste((9, 8, 7), (0, 0, *copy.size))
+    assert (copy.base, copy.inks) == (fabric.base, fabric.inks)
+    assert fabric.image.tobytes() == before.image.tobytes() != copy.image.tobytes()
+
+
 def test_multicolour_cloth_shows_at_least_three_colours_broadly():
     for seed in range(10):
         image = woven(canvas_of(), "multicolor", np.random.default_rng(seed)).image

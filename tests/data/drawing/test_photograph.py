@@ -38,6 +38,13 @@ def test_a_transparent_figure_leaves_the_backdrop_and_casts_no_shadow():
     assert np.abs(np.diff(pictures.mean(axis=3), axis=2)).mean() < 8
 
 
+def test_a_figure_of_half_coverage_lets_half_of_the_backdrop_through():
+    behind = middle(shots(figure_of((0, 0, 0, 0))))
+    seen = middle(shots(figure_of((0, 0, 0, 128)))) / behind
+    # half of a backdrop that half a shadow, 0.2 to 0.45 deep, takes another 0.1 to 0.23 from
+    assert 0.37 < seen.min() <= seen.max() < 0.47
+
+
 def test_backdrops_differ():
     corners = shots(figure_of((0, 0, 0, 0)), 20)[:, :10, :10].mean(axis=(1, 2))
     assert corners.std(axis=0).min() > 8
