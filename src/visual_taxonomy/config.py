@@ -129,6 +129,17 @@ class ObjectiveConfig:
     """Multi-task weighting: EW, UW, PCGrad, ...: see `vtax list methods`; none: the plain sum."""
     method_parameters: Parameters = field(default_factory=dict)
     """Parameters of the method, as NAME VALUE pairs."""
+    gradient_source: Literal["auto", "parameters", "features", "last_layer"] = "auto"
+    """What weights of a Gramian method come from: exact gradients of the shared parameters, or
+    those of the features or of the last shared layer in one backward pass."""
+    update_weights_every: int = 1
+    """Steps for which weights of a Gramian method are used."""
+    head_scale: Literal["auto", "unit", "weights"] = "auto"
+    """Factor on the gradients of the heads: 1, or the task's weight."""
+    normalize_direction: Literal["none", "sum", "mean"] = "none"
+    """Rescale the shared update to the norm of the sum, or the mean, of the gradients."""
+    row_budget_mb: int | None = None
+    """Most memory for the gradients of the tasks, in megabytes; beyond, one more pass."""
     method_lr: float = 1e-3
     """Learning rate of task weights that are learnt (UW, GradNorm, IMTL), constant."""
 
@@ -136,6 +147,7 @@ class ObjectiveConfig:
         if not 0 <= self.beta <= 1:
             raise InputError(f"--beta must lie in [0, 1], not {self.beta}")
         _not_negative(method_lr=self.method_lr)
+        _positive(update_weights_every=self.update_weights_every)
         if self.ib_start_epoch is not None:
             _not_negative(ib_start_epoch=self.ib_start_epoch)
 

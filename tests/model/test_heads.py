@@ -32,7 +32,7 @@ def category_is(k: int) -> torch.Tensor:
 
 
 def test_batch_norm_of_each_category_is_a_torch_batch_norm_over_its_rows() -> None:
-    ours = CategoryBatchNorm(3, 6)
+    ours = CategoryBatchNorm(3, 6, min_rows=2)
     theirs = [nn.BatchNorm1d(6) for _ in range(3)]
     for k, layer in enumerate(theirs):
         nn.init.normal_(layer.weight)
@@ -54,7 +54,7 @@ def test_batch_norm_of_each_category_is_a_torch_batch_norm_over_its_rows() -> No
 
 
 def test_batch_norm_has_the_gradient_of_torch_batch_norm() -> None:
-    ours, theirs = CategoryBatchNorm(1, 6).double(), nn.BatchNorm1d(6).double()
+    ours, theirs = CategoryBatchNorm(1, 6, min_rows=2).double(), nn.BatchNorm1d(6).double()
     x = features().double().requires_grad_()
     y = x.detach().clone().requires_grad_()
     ours(x, torch.zeros(8, dtype=torch.long)).pow(3).sum().backward()
@@ -64,7 +64,7 @@ def test_batch_norm_has_the_gradient_of_torch_batch_norm() -> None:
 
 
 def test_a_category_with_one_row_uses_and_keeps_its_running_statistics() -> None:
-    norm = CategoryBatchNorm(2, 3)
+    norm = CategoryBatchNorm(2, 3, min_rows=2)
     norm.running_mean[1] = 5.0
     norm.running_var[1] = 4.0
     x = torch.tensor([[0.0] * 3, [1.0] * 3, [9.0] * 3])
@@ -75,8 +75,20 @@ def test_a_category_with_one_row_uses_and_keeps_its_running_statistics() -> None
     assert norm.running_mean[0].tolist() == pytest.approx([0.05] * 3)
 
 
+def test_a_category_of_few_rows_uses_running_statistics_and_moves_them_less() -> None:
+    norm = CategoryBatchNorm(2, 1, momentum=0.1, min_rows=4)
+    norm.running_mean[1], norm.running_var[1] = 5.0, 4.0
+    x = torch.tensor([[1.0], [3.0], [1.0], [3.0], [7.0], [9.0]])
+    out = norm(x, torch.tensor([0, 0, 0, 0, 1, 1]))
+    torch.testing.assert_close(out[:4], torch.tensor([[-1.0], [1.0]] * 2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(out[4:], torch.tensor([[1.0], [2.0]]), atol=1e-4, rtol=0)
+    # Two of four rows move by half the momentum: 5 + 0.05 (8 - 5), 4 + 0.05 (2 - 4).
+    assert norm.running_mean[1].item() == pytest.approx(5.15)
+    assert norm.running_var[1].item() == pytest.approx(3.9)
+
+
 def test_a_row_without_picture_does_not_change_the_statistics() -> None:
-    with_filler, without = CategoryBatchNorm(3, 6), CategoryBatchNorm(3, 6)
+    with_filler, without = (CategoryBatchNorm(3, 6, min_rows=3) for _ in range(2))
     x = features()
     category = torch.cat([CATEGORY, torch.tensor([-1])])
     out = with_filler(torch.cat([x, torch.full((1, 6), 1e6)]), category)
@@ -125,6 +137,8 @@ def test_logits_of_a_category_are_the_same_alone_and_in_a_mixed_batch(
     batch_norm: bool, inter_linear: bool
 ) -> None:
     heads = CategoryHeads(TAXONOMY, 6, batch_norm, inter_linear, dropout=0.0)
+    if heads.norm is not None:
+        heads.norm.min_rows = 2
     x = features()
     mixed = heads(x, CATEGORY)
     for k, slots in enumerate(TAXONOMY.slots):

@@ -35,20 +35,23 @@ class CategoryBatchNorm(nn.Module):
     """BatchNorm whose statistics and affine parameters belong to the category of the row.
 
     Each category is normalised with the mean and variance of its own rows of the batch, as an
-    `nn.BatchNorm1d` that sees those rows alone. A category with one row in the batch has no
-    variance: it is normalised with its running statistics, which then stay as they are.
+    `nn.BatchNorm1d` that sees those rows alone. In a batch of mixed categories a rare one has few
+    rows, whose statistics are mostly noise: with fewer than `min_rows` it is normalised with its
+    running statistics instead, and these move less, in proportion to its rows. A single row has
+    no variance and changes nothing.
 
     Args:
         num_categories: K.
         num_features: D.
         momentum: Share of the batch in the running statistics.
         eps: Added to the variance.
+        min_rows: Rows from which on the statistics of the batch are used; at least 2.
 
     References:
         Ioffe and Szegedy, ICML 2015, https://arxiv.org/abs/1502.03167.
 
     Example:
-        >>> norm = CategoryBatchNorm(num_categories=2, num_features=1)
+        >>> norm = CategoryBatchNorm(num_categories=2, num_features=1, min_rows=2)
         >>> norm(torch.tensor([[0.0], [4.0], [10.0], [12.0]]), torch.tensor([0, 0, 1, 1])).round()
         tensor([[-1.],
                 [ 1.],
@@ -60,7 +63,12 @@ class CategoryBatchNorm(nn.Module):
     running_var: Tensor
 
     def __init__(
-        self, num_categories: int, num_features: int, momentum: float = 0.1, eps: float = 1e-5
+        self,
+        num_categories: int,
+        num_features: int,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+        min_rows: int = 16,
     ) -> None:
         super().__init__()
         self.weights = nn.ParameterList(torch.ones(num_features) for _ in range(num_categories))
@@ -69,6 +77,7 @@ class CategoryBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(num_categories, num_features))
         self.momentum = momentum
         self.eps = eps
+        self.min_rows = min_rows
 
     @override
     def forward(
@@ -92,11 +101,11 @@ class CategoryBatchNorm(nn.Module):
         mean = members.T @ features / count.clamp(min=1)
         deviation = (features - members @ mean) * members.sum(dim=1, keepdim=True)
         var = members.T @ deviation.square() / count.clamp(min=1)
-        enough = count > 1
+        enough = count >= self.min_rows
         with torch.no_grad():
             old_mean, old_var = self.running_mean[rows], self.running_var[rows]
             unbiased = var * count / (count - 1).clamp(min=1)
-            share = self.momentum * enough.to(mean)
+            share = self.momentum * (count / self.min_rows).clamp(max=1) * (count > 1)
             self.running_mean[rows] = torch.lerp(old_mean, mean, share)
             self.running_var[rows] = torch.lerp(old_var, unbiased, share)
         return torch.where(enough, mean, old_mean), torch.where(enough, var, old_var)

@@ -125,10 +125,11 @@ def multi_task_backward(
 def _step_of_losses(step: Step) -> dict[str, Tensor] | None:
     """One backward pass with the derivatives of the objective."""
     values = step.values()
-    usable = step.finite(torch.isfinite(values))
-    if not usable:
-        return None
-    step = step.select(usable)
+    if step.options.screen:
+        usable = step.finite(torch.isfinite(values))
+        if not usable:
+            return None
+        step = step.select(usable)
     _observe(step)
     values = step.values().requires_grad_()
     with torch.enable_grad():

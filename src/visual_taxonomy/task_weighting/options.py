@@ -46,6 +46,9 @@ class BackwardOptions:
     """Type in which the gradients of the tasks are kept: float32, bfloat16 or float64."""
     max_consecutive: int = 10
     """Steps in a row in which a task may be not finite before the run stops."""
+    screen: bool = True
+    """Whether methods of losses alone leave out tasks that are not finite; False for a caller
+    that watches the losses itself, and then nothing in the step waits for the device."""
 
     def __post_init__(self) -> None:
         if self.source not in (None, "parameters", "features", "last_layer"):

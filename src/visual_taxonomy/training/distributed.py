@@ -34,12 +34,25 @@ def launch(config: RunConfig, loggers: list[Any]) -> Fabric:
     return fabric
 
 
-def parallelize(fabric: Fabric, encoder: nn.Module) -> nn.Module:
-    """The encoder on its device, its gradients averaged over processes if it has any."""
+def parallelize(fabric: Fabric, encoder: nn.Module, averages: bool) -> nn.Module:
+    """The encoder on its device.
+
+    Args:
+        fabric: The launched processes.
+        encoder: What each process runs on its share of the batch.
+        averages: Whether DistributedDataParallel averages its gradients while it goes backward;
+            methods that take the gradient of each task sum them themselves (`sum_over_processes`).
+    """
     trains = any(parameter.requires_grad for parameter in encoder.parameters())
-    if fabric.world_size > 1 and trains:
+    if fabric.world_size > 1 and trains and averages:
         return fabric.setup_module(encoder)
     return encoder.to(fabric.device)
+
+
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, on each of them."""
+    distributed.all_reduce(tensor)
+    return tensor
 
 
 def gather_rows(fabric: Fabric, share: Tensor, gradient_scale: float = 1.0) -> Tensor:

@@ -1,8 +1,10 @@
 """Build everything a training run consists of, from its config."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from visual_taxonomy.choice import find
-from visual_taxonomy.config import ModelConfig, TrainConfig
+from visual_taxonomy.config import ModelConfig, ObjectiveConfig, TrainConfig
 from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
 from visual_taxonomy.data.sampler import BatchSampler
 from visual_taxonomy.data.table import Table
@@ -22,7 +24,11 @@ from visual_taxonomy.model.backbone import BACKBONES
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.freezing import freeze
 from visual_taxonomy.model.pretrained import load_pretrained
-from visual_taxonomy.task_weighting import TaskWeighting, build_task_weighting
+from visual_taxonomy.task_weighting import (
+    BackwardOptions,
+    TaskWeighting,
+    build_task_weighting,
+)
 from visual_taxonomy.task_weighting.equal import EqualWeighting
 from visual_taxonomy.training.distributed import parallelize
 from visual_taxonomy.training.history import EpochLosses
@@ -64,6 +70,7 @@ class Run:
     """`model.encoder` as training calls it: wrapped where processes share a batch."""
     objective: Objective
     method: TaskWeighting
+    options: BackwardOptions
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     dtype: torch.dtype
@@ -78,6 +85,11 @@ class Run:
     def device(self) -> torch.device:
         """Where the model is."""
         return self.fabric.device
+
+    @property
+    def averages(self) -> bool:
+        """Whether DistributedDataParallel averages the gradients of the processes."""
+        return self.method.kind == "losses"
 
     @property
     def class_counts(self) -> dict[str, list[int]]:
@@ -126,7 +138,7 @@ def build_run(
             f"--precision 16 scales the losses, which --method {names.method} must see as they "
             "are; use --precision bf16 or 32"
         )
-    encoder = parallelize(fabric, model.encoder)
+    encoder = parallelize(fabric, model.encoder, averages=method.kind == "losses")
     model.heads.to(fabric.device)
     learnt = [*method.parameters(), *objective.parameters()]
     sampler, training_batches = _training_batches(config, fabric, tables, model)
@@ -140,6 +152,7 @@ def build_run(
         encoder=encoder,
         objective=objective,
         method=method,
+        options=_backward_options(names),
         optimizer=build_optimizer(model, config.optimizer, pretrained, learnt, names.method_lr),
         scaler=torch.amp.GradScaler(fabric.device.type, enabled=dtype == torch.float16),
         dtype=dtype,
@@ -152,10 +165,26 @@ def build_run(
 
 def _build_method(config: TrainConfig, tables: Tables) -> TaskWeighting:
     wanted = config.objective.method
-    return build_task_weighting(
-        "EW" if wanted.casefold() == "none" else wanted,
-        tables.taxonomy.task_names,
-        **config.objective.method_parameters,
+    parameters: dict[str, Any] = dict(config.objective.method_parameters)
+    if wanted.casefold() == "gradnorm":
+        # What guessing costs: known before the first step, unlike the loss of the first batch.
+        parameters["initial_losses"] = {
+            task.name: math.log(max(2, len(task.classes))) for task in tables.taxonomy.tasks
+        }
+    name = "EW" if wanted.casefold() == "none" else wanted
+    return build_task_weighting(name, tables.taxonomy.task_names, **parameters)
+
+
+def _backward_options(config: ObjectiveConfig) -> BackwardOptions:
+    return BackwardOptions(
+        source=None if config.gradient_source == "auto" else config.gradient_source,
+        update_weights_every=config.update_weights_every,
+        head_scale=None if config.head_scale == "auto" else config.head_scale,
+        normalize_direction=(
+            None if config.normalize_direction == "none" else config.normalize_direction
+        ),
+        row_budget_bytes=None if config.row_budget_mb is None else config.row_budget_mb * 2**20,
+        screen=config.method.casefold() != "none",
     )
 
 

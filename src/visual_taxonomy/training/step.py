@@ -11,7 +11,8 @@ from visual_taxonomy.data.sampler import FILLER
 from visual_taxonomy.evaluation import Report, evaluate
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.task_weighting import multi_task_backward
-from visual_taxonomy.training.distributed import gather_rows
+from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.distributed import gather_rows, sum_over_processes
 from visual_taxonomy.training.history import EpochLosses
 from visual_taxonomy.training.objective import Entries
 from visual_taxonomy.training.setup import Run
@@ -40,10 +41,21 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
     entries, categories, _ = _labels(run, batch)
     if not entries.tasks:
         return
-    losses = run.objective(_heads(run, batch, categories, entries.tasks), entries)
-    scaled = {name: run.scaler.scale(loss) for name, loss in losses.items()}
+    features, output = _forward(run, batch, categories, entries.tasks)
+    losses = run.objective(output, entries)
     counts = dict(zip(losses, entries.counts, strict=True))
-    multi_task_backward(scaled, run.method, run.shared, generator=run.generator, num_labels=counts)
+    weights = multi_task_backward(
+        {name: run.scaler.scale(loss) for name, loss in losses.items()},
+        run.method,
+        run.shared,
+        features,
+        run.generator,
+        num_labels=counts,
+        options=run.options,
+        reduce=None if run.averages or run.fabric.world_size == 1 else sum_over_processes,
+    )
+    if weights is None:
+        return
     run.scaler.unscale_(run.optimizer)
     trained = [p for group in run.optimizer.param_groups for p in group["params"]]
     norm = torch.nn.utils.clip_grad_norm_(trained, run.config.optimizer.clip_norm)
@@ -52,7 +64,8 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
     run.optimizer.zero_grad(set_to_none=True)
     # The scaler skips steps whose gradient is not finite: that is how it finds its scale.
     watched = torch.zeros_like(norm) if run.scaler.is_enabled() else norm
-    run.position.losses.add(step, losses, entries.counts, watched)
+    used = {name: loss for name, loss in losses.items() if name in weights}
+    run.position.losses.add(step, used, [counts[name] for name in used], watched)
 
 
 @torch.no_grad()
@@ -62,12 +75,13 @@ def validate(run: Run) -> Validation:
     run.objective.eval()
     losses = EpochLosses()
     table = run.tables.validation
-    predicted = np.full_like(table.targets, -1)
+    predicted = np.full_like(table.targets, UNKNOWN)
     unreadable = 0
     for batch in run.validation_batches:
         entries, categories, rows = _labels(run, batch)
-        output = _heads(run, batch, categories, None)
+        _, output = _forward(run, batch, categories, None)
         classes = run.model.heads.by_slot(output.logits, categories).argmax(dim=2)
+        classes = classes.masked_fill(categories[:, None] < 0, UNKNOWN)
         predicted[rows.numpy()] = classes.cpu().numpy()
         unreadable += int((categories < 0).sum())
         if entries.tasks:
@@ -94,10 +108,14 @@ def _labels(run: Run, batch: Batch) -> tuple[Entries, Tensor, Tensor]:
     return entries, categories.to(run.device, non_blocking=True), rows
 
 
-def _heads(run: Run, batch: Batch, categories: Tensor, tasks: tuple[int, ...] | None) -> HeadOutput:
+def _forward(
+    run: Run, batch: Batch, categories: Tensor, tasks: tuple[int, ...] | None
+) -> tuple[Tensor, HeadOutput]:
+    """Features of the global batch, and what the heads make of them."""
     encoder = run.encoder if run.model.training else run.model.encoder
     with run.autocast():
         share = encoder(batch.images.to(run.device, non_blocking=True))
     # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
-    features = gather_rows(run.fabric, share.float(), gradient_scale=run.fabric.world_size)
-    return run.model.heads(features[: len(categories)], categories, tasks)
+    scale = run.fabric.world_size if run.averages else 1
+    features = gather_rows(run.fabric, share.float(), scale)[: len(categories)]
+    return features, run.model.heads(features, categories, tasks)
