@@ -190,7 +190,7 @@ def test_measuring_the_width_leaves_statistics_and_mode_alone():
 
 def test_frozen_batch_norm_keeps_its_statistics_in_training_and_its_weights_train():
     backbone = _with_batch_norm()
-    backbone.freeze_batch_norm = True
+    backbone.hold_statistics()
     norm = backbone.model[1]
     before = norm.running_mean.clone(), norm.running_var.clone()
     images = torch.randn(8, 3, 4, 4)
@@ -206,8 +206,8 @@ def test_batch_norm_is_only_frozen_on_request():
     backbone = _with_batch_norm()
     backbone(torch.randn(8, 3, 4, 4))
     assert backbone.model[1].num_batches_tracked == 1
-    backbone.freeze_batch_norm = True
+    backbone.hold_statistics()
     backbone(torch.randn(8, 3, 4, 4))
     assert backbone.model[1].num_batches_tracked == 1
-    backbone.freeze_batch_norm = False
+    backbone.hold_statistics(False)
     assert backbone.model[1].training

@@ -351,6 +351,6 @@ def test_the_shared_mobilenet_has_folded_batch_norm_which_training_leaves_alone(
     with torch.no_grad():
         evaluated = backbone.eval()(images)
         assert torch.equal(backbone.train()(images), evaluated)
-        backbone.freeze_batch_norm = False
+        backbone.hold_statistics(False)
         spoilt = backbone.train()(images)
     assert (spoilt - evaluated).abs().mean() > 0.5 * evaluated.abs().mean()

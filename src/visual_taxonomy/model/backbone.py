@@ -148,8 +148,8 @@ class Backbone(nn.Module):
         """
         return self._freeze_batch_norm
 
-    @freeze_batch_norm.setter
-    def freeze_batch_norm(self, frozen: bool) -> None:
+    def hold_statistics(self, frozen: bool = True) -> None:
+        """Set `freeze_batch_norm`, with effect at once."""
         self._freeze_batch_norm = frozen
         self.train(self.training)
 

@@ -63,7 +63,7 @@ def load_pretrained(backbone: Backbone, source: Path | str) -> None:
     weights = _convert(backbone, source, weights)
     _check_keys(backbone, source, weights)
     backbone.model.load_state_dict(weights)
-    backbone.freeze_batch_norm = True
+    backbone.hold_statistics()
 
 
 def _fetch(backbone: Backbone, source: str) -> Weights:

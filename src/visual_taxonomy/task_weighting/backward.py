@@ -53,9 +53,7 @@ def multi_task_backward(
     `method.record`. All that waits for the device is one transfer of at most A x (A + 2) numbers.
 
     Gradients are taken in two stages: each loss down to the features and the neck, then one pass
-    through the trunk per task. A trunk under `torch.compile` needs
-    `torch._functorch.config.donated_buffer = False` for that, activation checkpointing
-    `use_reentrant=False`. Hooks on `.grad` (DistributedDataParallel, FSDP) do not see it.
+    through the trunk per task. Hooks on `.grad` (DistributedDataParallel, FSDP) do not see it.
 
     Args:
         losses: Task name -> scalar loss, for the active tasks only.
@@ -63,29 +61,25 @@ def multi_task_backward(
         shared: Trainable parameters that more than one task uses (trunk and neck), in the same
             order in every step. Kinds that track gradients need all of the run; others may get
             those in use only, which saves memory.
-        features: [N, D] output of the trunk, through which alone the losses depend on the trunk.
-            None: every pass runs from the loss to the bottom. Without a gradient (frozen trunk):
-            the neck alone is shared.
+        features: [N, D] output of the trunk, through which alone the losses depend on it. None:
+            every pass runs to the bottom. Without a gradient (frozen trunk): the neck is shared.
         generator: CPU generator for methods that draw; give all processes the same state.
-        num_labels: Task name -> labelled images behind its loss, for means over an epoch; 1 each
-            if None.
+        num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
         reduce: Sum over processes of what depends on this process's part of the images: gradients
-            of the trunk and inner products over images. Used before anything non-linear. Losses
-            and all that lies above the features must be equal on all processes (features gathered
-            with a differentiable gather whose backward pass gives each process the gradient of
-            its own images); so `.grad` ends up equal on all. Needs `features`.
+            of the trunk and inner products over images, before anything non-linear. Losses and all
+            above the features must be equal on all processes (gathered features whose backward
+            pass gives each process the gradient of its own images). Needs `features`.
         on_gramian: Called with the names [A] and the Gramian [A, A] (float64, CPU) that the
             weights come from, where they are not reused; for methods without one, with that of
             the gradients of the features. Costs no pass, but a transfer.
 
     Returns:
-        Task name -> weight of its loss in the shared update, scalars without gradient; None if no
-        task could be used and nothing was added: skip the optimizer step.
+        Task name -> weight of its loss in the shared update; None if no task could be used.
 
     Raises:
-        InputError: An option has no effect with the method, a loss is no scalar or of no task, or
-            a task was not finite in too many steps in a row.
+        InputError: An option has no effect, a loss is no scalar or of no task, or a task was not
+            finite in too many steps in a row.
 
     Example:
         >>> from visual_taxonomy.task_weighting import build_task_weighting
@@ -100,9 +94,7 @@ def multi_task_backward(
     options.check(method)
     if reduce is not None and features is None:
         raise InputError("reduce needs features: what lies below them is what is reduced")
-    for name, loss in losses.items():
-        if loss.ndim != 0:
-            raise InputError(f"loss of task '{name}' has shape {tuple(loss.shape)}, not a scalar")
+    _check_scalars(losses)
     if not losses:
         return None
     trains_trunk = features is not None and features.requires_grad
@@ -120,6 +112,12 @@ def multi_task_backward(
         on_gramian=on_gramian,
     )
     return _STEPS[method.kind](step)
+
+
+def _check_scalars(losses: Mapping[str, Tensor]) -> None:
+    for name, loss in losses.items():
+        if loss.ndim != 0:
+            raise InputError(f"loss of task '{name}' has shape {tuple(loss.shape)}, not a scalar")
 
 
 def _step_of_losses(step: Step) -> dict[str, Tensor] | None:
