@@ -47,22 +47,20 @@ def multi_task_backward(
 
     The shared parameters get the method's direction, every other parameter below the losses (the
     heads) the gradient of its own losses, times the weights if `head_scale` says so. Parameters
-    that no loss depends on, among them all of inactive tasks, are not touched.
-
-    A task whose loss or gradient is not finite is left out of the step and counted in
+    that no loss depends on, among them all of inactive tasks, are not touched. A task whose loss or gradient is not finite is left out of the step and counted in
     `method.record`. All that waits for the device is one transfer of at most A x (A + 2) numbers.
 
     Gradients are taken in two stages: each loss down to the features and the neck, then one pass
     through the trunk per task. Hooks on `.grad` (DistributedDataParallel, FSDP) do not see it.
 
     Args:
-        losses: Task name -> scalar loss, for the active tasks only.
+        losses: Task name -> scalar loss, of the active tasks only.
         method: From `build_task_weighting`.
         shared: Trainable parameters that more than one task uses (trunk and neck), in the same
             order in every step. Kinds that track gradients need all of the run; others may get
             those in use only, which saves memory.
-        features: [N, D] output of the trunk, through which alone the losses depend on it. None:
-            every pass runs to the bottom. Without a gradient (frozen trunk): the neck is shared.
+        features: [N, D] output of the trunk, through which alone the losses depend on it; None if
+            there is no such tensor.
         generator: CPU generator for methods that draw; give all processes the same state.
         num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
