@@ -47,8 +47,9 @@ def multi_task_backward(
 
     The shared parameters get the method's direction, every other parameter below the losses (the
     heads) the gradient of its own losses, times the weights if `head_scale` says so. Parameters
-    that no loss depends on, among them all of inactive tasks, are not touched. A task whose loss or gradient is not finite is left out of the step and counted in
-    `method.record`. All that waits for the device is one transfer of at most A x (A + 2) numbers.
+    that no loss depends on, among them all of inactive tasks, are not touched. A task whose loss
+    or gradient is not finite is left out of the step and counted in `method.record`. All that
+    waits for the device is one transfer of at most A x (A + 2) numbers.
 
     Gradients are taken in two stages: each loss down to the features and the neck, then one pass
     through the trunk per task. Hooks on `.grad` (DistributedDataParallel, FSDP) do not see it.
