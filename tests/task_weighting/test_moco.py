@@ -97,3 +97,12 @@ def test_values_out_of_range_are_refused():
         CorrectedMultiObjective(NAMES, grad_norm="l2")
     with pytest.raises(InputError, match="tracked_dtype 'float16' is none of: float32, bfloat16"):
         CorrectedMultiObjective(NAMES, tracked_dtype="float16")
+
+
+def test_active_tasks_that_have_lost_all_weight_start_over() -> None:
+    method = CorrectedMultiObjective(["c/a", "c/b", "c/c"])
+    method.weights.copy_(torch.tensor([0.0, 0.0, 1.0]))
+    direction, weights = method(torch.eye(2), torch.ones(2), [0, 1])
+    torch.testing.assert_close(weights, torch.tensor([0.5, 0.5], dtype=weights.dtype))
+    assert torch.isfinite(direction).all()
+    assert method.weights.tolist() == pytest.approx([1 / 3, 1 / 3, 1.0])

@@ -65,8 +65,8 @@ def test_one_process_gathers_its_own_rows_as_they_are(fabric):
 
 def test_one_process_does_not_wrap_its_encoder(fabric):
     encoder = nn.Linear(2, 3)
-    assert parallelize(fabric, encoder) is encoder
-    assert parallelize(fabric, encoder.requires_grad_(False)) is encoder
+    assert parallelize(fabric, encoder, averages=True) is encoder
+    assert parallelize(fabric, encoder.requires_grad_(False), averages=True) is encoder
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -104,6 +104,9 @@ class CorrectedMultiObjective(JacobianCombination):
             self.tracked[task].lerp_(row.to(self.tracked), beta[position].to(self.tracked))
         active = self.tracked[tasks]
         previous = self.weights[tasks]
+        # Tasks that together have lost all weight to tasks not active now start over.
+        initial = torch.full_like(previous, 1 / len(self.weights))
+        previous = torch.where(previous.sum() > 0, previous, initial)
         share = previous.sum()
         weights = previous / share
         slope = gramian_of_rows(active) @ weights + self.ridge * weights

@@ -143,6 +143,8 @@ def build_run(
     learnt = [*method.parameters(), *objective.parameters()]
     sampler, training_batches = _training_batches(config, fabric, tables, model)
     say(_summary(model, dtype, fabric))
+    if not pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
+        say("note: part of a backbone with random weights is frozen; --unlock_block 0 trains it")
     return Run(
         config=config,
         fabric=fabric,
