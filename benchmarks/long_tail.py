@@ -75,7 +75,7 @@ def logistic_regression(training: Encoded, validation: Encoded, balanced: bool) 
                 predicted[asked, slot] = labels[rows][0] if rows.any() else 0
                 continue
             model = LogisticRegression(
-                C=0.01, max_iter=200, class_weight="balanced" if balanced else None
+                C=0.01, max_iter=1000, class_weight="balanced" if balanced else None
             )
             predicted[asked, slot] = model.fit(x[rows], labels[rows]).predict(y[asked])
     table = validation.table
