@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from visual_taxonomy import cli
+from visual_taxonomy.commands.terminal import EXIT_UNREADABLE
 from visual_taxonomy.data.synthetic import synthesize
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.prediction import Predictor
@@ -233,7 +234,7 @@ def test_unreadable_pictures_cost_their_own_rows_only(
     status = cli.run(
         ["predict", "--img_dir", str(images), *common, "--out_csv_path", str(out), "--workers", "0"]
     )
-    assert status == cli.EXIT_UNREADABLE
+    assert status == EXIT_UNREADABLE
     rows = read_rows(out)
     assert rows[0]["attr_1"] == ""
     assert rows[1]["attr_1"] != ""
@@ -254,7 +255,7 @@ def test_a_missing_picture_is_refused_before_any_work(
     with pytest.raises(InputError, match="987654"):
         cli.run(arguments)
     assert not (tmp_path / "out.csv").exists()
-    assert cli.run([*arguments, "--skip_missing"]) == cli.EXIT_UNREADABLE
+    assert cli.run([*arguments, "--skip_missing"]) == EXIT_UNREADABLE
 
 
 @pytest.mark.parametrize(

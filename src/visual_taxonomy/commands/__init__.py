@@ -1,0 +1,1 @@
+"""One sub-command a file: its flags and the function it calls."""

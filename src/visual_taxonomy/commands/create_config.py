@@ -1,0 +1,32 @@
+"""`vtax create-config`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from visual_taxonomy.commands.terminal import console
+
+
+@dataclass(frozen=True)
+class CreateConfig:
+    """Build the taxonomy from the labels of a CSV."""
+
+    csv_path: Path
+    """Labelled CSV (or Parquet)."""
+    parq_path: Path | None = None
+    """Parquet with Category and Attribute_list; names come from the CSV when left out."""
+    out_path: Path = Path("config/attrs_config.json")
+    """JSON file to write."""
+
+
+def create_config(options: CreateConfig) -> int:
+    """Build the taxonomy from the labels of a CSV."""
+    from visual_taxonomy.atomic import write_text
+    from visual_taxonomy.data.table import build_taxonomy
+
+    taxonomy = build_taxonomy(options.csv_path, options.parq_path)
+    write_text(options.out_path, taxonomy.to_json())
+    console.print(
+        f"{len(taxonomy.categories)} categories, {len(taxonomy.tasks)} attributes: "
+        f"{options.out_path}"
+    )
+    return 0

@@ -1,0 +1,70 @@
+"""`vtax predict`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from visual_taxonomy.commands.model_files import load_predictor
+from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
+from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.progress import show_progress
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict the attributes of the products of a CSV."""
+
+    img_dir: Path
+    """Folder of the pictures."""
+    csv_path: Path
+    """CSV (or Parquet) with id and Category."""
+    ckpt_path: Path
+    """Checkpoint, or a folder of them: one CSV each."""
+    attributes_config: Path | None = None
+    """Taxonomy to check against that of the checkpoint."""
+    out_csv_path: Path | None = None
+    """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder."""
+    probabilities: bool = False
+    """Add columns prob_1 ... with the probability of each label."""
+    skip_missing: bool = False
+    """Treat a missing picture like an unreadable one instead of refusing to start."""
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+
+
+def predict(options: Predict) -> int:
+    """Predict the attributes of the products of a CSV."""
+    from visual_taxonomy.data.table import read_table
+    from visual_taxonomy.prediction_file import write_predictions
+
+    status = 0
+    for checkpoint, out in outputs(options.ckpt_path, options.out_csv_path):
+        predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
+        missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
+        table = read_table(
+            options.csv_path, options.img_dir, predictor.taxonomy, False, missing_images=missing
+        )
+        with show_progress(console, "predicting", len(table)) as advance:
+            written = write_predictions(predictor, table, out, options.probabilities, advance)
+        for category, rows in written.rows.items():
+            each = written.seconds[category] / rows
+            console.print(f"{category}: {rows} rows, {each:.4f} seconds per image")
+        console.print(f"{sum(written.rows.values())} rows: {out}")
+        if written.problems:
+            errors.print(
+                f"{len(written.problems)} pictures could not be read: {written.errors_path}"
+            )
+            status = EXIT_UNREADABLE
+    return status
+
+
+def outputs(checkpoint: Path, out: Path | None) -> list[tuple[Path, Path]]:
+    """Checkpoint files, each with the CSV to write."""
+    if not checkpoint.is_dir():
+        return [(checkpoint, out or checkpoint.with_suffix(".csv"))]
+    found = sorted(path for path in checkpoint.glob("*.pt") if path.name != "last.pt")
+    if not found:
+        raise InputError(f"{checkpoint}: no checkpoint (*.pt) in this folder")
+    if out is not None and out.suffix:
+        raise InputError(f"--out_csv_path {out}: several checkpoints need a folder, not a file")
+    return [(path, (out or checkpoint) / f"{path.stem}.csv") for path in found]

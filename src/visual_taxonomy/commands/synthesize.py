@@ -1,0 +1,40 @@
+"""`vtax synthesize`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.progress import show_progress
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    """Draw a catalogue of garments whose pictures show their labels."""
+
+    out: Path
+    """Folder to write."""
+    rows: int = 2000
+    """Products, training and test together."""
+    seed: int = 0
+    """The same seed draws the same catalogue."""
+    image_size: int = 160
+    """Height of the pictures in pixels; they are three quarters as wide."""
+    test_share: float = 0.2
+    """Share of the rows in test.csv."""
+
+
+def synthesize(options: Synthesize) -> int:
+    """Draw a catalogue of garments whose pictures show their labels."""
+    from visual_taxonomy.data.synthetic import synthesize as draw
+
+    with show_progress(console, "drawing", options.rows) as advance:
+        draw(
+            options.out,
+            options.rows,
+            options.seed,
+            options.image_size,
+            options.test_share,
+            on_progress=advance,
+        )
+    console.print(f"{options.rows} products: {options.out}")
+    return 0
