@@ -123,6 +123,8 @@ class ObjectiveConfig:
     """Parameters of the train rule, as NAME VALUE pairs: onset 0.8."""
     beta: float = 0.999
     """Beta of the effective number of samples: CE-CB, F-CB, DRW, CBReweight."""
+    drw_start_epoch: int | None = None
+    """First epoch (from 0) that DRW re-weights; None: its paper's, after 0.8 of the epochs."""
     ib_start_epoch: int | None = None
     """First epoch (from 0) of IB and IBFocal proper, CE before; None: half the epochs."""
     method: str = "none"
@@ -140,6 +142,8 @@ class ObjectiveConfig:
     """Rescale the shared update to the norm of the sum, or the mean, of the gradients."""
     row_budget_mb: int | None = None
     """Most memory for the gradients of the tasks, in megabytes; beyond, one more pass."""
+    row_dtype: Literal["float32", "bf16"] = "float32"
+    """Type in which the gradients of the tasks are kept; bf16: half the memory, three digits."""
     method_lr: float = 1e-3
     """Learning rate of task weights that are learnt (UW, GradNorm, IMTL), constant."""
 
@@ -148,6 +152,8 @@ class ObjectiveConfig:
             raise InputError(f"--beta must lie in [0, 1], not {self.beta}")
         _not_negative(method_lr=self.method_lr)
         _positive(update_weights_every=self.update_weights_every)
+        if self.drw_start_epoch is not None:
+            _not_negative(drw_start_epoch=self.drw_start_epoch)
         if self.ib_start_epoch is not None:
             _not_negative(ib_start_epoch=self.ib_start_epoch)
 

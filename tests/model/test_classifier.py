@@ -96,11 +96,14 @@ def test_slots_and_classes_that_do_not_exist_are_minus_infinity(taxonomy):
     assert (logits[~existing] == -torch.inf).all()
 
 
-def test_cosine_heads_give_cosines(taxonomy):
+def test_cosine_heads_give_cosines_times_the_scale_that_a_checkpoint_holds(taxonomy):
     model = build_classifier(taxonomy, config(), head="cosine").eval()
+    weights = model.state_dict()
+    weights["heads.classifiers.scale"].fill_(7.0)
+    model.load_state_dict(weights)
     assert model.heads.classifiers.kind == "cosine"
     logits = model(noise(4), torch.tensor([0, 1, 0, 1]))
-    assert logits[logits.isfinite()].abs().max() <= 1 + 1e-6
+    assert logits[logits.isfinite()].abs().max() <= 7 + 1e-5
 
 
 @pytest.mark.parametrize(

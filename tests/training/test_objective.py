@@ -7,6 +7,7 @@ from torch import Tensor
 
 from visual_taxonomy.config import ObjectiveConfig
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.losses import build_loss
 from visual_taxonomy.losses.influence_balanced import InfluenceBalanced
 from visual_taxonomy.model.heads import CategoryHeads, HeadOutput
 from visual_taxonomy.training.objective import Objective
@@ -259,7 +260,7 @@ def test_influence_balancing_is_validated_by_cross_entropy(make, epoch):
 
 
 @pytest.mark.parametrize("loss_type", ["CE-CB", "F-CB"])
-@pytest.mark.parametrize("rule", ["CBReweight", "IBReweight"])
+@pytest.mark.parametrize("rule", ["DRW", "CBReweight", "IBReweight"])
 def test_weighting_classes_twice_is_a_warning(make, loss_type, rule):
     with pytest.warns(UserWarning, match=f"--loss_type {loss_type} weights .*{rule} does so again"):
         make(loss_type=loss_type, train_rule=rule)
@@ -286,3 +287,27 @@ def test_weighting_classes_once_is_no_warning(make, loss_type, rule):
 def test_names_that_do_not_exist_are_refused(make, changes, message):
     with pytest.raises(InputError, match=message):
         make(**changes)
+
+
+def test_the_margin_loss_gets_cosines_and_other_losses_scaled_ones(taxonomy):
+    heads = CategoryHeads(taxonomy, 8, kind="cosine")
+    heads.classifiers.scale.fill_(10.0)
+    counts = [torch.full((len(task.classes),), 5) for task in taxonomy.tasks]
+    output = heads.eval()(torch.randn(6, 8), CATEGORIES)
+    for name, given in (("LDAM", output.logits / 10), ("CE", output.logits)):
+        objective = Objective(taxonomy, counts, ObjectiveConfig(loss_type=name), 2)
+        entries = objective.entries(CATEGORIES, TARGETS)
+        of_active = output._replace(logits=output.logits[:, list(entries.tasks)])
+        first, rows = entries.tasks[0], entries.rows[: entries.counts[0]]
+        alone = build_loss(name, counts[first])
+        expected = alone(
+            given[rows, first, : len(taxonomy.tasks[first].classes)],
+            entries.classes[: entries.counts[0]],
+        )
+        found = objective(of_active, entries)[taxonomy.task_names[first]]
+        torch.testing.assert_close(found, expected)
+
+
+def test_drw_start_epoch_is_the_onset(make):
+    assert make(train_rule="DRW", drw_start_epoch=1).schedule.start_epoch == 1
+    assert make(train_rule="DRW").schedule.onset == 0.8

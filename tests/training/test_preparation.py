@@ -15,6 +15,7 @@ from visual_taxonomy.training.preparation import (
     count_classes,
     read_labelled_table,
     split_table,
+    write_class_counts,
 )
 
 CSV = "id,Category,len,attr_1,attr_2\n1,Sarees,2,zari,red\n2,Sarees,2,no,\n"
@@ -159,3 +160,18 @@ def test_classes_are_counted_for_each_task_over_labelled_rows(table_of):
     labels = np.array([[2, 1, -1], [1, 2, 0], [2, -1, -1], [-1, 0, 0]])
     counts = count_classes(replace(table, targets=labels))
     assert [each.tolist() for each in counts] == [[0, 0, 2], [0, 1], [0, 1], [1, 0, 1], [2]]
+
+
+def test_class_counts_and_priors_are_written_and_absent_classes_counted(csv_path):
+    taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "no"], "color": ["blue", "red"]}})
+    path = csv_path.parent / "attrs.json"
+    path.write_text(taxonomy.to_json())
+    table = read_labelled_table(csv_path, csv_path.parent, path, None)
+    assert write_class_counts(csv_path.parent / "class_counts.csv", table) == 1
+    assert (csv_path.parent / "class_counts.csv").read_text().splitlines() == [
+        "category,attribute,class,count,prior",
+        "Sarees,border,zari,1,0.5",
+        "Sarees,border,no,1,0.5",
+        "Sarees,color,blue,0,0",
+        "Sarees,color,red,1,1",
+    ]

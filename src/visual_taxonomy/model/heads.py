@@ -29,6 +29,8 @@ class HeadOutput(NamedTuple):
     """[N, T', C] logits of the asked tasks, -inf behind a task's last class."""
     hidden: Tensor
     """[N, H] what the classifiers multiply by their weights."""
+    scale: Tensor | None = None
+    """What cosines were multiplied by to become these logits; None of linear classifiers."""
 
 
 class CategoryBatchNorm(nn.Module):
@@ -150,7 +152,9 @@ class AttributeClassifiers(nn.Module):
         num_classes: [T] classes of each task.
         in_features: H.
         kind: "linear" multiplies by weights and adds a bias; "cosine" gives the cosine between
-            the hidden vector and each class's weights, without bias.
+            the hidden vector and each class's weights, times `scale`, without bias.
+
+    `scale` is 30 until the run sets it to that of its loss; checkpoints hold it.
 
     Example:
         >>> classifiers = AttributeClassifiers([2, 3], in_features=4)
@@ -159,6 +163,7 @@ class AttributeClassifiers(nn.Module):
     """
 
     absent: Tensor
+    scale: Tensor | None
 
     def __init__(
         self,
@@ -173,14 +178,15 @@ class AttributeClassifiers(nn.Module):
         widths = torch.tensor(list(num_classes))
         absent = torch.arange(int(widths.max())) >= widths[:, None]
         self.register_buffer("absent", absent, persistent=False)
+        self.register_buffer("scale", torch.tensor(30.0) if kind == "cosine" else None)
         self.kind = kind
 
     @override
     def forward(self, hidden: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
         tasks = range(len(self.weights)) if tasks is None else tasks
         weights = [self.weights[t] for t in tasks]
-        if self.kind == "cosine":
-            hidden = F.normalize(hidden, dim=1)
+        if self.scale is not None:
+            hidden = self.scale * F.normalize(hidden, dim=1)
             weights = [F.normalize(weight, dim=1) for weight in weights]
         stacked = pad_sequence(weights, batch_first=True)
         logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
@@ -261,7 +267,7 @@ class CategoryHeads(nn.Module):
                 hidden = self.norm(hidden, category, present)
             if self.linear is not None:
                 hidden = F.relu(self.dropout(self.linear(hidden, category, present)))
-            return HeadOutput(self.classifiers(hidden, tasks), hidden)
+            return HeadOutput(self.classifiers(hidden, tasks), hidden, self.classifiers.scale)
 
     def by_slot(self, logits: Tensor, category: Tensor) -> Tensor:
         """From the logits of all tasks [N, T, C] those of each row's own category, [N, A, C].

@@ -20,7 +20,13 @@ from visual_taxonomy.training.distributed import launch
 from visual_taxonomy.training.history import EpochLosses, build_loggers
 from visual_taxonomy.training.interruption import StopRequest, stop_request
 from visual_taxonomy.training.optimizer import learning_rate_factor, set_learning_rate
-from visual_taxonomy.training.preparation import Tables, read_labelled_table, split_table
+from visual_taxonomy.training.preparation import (
+    CLASS_COUNTS_NAME,
+    Tables,
+    read_labelled_table,
+    split_table,
+    write_class_counts,
+)
 from visual_taxonomy.training.saving import CONFIG_NAME, open_folder, restore, save_epoch, save_last
 from visual_taxonomy.training.setup import Run, build_run
 from visual_taxonomy.training.step import Validation, train_step, validate
@@ -112,6 +118,11 @@ def _read_tables(config: TrainConfig, fabric: Fabric, console: Console) -> Table
         f"{len(tables.training)} rows to train on, {len(tables.validation)} to validate, "
         f"{len(tables.taxonomy.categories)} categories, {len(tables.taxonomy.tasks)} attributes"
     )
+    if fabric.is_global_zero:
+        path = config.run.folder / CLASS_COUNTS_NAME
+        absent = write_class_counts(path, tables.training)
+        if absent:
+            console.print(f"note: {absent} classes have no training label; counts: {path}")
     return tables
 
 

@@ -6,7 +6,7 @@ Shapes: N rows, A slots, T tasks, T' active tasks, E labelled entries of the bat
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,19 +66,23 @@ class Objective(nn.Module):
         self.taxonomy = taxonomy
         kind = find(LOSSES, config.loss_type)
         rule = find(CLASS_WEIGHTINGS, config.train_rule)
-        self.losses = _losses(config.loss_type, class_counts, _with_beta(kind, config, "loss"))
+        self.losses = _losses(config.loss_type, class_counts, _with_flags(kind, config, "loss"))
         self.warm_up = _losses(kind.warm_up, class_counts, {}) if kind.warm_up else None
         start = num_epochs // 2 if config.ib_start_epoch is None else config.ib_start_epoch
         self.start_epoch_of_loss = start if kind.warm_up else 0
         self.schedule = build_class_weighting(
-            config.train_rule, num_epochs, **_with_beta(rule, config, "train_rule")
+            config.train_rule, num_epochs, **_with_flags(rule, config, "train_rule")
         )
         self.is_weighted = config.train_rule.casefold() != "none"
         self.needs_features = kind.needs_features
+        self.cosine_scale: float | None = None
+        """What a loss of cosines multiplies them by: the scale of its head."""
+        if kind.head == "cosine":
+            self.cosine_scale = cast(float, self.losses[0].scale)
         self.class_counts = list(class_counts)
         self.class_weights: list[Tensor] | None = None
         self.epoch = 0
-        if kind.reweights and config.train_rule.casefold() in ("cbreweight", "ibreweight"):
+        if kind.reweights and self.is_weighted:
             warnings.warn(
                 f"--loss_type {config.loss_type} weights rare classes itself, and --train_rule "
                 f"{config.train_rule} does so again",
@@ -150,12 +154,15 @@ class Objective(nn.Module):
         entries: Entries,
         class_weights: list[Tensor] | None,
     ) -> dict[str, Tensor]:
-        logits = output.logits[entries.rows, entries.positions].split(entries.counts)
+        logits = output.logits[entries.rows, entries.positions]
+        if self.cosine_scale is not None and output.scale is not None:
+            logits = logits / output.scale
+        of_task = logits.split(entries.counts)
         classes = entries.classes.split(entries.counts)
         rows = entries.rows.split(entries.counts)
         return {
             self.taxonomy.task_names[task]: losses[task](
-                logits[i][:, : len(self.taxonomy.tasks[task].classes)],
+                of_task[i][:, : len(self.taxonomy.tasks[task].classes)],
                 classes[i],
                 None if class_weights is None else class_weights[task],
                 output.hidden[rows[i]] if self.needs_features else None,
@@ -170,11 +177,13 @@ def _losses(
     return nn.ModuleList(build_loss(name, counts, **parameters) for counts in class_counts)
 
 
-def _with_beta(
+def _with_flags(
     entry: Callable[..., object], config: ObjectiveConfig, section: str
 ) -> dict[str, object]:
-    """The parameters of a section, with `--beta` for an entry that takes one."""
+    """The parameters of a section, with the flags of their own for an entry that takes them."""
     given: dict[str, object] = dict(getattr(config, f"{section}_parameters"))
-    if "beta" in inspect.signature(entry).parameters:
-        given.setdefault("beta", config.beta)
+    flags = {"beta": config.beta, "onset": config.drw_start_epoch}
+    for name in inspect.signature(entry).parameters:
+        if flags.get(name) is not None:
+            given.setdefault(name, flags[name])
     return given

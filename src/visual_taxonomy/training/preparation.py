@@ -1,5 +1,6 @@
 """From a config to checked tables: taxonomy, rows, split."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import DataConfig
 from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
 from visual_taxonomy.data.split import read_split, split_rows, write_split
@@ -16,6 +18,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 
 SPLIT_NAME = "split.csv"
+CLASS_COUNTS_NAME = "class_counts.csv"
 
 
 class Tables(NamedTuple):
@@ -86,6 +89,37 @@ def split_table(
         table.take(np.flatnonzero(~is_validation)),
         table.take(np.flatnonzero(is_validation)),
     )
+
+
+def named_class_counts(table: Table) -> dict[str, list[int]]:
+    """Task name -> how many rows of the table have each class."""
+    counts = (of_task.tolist() for of_task in count_classes(table))
+    return dict(zip(table.taxonomy.task_names, counts, strict=True))
+
+
+def write_class_counts(path: Path, table: Table) -> int:
+    """Write counts and priors of every class, as losses and schedules use them.
+
+    Args:
+        path: CSV: category, attribute, class, count, prior (its share of the task's labels).
+        table: The training rows.
+
+    Returns:
+        How many classes have no label.
+    """
+    absent = 0
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["category", "attribute", "class", "count", "prior"])
+        for task, counts in zip(table.taxonomy.tasks, count_classes(table), strict=True):
+            absent += int((counts == 0).sum())
+            priors = (counts / counts.sum().clamp(min=1)).tolist()
+            for name, count, prior in zip(task.classes, counts.tolist(), priors, strict=True):
+                writer.writerow([task.category, task.attribute, name, count, f"{prior:.6g}"])
+    return absent
 
 
 def count_classes(table: Table) -> list[Tensor]:

@@ -34,7 +34,7 @@ from visual_taxonomy.training.distributed import parallelize
 from visual_taxonomy.training.history import EpochLosses
 from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.optimizer import build_optimizer
-from visual_taxonomy.training.preparation import Tables, count_classes
+from visual_taxonomy.training.preparation import Tables, count_classes, named_class_counts
 from visual_taxonomy.training.records import Records
 
 WEIGHTS_FOLDER = Path("weights")
@@ -94,8 +94,7 @@ class Run:
     @property
     def class_counts(self) -> dict[str, list[int]]:
         """Task name -> training labels of each class."""
-        counts = (of_task.tolist() for of_task in self.objective.class_counts)
-        return dict(zip(self.tables.taxonomy.task_names, counts, strict=True))
+        return named_class_counts(self.tables.training)
 
     @property
     def shared(self) -> list[Tensor]:
@@ -131,6 +130,8 @@ def build_run(
     counts = count_classes(tables.training)
     objective = Objective(tables.taxonomy, counts, names, config.optimizer.epochs)
     objective.to(fabric.device)
+    if model.heads.classifiers.scale is not None and objective.cosine_scale is not None:
+        model.heads.classifiers.scale.fill_(objective.cosine_scale)
     method = _build_method(config, tables).to(fabric.device)
     dtype = DTYPES[config.run.precision]
     if dtype == torch.float16 and not isinstance(method, EqualWeighting):
@@ -186,6 +187,7 @@ def _backward_options(config: ObjectiveConfig) -> BackwardOptions:
             None if config.normalize_direction == "none" else config.normalize_direction
         ),
         row_budget_bytes=None if config.row_budget_mb is None else config.row_budget_mb * 2**20,
+        row_dtype=torch.bfloat16 if config.row_dtype == "bf16" else torch.float32,
         screen=config.method.casefold() != "none",
     )
 

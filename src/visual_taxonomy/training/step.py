@@ -85,7 +85,7 @@ def validate(run: Run) -> Validation:
         predicted[rows.numpy()] = classes.cpu().numpy()
         unreadable += int((categories < 0).sum())
         if entries.tasks:
-            of_active = HeadOutput(output.logits[:, list(entries.tasks)], output.hidden)
+            of_active = output._replace(logits=output.logits[:, list(entries.tasks)])
             values = run.objective.validation_losses(of_active, entries)
             losses.add(0, values, entries.counts, torch.zeros((), device=run.device))
     losses.fetch(learning_rate=0.0)
