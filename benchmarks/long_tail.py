@@ -137,10 +137,6 @@ def draw(points: list[tuple[str, str, float, float]], path: Path) -> None:
     colours = {loss: f"C{i}" for i, loss in enumerate(dict.fromkeys(p[0] for p in points))}
     for loss, rule, rare, frequent in points:
         axes.scatter(frequent, rare, marker=markers[rule], color=colours[loss], alpha=0.8)
-        if rule == "None":
-            axes.annotate(
-                loss, (frequent, rare), textcoords="offset points", xytext=(5, 4), fontsize=8
-            )
     for rule, marker in markers.items():
         axes.scatter([], [], marker=marker, color="0.4", label=f"--train_rule {rule}")
     axes.set_xlabel(f"mean F1 of classes with at least {FREQUENT:.0%} of the labels")
@@ -148,7 +144,9 @@ def draw(points: list[tuple[str, str, float, float]], path: Path) -> None:
     axes.set_title("What is gained on rare classes, and what it costs on frequent ones", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8)
+    for loss, colour in colours.items():
+        axes.scatter([], [], marker="s", color=colour, label=f"--loss_type {loss}")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
