@@ -1,25 +1,41 @@
 """Time and memory of one training step for every task-weighting method, as ratios to EW.
 
     .venv/bin/python benchmarks/task_weighting.py [--tasks 5 8 10 42] [--model small vit_b32]
-        [--rounds 5] [--device cpu] [--batch 16] [--bfloat16] [--memory] [--methods EW MGDA]
+        [--methods EW MGDA] [--seconds 2] [--rounds 5] [--batch N] [--threads 1] [--device cpu]
+        [--bfloat16] [--libmtl FOLDER] [--quick]
 
-A step is forward, backward and the writing of `.grad`, no optimizer. Variants are interleaved, and
-the smallest time over the rounds counts. Beside ours: one `autograd.grad` per task with the
-Jacobian kept, LibMTL 1.1.5 style (one `backward` per task, gradients copied into a vector; its own
-code where `LibMTL` is installed is not called, since it wants its own trainer), TorchJD's autojac.
+A step is forward, backward and the writing of `.grad`, no optimizer. Each line takes turns with
+EW, at most `--rounds` times or `--seconds` long, at least once; the smallest time of each counts.
+Passes are backward passes through the last block of the trunk. Peak memory is what the process
+holds at most beyond model and batch, the state of the method included; one process for all lines.
+
+Beside ours, on the same model and batch: `naive`, one `autograd.grad` per task with the Jacobian
+kept; TorchJD's autojac; LibMTL 1.1.5 with `--libmtl FOLDER`, where it lies after
+
+    uv pip install --no-deps --target FOLDER LibMTL==1.1.5
+
+Its weighting runs as it is; only its package root, which wants a torchvision long gone, is passed
+by. PCGrad it is, since its CAGrad is for 3 tasks only and its MGDA may loop forever. Lines that
+would not fit into memory are left out and say so. `vit_b32` has few lines, and a batch of 2, since
+a step with 42 tasks takes half a minute a line.
 """
 
 import argparse
-import resource
-import subprocess
+import ctypes
+import gc
 import sys
 import time
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchjd.aggregation import MGDA
+from torchjd.autojac import jac_to_grad, mtl_backward
 
 from visual_taxonomy.task_weighting import (
     TASK_WEIGHTINGS,
@@ -29,7 +45,8 @@ from visual_taxonomy.task_weighting import (
 )
 
 NUM_CLASSES = 6
-EVERY_FIVE = "MGDA every 5"
+REPRESENTATIVES = ["EW", "GradNorm", "FAMO", "MGDA", "MoCo", "GradDrop"]
+BATCH = {"small": 16, "vit_b32": 2}
 
 
 class Model(nn.Module):
@@ -37,6 +54,7 @@ class Model(nn.Module):
 
     def __init__(self, name: str, num_tasks: int) -> None:
         super().__init__()
+        self.is_large = name == "vit_b32"
         if name == "small":
             self.trunk = timm.models.vision_transformer.VisionTransformer(
                 img_size=64, patch_size=8, embed_dim=128, depth=4, num_heads=4, num_classes=0
@@ -50,9 +68,17 @@ class Model(nn.Module):
                 module.requires_grad_(False)
             for parameter in (self.trunk.cls_token, self.trunk.pos_embed):
                 parameter.requires_grad_(False)
+        self.passes = 0
+        self.trunk.blocks[-1].register_forward_hook(self._watch)
         width = self.trunk.num_features
         self.neck = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, 256), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(256, NUM_CLASSES) for _ in range(num_tasks))
+
+    def _watch(self, _: nn.Module, __: object, output: Tensor) -> None:
+        output.register_hook(self._count)
+
+    def _count(self, _: Tensor) -> None:
+        self.passes += 1
 
     @property
     def shared(self) -> list[nn.Parameter]:
@@ -95,30 +121,8 @@ def naive(model: Model, losses: list[Tensor]) -> None:
         parameter.grad = part.view_as(parameter)
 
 
-def libmtl_style(model: Model, losses: list[Tensor]) -> None:
-    """T calls of `backward`, each copied into a vector on the CPU first."""
-    shared = model.shared
-    size = sum(parameter.numel() for parameter in shared)
-    rows = torch.zeros(len(losses), size, device=losses[0].device)
-    stacked = torch.stack(losses)
-    for position in range(len(losses)):
-        stacked[position].backward(retain_graph=True)
-        row = torch.zeros(size)
-        start = 0
-        for parameter in shared:
-            row[start : start + parameter.numel()] = parameter.grad.view(-1)
-            start += parameter.numel()
-            parameter.grad = None
-        rows[position] = row
-    for parameter, part in zip(shared, rows.sum(0).split([p.numel() for p in shared]), strict=True):
-        parameter.grad = part.view_as(parameter).clone()
-
-
-def torchjd(model: Model, losses: list[Tensor], _: Tensor) -> None:
+def torchjd(model: Model, losses: list[Tensor]) -> None:
     """TorchJD's autojac with its MGDA, one task at a time."""
-    from torchjd.aggregation import MGDA
-    from torchjd.autojac import jac_to_grad, mtl_backward
-
     mtl_backward(
         losses,
         features=model.hidden,
@@ -129,139 +133,205 @@ def torchjd(model: Model, losses: list[Tensor], _: Tensor) -> None:
     jac_to_grad(model.shared, MGDA(), optimize_gramian_computation=True)
 
 
-def peak_mebibytes(arguments: argparse.Namespace, model: str, num_tasks: int, label: str) -> float:
-    """The most memory a process needs for two steps, from a process of its own."""
-    command = [sys.executable, __file__, "--peak_of", label, "--model", model]
-    command += ["--tasks", str(num_tasks), "--batch", str(arguments.batch)]
-    command += ["--device", arguments.device, "--methods", *arguments.methods]
-    command += ["--bfloat16"] if arguments.bfloat16 else []
-    finished = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(finished.stdout.split()[-1])
+def libmtl(model: Model, losses: list[Tensor], folder: str) -> None:
+    """LibMTL's own PCGrad on a model that answers what its architectures do."""
+    if "LibMTL" not in sys.modules:
+        package = types.ModuleType("LibMTL")
+        package.__path__ = [str(Path(folder) / "LibMTL")]
+        sys.modules["LibMTL"] = package
+        sys.path.insert(0, folder)
+    from LibMTL.weighting.PCGrad import PCGrad
+
+    weighting = PCGrad()
+    weighting.task_num, weighting.device, weighting.rep_grad = len(losses), losses[0].device, False
+    shared = model.shared
+
+    def clear() -> None:
+        for parameter in shared:
+            parameter.grad.zero_()
+
+    weighting.get_share_params, weighting.zero_grad_share_params = lambda: shared, clear
+    weighting.backward(torch.stack(losses))
 
 
-def print_peak(arguments: argparse.Namespace) -> None:
-    """What `peak_mebibytes` reads."""
-    problem = Problem(arguments, arguments.model[0], arguments.tasks[0])
-    for _ in range(2):
-        problem.step_seconds(problem.table[arguments.peak_of])
-    if arguments.device == "cuda":
-        print(torch.cuda.max_memory_allocated() / 2**20)
-    else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+class Line(NamedTuple):
+    """One row of a table."""
+
+    label: str
+    run: Callable[[list[Tensor], Tensor], None]
+    """Makes the backward part of a step."""
+    steps: int = 1
+    """Steps that make one round."""
+    rows: int = 1
+    """How often the gradients of all tasks are in memory."""
+    solver: str | None = None
+    """Method whose solver is timed."""
 
 
-def variants(names: list[str], num_tasks: int) -> dict[str, Callable[..., None]]:
-    """Name of the line -> what makes the backward part of a step."""
+def lines(model: Model, num_tasks: int, arguments: argparse.Namespace) -> Iterator[Line]:
+    """The rows of a table; state is allocated when a row's turn comes."""
     tasks = [f"c/{index}" for index in range(num_tasks)]
-    table: dict[str, Callable[..., None]] = {}
 
-    def add(label: str, name: str, **settings: object) -> None:
+    def line(label: str, name: str, **settings: object) -> Line:
         method = build_task_weighting(name, tasks)
-        table[label] = lambda model, losses, features: ours(
-            model, losses, features, method, **settings
+        kind = type(method).kind
+        rows = {"jacobian": 3, "gramian": 1}.get(kind, 0)
+        if settings.get("source") or name == "GradNorm":
+            rows = 0
+        solver = label if kind == "gramian" and not settings else None
+        steps = int(settings.get("update_weights_every", 1))
+        return Line(
+            label,
+            lambda losses, features: ours(model, losses, features, method, **settings),
+            steps,
+            rows,
+            solver,
         )
 
-    for name in names:
-        kind = TASK_WEIGHTINGS[name].kind
-        add(name, name)
-        if kind == "gramian" and name != "GradNorm":
-            add(f"{name} features", name, source="features")
-    add(EVERY_FIVE, "MGDA", update_weights_every=5)
-    add("MGDA budget 64 MiB", "MGDA", row_budget_bytes=2**26)
-    table["naive T x autograd.grad"] = lambda model, losses, _: naive(model, losses)
-    table["LibMTL style"] = lambda model, losses, _: libmtl_style(model, losses)
-    table["TorchJD autojac MGDA"] = torchjd
-    return table
+    for name in arguments.methods or (REPRESENTATIVES if model.is_large else TASK_WEIGHTINGS):
+        yield line(name, name)
+        if TASK_WEIGHTINGS[name].kind == "gramian" and name != "GradNorm":
+            yield line(f"{name} features", name, source="features")
+            yield line(f"{name} last_layer", name, source="last_layer")
+    yield line("MGDA every 5", "MGDA", update_weights_every=5)
+    half = 2 * num_tasks * sum(parameter.numel() for parameter in model.shared)
+    yield line("MGDA half budget", "MGDA", row_budget_bytes=half)
+    yield line("MGDA bf16 rows", "MGDA", row_dtype=torch.bfloat16)
+    yield Line("naive T x autograd.grad", lambda losses, _: naive(model, losses), rows=2)
+    yield Line("TorchJD autojac MGDA", lambda losses, _: torchjd(model, losses), rows=3)
+    if arguments.libmtl:
+        yield Line(
+            "LibMTL PCGrad", lambda losses, _: libmtl(model, losses, arguments.libmtl), rows=2
+        )
 
 
 class Problem:
-    """A model, a batch and the variants to run on them."""
+    """A model and a batch."""
 
-    def __init__(self, arguments: argparse.Namespace, model: str, num_tasks: int) -> None:
+    def __init__(self, arguments: argparse.Namespace, name: str, num_tasks: int) -> None:
         torch.manual_seed(0)
         self.device = arguments.device
         self.bfloat16 = arguments.bfloat16
-        self.model = Model(model, num_tasks).to(self.device)
+        self.batch = arguments.batch or BATCH[name]
+        self.model = Model(name, num_tasks).to(self.device)
         size = self.model.image_size
-        self.images = torch.randn(arguments.batch, 3, size, size, device=self.device)
-        self.labels = torch.randint(
-            0, NUM_CLASSES, (num_tasks, arguments.batch), device=self.device
-        )
-        self.table = variants(arguments.methods, num_tasks)
+        self.images = torch.randn(self.batch, 3, size, size, device=self.device)
+        self.labels = torch.randint(0, NUM_CLASSES, (num_tasks, self.batch), device=self.device)
 
-    def step_seconds(self, run: Callable[..., None]) -> float:
-        """Time of one step."""
-        self.model.zero_grad(set_to_none=True)
-        start = time.perf_counter()
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.bfloat16):
-            features, losses = self.model.losses(self.images, self.labels)
-        run(self.model, losses, features)
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - start
+    def seconds(self, line: Line) -> float:
+        """Mean time of the steps of one round."""
+        total = 0.0
+        for _ in range(line.steps):
+            self.model.zero_grad(set_to_none=True)
+            start = time.perf_counter()
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.bfloat16):
+                features, losses = self.model.losses(self.images, self.labels)
+            line.run(losses, features)
+            if self.device == "cuda":
+                torch.cuda.synchronize()
+            total += time.perf_counter() - start
+        return total / line.steps
 
 
-def solver_milliseconds(name: str, num_tasks: int) -> float | None:
-    """Smallest time of the T x T part over ten random Gramians."""
-    if TASK_WEIGHTINGS[name].kind != "gramian":
-        return None
+def memory(device: str, *, start: bool = False) -> float:
+    """Most MiB held since the last `start`, which gives back what is free."""
+    if device == "cuda":
+        if start:
+            torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.max_memory_allocated() / 2**20
+    if start:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: begins a new peak
+    status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+    return int(status.split()[0]) / 2**10
+
+
+def available_mebibytes(device: str) -> float:
+    """Free memory of the device."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0] / 2**20
+    return int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) / 2**10
+
+
+def solver_milliseconds(name: str, num_tasks: int) -> float:
+    """Smallest time of the T x T part over five random Gramians, the worst of three kinds.
+
+    The kinds: of full rank, of half the rank, badly scaled by 10^+-4.
+    """
     method = build_task_weighting(name, [f"c/{index}" for index in range(num_tasks)])
-    seconds = []
-    for _ in range(10):
-        rows = torch.randn(num_tasks, 4 * num_tasks, dtype=torch.float64)
-        gramian, losses = rows @ rows.T, torch.rand(num_tasks) + 0.5
-        start = time.perf_counter()
-        method(gramian, losses, list(range(num_tasks)))
-        seconds.append(time.perf_counter() - start)
-    return 1000 * min(seconds)
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for columns, spread in ((4 * num_tasks, 0), (num_tasks // 2, 0), (4 * num_tasks, 4)):
+        fastest = float("inf")
+        rows = torch.randn(num_tasks, columns, dtype=torch.float64, generator=generator)
+        rows *= 10 ** (spread * (2 * torch.rand(num_tasks, 1, generator=generator).double() - 1))
+        gramian, losses = rows @ rows.T, torch.rand(num_tasks, generator=generator) + 0.5
+        for _ in range(5):
+            start = time.perf_counter()
+            with torch.no_grad():
+                method(gramian, losses, list(range(num_tasks)))
+            fastest = min(fastest, time.perf_counter() - start)
+        worst = max(worst, fastest)
+    return 1000 * worst
 
 
-def measure(arguments: argparse.Namespace, model: str, num_tasks: int) -> None:
+def measure(arguments: argparse.Namespace, name: str, num_tasks: int) -> None:
     """Print one table."""
-    problem = Problem(arguments, model, num_tasks)
-    table = problem.table
-    seconds: dict[str, list[float]] = {label: [] for label in table}
-    for run in table.values():  # warm up
-        problem.step_seconds(run)
-    for _ in range(arguments.rounds):
-        for label, run in table.items():
-            repeats = 5 if label == EVERY_FIVE else 1  # one update and four reuses
-            steps = [problem.step_seconds(run) for _ in range(repeats)]
-            seconds[label].append(sum(steps) / repeats)
-    equal = min(seconds["EW"])
+    problem = Problem(arguments, name, num_tasks)
     num_shared = sum(parameter.numel() for parameter in problem.model.shared)
-    print(f"\n{model}, T = {num_tasks}, batch {arguments.batch}, P = {num_shared / 1e6:.1f} M")
-    print(f"{'variant':28}{'x EW':>8}{'ms':>10}{'solver ms':>11}{'peak MiB':>10}", flush=True)
-    for label in table:
-        fastest = min(seconds[label])
-        line = f"{label:28}{fastest / equal:8.2f}{1000 * fastest:10.1f}"
-        solver = solver_milliseconds(label, num_tasks) if label in TASK_WEIGHTINGS else None
-        line += f"{'' if solver is None else format(solver, '.2f'):>11}"
-        if arguments.memory:
-            line += f"{peak_mebibytes(arguments, model, num_tasks, label):10.0f}"
-        print(line, flush=True)
+    equal = next(lines(problem.model, num_tasks, argparse.Namespace(methods=["EW"])))
+    problem.seconds(equal)
+    print(f"\n{name}, T = {num_tasks}, batch {problem.batch}, P = {num_shared / 1e6:.1f} M")
+    print(f"{'line':26}{'x EW':>8}{'ms':>10}{'passes':>8}{'solver ms':>11}{'peak MiB':>10}")
+    for line in lines(problem.model, num_tasks, arguments):
+        needed = line.rows * num_tasks * num_shared * 4 / 2**20
+        if needed > 0.85 * available_mebibytes(arguments.device):
+            print(f"{line.label:26} left out: needs {needed / 1024:.0f} GiB", flush=True)
+            continue
+        problem.model.zero_grad(set_to_none=True)
+        base = memory(arguments.device, start=True)
+        print(f"{line.label:26}", end="", flush=True)
+        problem.seconds(equal)
+        ours_, theirs, passes = [], [], 0
+        until = time.perf_counter() + arguments.seconds
+        while len(ours_) < arguments.rounds and (not ours_ or time.perf_counter() < until):
+            theirs.append(problem.seconds(equal))
+            problem.model.passes = 0
+            ours_.append(problem.seconds(line))
+            passes = problem.model.passes / line.steps
+        peak = memory(arguments.device) - base
+        solver = f"{solver_milliseconds(line.solver, num_tasks):.2f}" if line.solver else ""
+        print(
+            f"{min(ours_) / min(theirs):8.2f}{1000 * min(ours_):10.1f}{passes:8.1f}"
+            f"{solver:>11}{peak:10.0f}",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Read the flags and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, nargs="+", default=[5, 8, 10, 42])
-    parser.add_argument("--model", nargs="+", default=["small", "vit_b32"])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", nargs="+", default=["small", "vit_b32"], choices=list(BATCH))
+    parser.add_argument("--methods", nargs="+", choices=list(TASK_WEIGHTINGS))
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each line")
+    parser.add_argument("--rounds", type=int, default=5, help="most repetitions of a line")
+    parser.add_argument("--batch", type=int, help="images; 16 (small) and 2 (vit_b32)")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--bfloat16", action="store_true")
-    parser.add_argument("--methods", nargs="+", default=list(TASK_WEIGHTINGS))
-    parser.add_argument("--memory", action="store_true", help="a process per line: slow")
-    parser.add_argument("--peak_of", help=argparse.SUPPRESS)
+    parser.add_argument("--libmtl", help="folder in which LibMTL 1.1.5 lies")
+    parser.add_argument("--quick", action="store_true", help="one round of the small model, T = 5")
     arguments = parser.parse_args()
-    arguments.methods = ["EW", *[name for name in arguments.methods if name != "EW"]]
-    if arguments.peak_of:
-        print_peak(arguments)
-        return
-    for model_name in arguments.model:
+    torch.set_num_threads(arguments.threads)
+    if arguments.quick:
+        arguments.model, arguments.tasks, arguments.rounds = ["small"], [5], 1
+    started = time.perf_counter()
+    for name in arguments.model:
         for num_tasks in arguments.tasks:
-            measure(arguments, model_name, num_tasks)
+            measure(arguments, name, num_tasks)
+    print(f"\n{(time.perf_counter() - started) / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

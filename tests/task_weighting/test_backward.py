@@ -341,3 +341,43 @@ def test_labels_weigh_the_mean_loss_of_an_epoch(catalogue):
     method = build_task_weighting("DWA", catalogue.tasks)
     catalogue.step(method, ["A/x"], num_labels={"A/x": 3})
     assert method.counts.tolist() == [3.0, 0.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("reduce", [None, lambda tensor: tensor])
+@pytest.mark.parametrize("name", ["EW", "MGDA", "GradNorm", "MoCo", "GradDrop"])
+def test_gradients_lie_in_memory_like_their_parameters(name, reduce):
+    """Fused AdamW walks through both side by side and mixes the values up where they do not."""
+    trunk = nn.Conv2d(3, 4, 2, stride=2).to(memory_format=torch.channels_last)
+    heads = nn.ModuleList(nn.Linear(16, 2) for _ in "ab")
+    features = trunk(torch.randn(5, 3, 4, 4)).flatten(1)
+    outputs = [F.cross_entropy(head(features), torch.tensor([0, 1, 0, 1, 1])) for head in heads]
+    losses = dict(zip(["c/a", "c/b"], outputs, strict=True))
+    method = build_task_weighting(name, list(losses))
+    multi_task_backward(losses, method, trunk.parameters(), features, reduce=reduce)
+    assert trunk.weight.grad.stride() == trunk.weight.stride() != (12, 4, 2, 1)
+
+    def moved(**options: bool) -> torch.Tensor:
+        copy = trunk.weight.detach().clone().requires_grad_()
+        copy.grad = trunk.weight.grad
+        torch.optim.AdamW([copy], lr=0.1, **options).step()
+        return copy.detach()
+
+    torch.testing.assert_close(moved(fused=True), moved(foreach=False))
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("MGDA", "features"), ("EW", None), ("GradDrop", None)]
+)
+def test_products_of_the_features_of_all_images_are_not_summed_over_processes(
+    name, source, catalogue
+):
+    seen = []
+    for reduce in (None, lambda share: 2 * share):
+        method = build_task_weighting(name, catalogue.tasks)
+        catalogue.step(
+            method,
+            options=BackwardOptions(source=source),
+            reduce=reduce,
+            on_gramian=lambda _, gramian: seen.append(gramian),
+        )
+    torch.testing.assert_close(seen[0], seen[1])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from visual_taxonomy.task_weighting.quadratic import (
-    _lawson_hanson,
+    lawson_hanson,
     min_norm_weights,
     nonnegative_minimum,
     project_on_simplex,
@@ -46,7 +46,7 @@ def test_one_by_one_gives_the_same_as_in_blocks():
     for seed in range(20):
         rows = unit_rows(seed, 8, 30)
         matrix, linear = rows @ rows.T, rows @ np.ones(30)
-        found = _lawson_hanson(matrix, linear, 1e-12)
+        found = lawson_hanson(matrix, linear, 1e-12)
         np.testing.assert_allclose(found, nonnegative_minimum(matrix, linear), atol=1e-9)
 
 

@@ -12,6 +12,7 @@ from visual_taxonomy.task_weighting.dynamic_average import DynamicWeightAverage
 from visual_taxonomy.task_weighting.equal import EqualWeighting
 from visual_taxonomy.task_weighting.excess import ExcessRisk
 from visual_taxonomy.task_weighting.fair import FairGradient
+from visual_taxonomy.task_weighting.fast_adaptive import FastAdaptiveOptimization
 from visual_taxonomy.task_weighting.geometric import GeometricLoss
 from visual_taxonomy.task_weighting.grad_drop import GradientSignDropout
 from visual_taxonomy.task_weighting.grad_norm import GradientNormalization
@@ -19,10 +20,12 @@ from visual_taxonomy.task_weighting.grad_vac import GradientVaccine
 from visual_taxonomy.task_weighting.impartial import ImpartialLearning
 from visual_taxonomy.task_weighting.mgda import MultipleGradientDescent
 from visual_taxonomy.task_weighting.moco import CorrectedMultiObjective
+from visual_taxonomy.task_weighting.modo import DoubleSampling
 from visual_taxonomy.task_weighting.nash import NashBargaining
 from visual_taxonomy.task_weighting.options import BackwardOptions
 from visual_taxonomy.task_weighting.pc_grad import ProjectConflictingGradients
 from visual_taxonomy.task_weighting.random_weights import RandomLossWeighting
+from visual_taxonomy.task_weighting.sdm_grad import DirectionOriented
 from visual_taxonomy.task_weighting.tchebycheff import SmoothTchebycheff
 from visual_taxonomy.task_weighting.torchjd_adapter import build_torchjd
 from visual_taxonomy.task_weighting.uncertainty import UncertaintyWeighting
@@ -49,6 +52,9 @@ TASK_WEIGHTINGS: dict[str, type[TaskWeighting]] = {  # the public short names, a
     "FairGrad": FairGradient,
     "DB_MTL": DualBalancing,
     "UPGrad": UnconflictingProjection,
+    "FAMO": FastAdaptiveOptimization,
+    "SDMGrad": DirectionOriented,
+    "MoDo": DoubleSampling,
 }
 
 __all__ = [

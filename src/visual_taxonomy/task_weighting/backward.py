@@ -65,10 +65,10 @@ def multi_task_backward(
         generator: CPU generator for methods that draw; give all processes the same state.
         num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
-        reduce: Sum over processes of what depends on this process's part of the images: gradients
-            of the trunk and inner products over images, before anything non-linear. Losses and all
-            above the features must be equal on all processes (gathered features whose backward
-            pass gives each process the gradient of its own images). Needs `features`.
+        reduce: Sum over processes of what depends on this process's part of the images, the
+            gradients of the trunk, before anything non-linear. Losses and features must be those
+            of all images, equal on all processes (gathered features whose backward pass gives each
+            process the gradient of its own images). Needs `features`.
         on_gramian: Called with the names [A] and the Gramian [A, A] (float64, CPU) that the
             weights come from, where they are not reused; for methods without one, with that of
             the gradients of the features. Costs no pass, but a transfer.
@@ -244,8 +244,7 @@ def _gramian(step: Step) -> tuple[Tensor, Tensor | None, set[int]]:
         return gramian_of_rows(last_layer_rows(step)), None, set()
     if source == "features" and step.features is not None:
         gradients = torch.stack([feature_gradient(step, i) for i in range(len(step.names))])
-        gramian = gramian_of_rows(gradients.flatten(1))
-        return gramian if step.reduce is None else step.reduce(gramian), None, set()
+        return gramian_of_rows(gradients.flatten(1)), None, set()
     budget = step.options.row_budget_bytes
     num_bytes = step.num_shared() * len(step.names) * step.options.row_dtype.itemsize
     if budget is not None and num_bytes > budget:
@@ -301,13 +300,14 @@ def _step_of_features(step: Step) -> dict[str, Tensor] | None:
     if step.features is None:
         return _step_with_weights(step, values.new_ones(2, len(values)))
     gradients = torch.stack([feature_gradient(step, i) for i in range(len(step.names))])
-    signed_sums = _signed_sums(step, step.features.detach(), gradients)
+    signed_sums = _signed_sums(step.features.detach(), gradients)
     usable = step.finite(torch.isfinite(signed_sums).flatten(1).all(1) & torch.isfinite(values))
     if not usable:
         return None
     if len(usable) < len(step.names):
         step, gradients, signed_sums = step.select(usable), gradients[usable], signed_sums[usable]
-    _observe(step)
+    if step.on_gramian is not None:
+        step.on_gramian(step.names, gramian_of_rows(gradients.flatten(1)).cpu())
     with torch.no_grad():
         factors = step.method(signed_sums, step.tasks, step.generator)
     trunk, neck, heads = step.layout()
@@ -318,14 +318,14 @@ def _step_of_features(step: Step) -> dict[str, Tensor] | None:
     return step.named(ones)
 
 
-def _signed_sums(step: Step, features: Tensor, gradients: Tensor) -> Tensor:
+def _signed_sums(features: Tensor, gradients: Tensor) -> Tensor:
     """[A, D] sums over all images of sign(feature) x gradient; 0 where that is rounding error.
 
     A neck that begins with batch normalization takes gradients that sum to zero over the images,
     so a feature of one sign throughout has a sum of pure rounding error, of random sign.
     """
-    both = torch.stack([features.sign() * gradients, gradients.abs()]).sum(2, dtype=torch.float32)
-    signed, sizes = both if step.reduce is None else step.reduce(both)
+    signed = (features.sign() * gradients).sum(1, dtype=torch.float32)
+    sizes = gradients.abs().sum(1, dtype=torch.float32)
     noise = max(5e-7, torch.finfo(gradients.dtype).eps / 4)
     return torch.where(signed.abs() <= noise * sizes, 0.0, signed)
 

@@ -199,7 +199,7 @@ def add_direction(step: Step, direction: Tensor, reached: set[int]) -> None:
         if id(parameter) not in reached:
             continue
         if parameter.grad is None:  # a view: the direction is nobody else's
-            parameter.grad = part.view(parameter.shape).to(parameter.dtype)
+            parameter.grad = _laid_out_like(parameter, part.view(parameter.shape))
         else:
             parameter.grad += part.view(parameter.shape)
 
@@ -210,6 +210,14 @@ def add(parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Non
         if gradient is None:
             continue
         if parameter.grad is None:
-            parameter.grad = gradient.detach().to(parameter.dtype, copy=True)
+            parameter.grad = _laid_out_like(parameter, gradient.detach().clone())
         else:
             parameter.grad += gradient.detach()
+
+
+def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient in type and memory order of the parameter, which fused optimizers count on."""
+    gradient = gradient.to(parameter.dtype)
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)  # a convolution in channels_last, mostly

@@ -3,6 +3,8 @@
 Shapes: A active tasks, P values of the shared parameters.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,16 +23,38 @@ def gramian_of_rows(rows: Tensor) -> Tensor:
         tensor([[ 1.0000, -0.5000],
                 [-0.5000,  1.2500]], dtype=torch.float64)
     """
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    return inner_products(rows, rows)
+
+
+def inner_products(first: Tensor, second: Tensor, chosen: Sequence[int] | None = None) -> Tensor:
+    """[A, B] inner products of the rows [A, P] and [B, P], as `gramian_of_rows` takes them.
+
+    Args:
+        first: [A, P] rows; or more, of which A are chosen.
+        second: [B, P] rows.
+        chosen: [A] indices among the rows of `first`; None for all.
+
+    Example:
+        >>> inner_products(torch.eye(2), torch.tensor([[3.0, 4.0]]), [1])
+        tensor([[4.]], dtype=torch.float64)
+    """
+    num_rows = len(first) if chosen is None else len(chosen)
+    total = torch.zeros(num_rows, len(second), dtype=torch.float64, device=second.device)
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        for block in rows.split(_COLUMNS, dim=1):
-            wide = block if block.dtype == torch.float64 else block.float()
-            total += wide @ wide.T
+        for block, other in zip(
+            first.split(_COLUMNS, dim=1), second.split(_COLUMNS, dim=1), strict=True
+        ):
+            wide = _wide(block if chosen is None else block[chosen])
+            total += wide @ (wide if first is second else _wide(other)).T
     finally:
         torch.set_float32_matmul_precision(precision)
     return total
+
+
+def _wide(rows: Tensor) -> Tensor:
+    return rows if rows.dtype == torch.float64 else rows.float()
 
 
 def combine_rows(rows: Tensor, weights: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ def solve_power_system(gramian: Tensor, power: float) -> Tensor:
 def _newton(matrix: Array, target: Array, power: float) -> Array:
     """The x > 0 with M x = m x^-p, from x = 1."""
     x = np.ones(len(target))
+    last = np.inf
     for _ in range(_MAX_STEPS):
         utility = target * x**-power
         gradient = matrix @ x - utility
@@ -57,8 +58,10 @@ def _newton(matrix: Array, target: Array, power: float) -> Array:
         if slope < -_NEAR:
             length = _armijo(matrix, target, power, x, step, length, slope)
         x = x + length * step
-        if slope >= -_DONE:
+        is_rounding = slope >= -_NEAR and -slope > last / 4  # else it falls much faster there
+        if is_rounding or slope >= -_DONE:
             break
+        last = -slope
     return x
 
 

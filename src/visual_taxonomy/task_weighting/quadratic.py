@@ -38,7 +38,7 @@ def nonnegative_minimum(matrix: Array, linear: Array) -> Array:
     ridged = matrix + _RIDGE * np.eye(len(linear))
     tolerance = _TOLERANCE * (np.abs(linear).max() + 1e-300)
     pivoted = _pivot_blocks(ridged, linear, tolerance)
-    return _lawson_hanson(ridged, linear, tolerance) if pivoted is None else pivoted
+    return lawson_hanson(ridged, linear, tolerance) if pivoted is None else pivoted
 
 
 def _pivot_blocks(matrix: Array, linear: Array, tolerance: float) -> Array | None:
@@ -48,7 +48,7 @@ def _pivot_blocks(matrix: Array, linear: Array, tolerance: float) -> Array | Non
     while True:
         x = np.zeros_like(linear)
         indices = np.flatnonzero(free)
-        x[indices] = np.linalg.solve(matrix[np.ix_(indices, indices)], linear[indices])
+        x[indices] = np.linalg.solve(matrix[indices[:, None], indices], linear[indices])
         wrong = np.where(free, x < 0, linear - matrix @ x > tolerance)
         count = int(wrong.sum())
         if count == 0:
@@ -60,8 +60,18 @@ def _pivot_blocks(matrix: Array, linear: Array, tolerance: float) -> Array | Non
         free ^= wrong
 
 
-def _lawson_hanson(matrix: Array, linear: Array, tolerance: float) -> Array:
-    """Free the most promising variable, one at a time."""
+def lawson_hanson(matrix: Array, linear: Array, tolerance: float) -> Array:
+    """The same minimum, by freeing the most promising variable, one at a time.
+
+    Args:
+        matrix: [A, A] M, positive definite.
+        linear: [A] b.
+        tolerance: Slope that counts as zero.
+
+    Example:
+        >>> lawson_hanson(np.eye(2), np.array([1.0, -1.0]), tolerance=1e-12)
+        array([1., 0.])
+    """
     x = np.zeros_like(linear)
     free = np.zeros(len(linear), dtype=bool)
     for _ in range(3 * len(linear)):
@@ -83,7 +93,7 @@ def _solve_free(matrix: Array, linear: Array, x: Array, free: NDArray[np.bool_])
     while True:
         indices = np.flatnonzero(free)
         target = np.zeros_like(x)
-        target[indices] = np.linalg.solve(matrix[np.ix_(indices, indices)], linear[indices])
+        target[indices] = np.linalg.solve(matrix[indices[:, None], indices], linear[indices])
         blocked = indices[target[indices] <= 0]
         if len(blocked) == 0:
             return target

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.gramian import unit_gramian
-from visual_taxonomy.task_weighting.quadratic import nonnegative_minimum
+from visual_taxonomy.task_weighting.interior_point import nonnegative_minima
 
 
 def unconflicting_weights(gramian: Tensor) -> Tensor:
@@ -29,11 +29,8 @@ def unconflicting_weights(gramian: Tensor) -> Tensor:
     cosines, norms = unit_gramian(gramian)
     matrix = cosines.numpy()
     lengths = (norms / norms.max()).numpy()
-    rows = [
-        length * (identity + nonnegative_minimum(matrix, -cosine))
-        for length, identity, cosine in zip(lengths, np.eye(len(matrix)), matrix, strict=True)
-    ]
-    return torch.from_numpy(np.mean(rows, axis=0) / lengths)
+    coefficients = np.eye(len(matrix)) + nonnegative_minima(matrix, -matrix)  # a row per gradient
+    return torch.from_numpy(lengths @ coefficients / len(matrix) / lengths)
 
 
 class UnconflictingProjection(GramianWeighting):
