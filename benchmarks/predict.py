@@ -1,11 +1,13 @@
-"""Images per second of `vtax predict` against a naive loop, from files to answers.
+"""Images per second of `vtax predict` with each engine against a naive loop, from files to CSV.
 
 The naive loop does what the original system did: one picture at a time, float32, decoded, resized
 and encoded in the same process. Model, pictures and machine are the same. Prints the ratio, the
-memory, and the rate of the machine's matrix products, which bounds both.
+share of what the machine's matrix products allow, and how many labels are those of torch in
+float32. int8 is calibrated on other pictures than those that are timed.
 
     python benchmarks/predict.py --img_dir ../shared/data/apparel/images --images 384
     python benchmarks/predict.py                       # pictures it draws itself
+    python benchmarks/predict.py --checkpoint out/r1/best_both.pt --img_dir ...
 """
 
 import argparse
@@ -15,19 +17,24 @@ import time
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from visual_taxonomy.checkpoint import Checkpoint
-from visual_taxonomy.config import InferenceConfig, ModelConfig
+from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.config import EngineName, InferenceConfig, ModelConfig, Precision
+from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.synthetic import synthesize, synthetic_taxonomy
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.device import DTYPES
+from visual_taxonomy.export.folder import Trial, export
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.prediction import Predictor
 from visual_taxonomy.prediction_file import write_predictions
+from visual_taxonomy.taxonomy import Taxonomy
 
 GFLOP_AN_IMAGE = {"ViT-B-32": 8.7, "ViT-L-14": 162.0}
 
@@ -50,9 +57,8 @@ def naive(checkpoint: Checkpoint, paths: list[Path], categories: np.ndarray) -> 
     return time.perf_counter() - started
 
 
-def table_of(paths: list[Path], categories: np.ndarray) -> Table:
+def table_of(taxonomy: Taxonomy, paths: list[Path], categories: np.ndarray) -> Table:
     """The rows `vtax predict` would read."""
-    taxonomy = synthetic_taxonomy()
     names = np.array([str(path) for path in paths])
     targets = np.full((len(paths), taxonomy.num_slots), -1)
     return Table(taxonomy, np.arange(len(paths)).astype(str), categories, targets, names, Path("/"))
@@ -74,14 +80,58 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def timed(checkpoint: Checkpoint, table: Table, precision: str, folder: Path) -> float:
-    """Images per second of `vtax predict`, after one batch to warm up."""
-    config = InferenceConfig(precision=precision, accelerator="cpu", batch_size=32)
-    predictor = Predictor(checkpoint, config)
+def timed(predictor: Predictor, table: Table, folder: Path) -> tuple[float, list[str]]:
+    """Images per second of `vtax predict`, after one batch to warm up, and the lines it wrote."""
     write_predictions(predictor, table.take(np.arange(32)), folder / "warm.csv")
     started = time.perf_counter()
     write_predictions(predictor, table, folder / "out.csv")
-    return len(table) / (time.perf_counter() - started)
+    rate = len(table) / (time.perf_counter() - started)
+    return rate, (folder / "out.csv").read_text(encoding="utf-8").splitlines()
+
+
+def equal_labels(lines: list[str], expected: list[str]) -> float:
+    """Share of the labels that are the same."""
+    pairs = [
+        (label, other)
+        for line, reference in zip(lines[1:], expected[1:], strict=True)
+        for label, other in zip(line.split(",")[3:], reference.split(",")[3:], strict=True)
+        if other != DUMMY
+    ]
+    return sum(label == other for label, other in pairs) / len(pairs)
+
+
+class Run(NamedTuple):
+    """One way to predict."""
+
+    engine: EngineName
+    precision: Precision
+    int8: bool
+
+
+RUNS = {
+    "torch, 32": Run("torch", "32", False),
+    "torch, bf16": Run("torch", "bf16", False),
+    "onnxruntime, 32": Run("onnxruntime", "32", False),
+    "onnxruntime, int8": Run("onnxruntime", "32", True),
+    "openvino, 32": Run("openvino", "32", False),
+    "openvino, int8": Run("openvino", "32", True),
+}
+
+
+def predictors(
+    checkpoint: Path, calibration: Table, folder: Path, options: argparse.Namespace
+) -> Iterator[tuple[str, Predictor]]:
+    """Each way to predict with the checkpoint, ready to run."""
+    kinds: list[tuple[str, bool]] = [("float", False), ("int8", True)]
+    trial = Trial(calibration, "", calibration=len(calibration), least=0.0)
+    for name, int8 in kinds:
+        export(checkpoint, folder / name, "onnx", int8, trial if int8 else None)
+    for name, run in RUNS.items():
+        source = checkpoint if run.engine == "torch" else folder / kinds[run.int8][0]
+        config = InferenceConfig(
+            run.engine, options.batch_size, 2, precision=run.precision, accelerator="cpu"
+        )
+        yield name, Predictor.load(source, config)
 
 
 def pictures(options: argparse.Namespace, folder: Path) -> Iterator[Path]:
@@ -96,35 +146,58 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--img_dir", type=Path)
+    parser.add_argument("--checkpoint", type=Path, help="random weights when left out")
     parser.add_argument("--images", type=int, default=384)
     parser.add_argument("--naive_images", type=int, default=96)
+    parser.add_argument("--calibration_images", type=int, default=128)
+    parser.add_argument("--batch_size", type=int, help="what suits the engine when left out")
     parser.add_argument("--image_size", type=int, default=512)
     parser.add_argument("--backbone", default="ViT-B-32")
     options = parser.parse_args()
-    taxonomy = synthetic_taxonomy()
-    config = ModelConfig(backbone=options.backbone, pretrained_ckpt="none", head="linear")
-    checkpoint = Checkpoint(taxonomy, config, build_classifier(taxonomy, config).state_dict())
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = list(islice(pictures(options, folder), options.images))
-        categories = np.arange(len(paths)) % len(taxonomy.categories)
-        few = options.naive_images
-        baseline = few / naive(checkpoint, paths[:few], categories[:few])
-        print(f"{options.backbone}, {len(paths)} pictures, {torch.get_num_threads()} threads")
-        print(f"naive loop, float32: {baseline:.1f} images/s")
-        for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
-            rate = timed(checkpoint, table_of(paths, categories), precision, folder)
-            peak = gflops(dtype)
-            wall = peak / GFLOP_AN_IMAGE.get(options.backbone, float("nan"))
-            print(
-                f"vtax predict, {precision}: {rate:.1f} images/s, {rate / baseline:.2f} x naive; "
-                f"matrix products {peak:.0f} GFLOP/s allow {wall:.1f} images/s, "
-                f"{wall / baseline:.2f} x naive"
-            )
-        before = memory_mb()
-        table = table_of(paths * 4, np.tile(categories, 4))
-        timed(checkpoint, table, "32", folder)
-        print(f"peak memory {before:.0f} MB; after {len(table)} rows more {memory_mb():.0f} MB")
+        measure(options, Path(name))
+
+
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    """Time the naive loop and every engine."""
+    path = options.checkpoint or random_checkpoint(options.backbone, folder / "random.pt")
+    checkpoint = read_checkpoint(path)
+    taxonomy = checkpoint.taxonomy
+    found = pictures(options, folder)
+    others = list(islice(found, options.calibration_images))
+    paths = list(islice(found, options.images))
+    categories = np.arange(len(paths)) % len(taxonomy.categories)
+    table = table_of(taxonomy, paths, categories)
+    # Labels without meaning: the export is measured on half of them, whatever comes out.
+    calibration = table_of(taxonomy, others, np.arange(len(others)) % len(taxonomy.categories))
+    calibration.targets[:, 0] = 0
+    few = options.naive_images
+    baseline = few / naive(checkpoint, paths[:few], categories[:few])
+    backbone = checkpoint.model.backbone
+    print(f"{backbone}, {len(paths)} pictures, {torch.get_num_threads()} threads")
+    peaks = {kind: gflops(dtype) for kind, dtype in DTYPES.items() if kind != "16"}
+    print("matrix products, GFLOP/s: " + ", ".join(f"{k} {v:.0f}" for k, v in peaks.items()))
+    print(f"{'naive loop':20} {baseline:6.1f} images/s")
+    expected: list[str] = []
+    for name, predictor in predictors(path, calibration, folder, options):
+        rate, lines = timed(predictor, table, folder)
+        expected = expected or lines
+        peak = peaks.get(predictor.engine.precision, float("nan"))
+        share = rate * GFLOP_AN_IMAGE.get(backbone, float("nan")) / peak
+        print(
+            f"{name:20} {rate:6.1f} images/s, {rate / baseline:5.2f} x naive, {share:4.0%} of the "
+            f"matrix products of its kind, {equal_labels(lines, expected):7.2%} equal labels, "
+            f"peak memory {memory_mb():.0f} MB"
+        )
+
+
+def random_checkpoint(backbone: str, path: Path) -> Path:
+    """A checkpoint with random weights."""
+    taxonomy = synthetic_taxonomy()
+    config = ModelConfig(backbone=backbone, pretrained_ckpt="none", head="linear")
+    model = build_classifier(taxonomy, config)
+    write_checkpoint(path, Checkpoint(taxonomy, config, model.state_dict()))
+    return path
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Images per second of the training step, the share of time it waits for pictures, bf16 / fp32.
+"""Images per second of the training step from files, beside a plain float32 loop.
+
+The plain loop is what the original does: Pillow's transforms on floats, every block under
+autograd, a module a head, an optimizer that is not fused, the loss fetched at every step.
 
 python benchmarks/train_step.py                                  # ViT-B-32, 8 blocks trained
-python benchmarks/train_step.py --backbone mobilenetv2_100 --image_size 160 120 --batch_size 64
+python benchmarks/train_step.py --backbone mobilenetv2_100 --image_size 160 120 --unlock_block -4
 """
 
 import argparse
@@ -10,70 +13,73 @@ import time
 from pathlib import Path
 
 import torch
-from rich.console import Console
+from lightning.fabric import Fabric
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 
-from visual_taxonomy.config import (
-    DataConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainConfig,
-)
-from visual_taxonomy.data.synthetic import synthesize
+from visual_taxonomy.benchmarking import drawn_table, measure_training
+from visual_taxonomy.config import ModelConfig, RunConfig
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.training.distributed import launch
-from visual_taxonomy.training.preparation import read_labelled_table, split_table
-from visual_taxonomy.training.setup import Run, build_run
-from visual_taxonomy.training.step import train_step
+from visual_taxonomy.training.setup import freeze_as_configured
 
 
-def build(options: argparse.Namespace, folder: Path, precision: str) -> Run:
-    """A run on the drawn catalogue in the folder."""
-    drawn = folder / "drawn"
-    config = TrainConfig(
-        data=DataConfig(
-            drawn / "images",
-            drawn / "train.csv",
-            drawn / "attrs_config.json",
-            group_duplicates=False,
-            batch_sampling="joint",
-            train_workers=options.workers,
-        ),
-        model=ModelConfig(
-            backbone=options.backbone,
-            pretrained_ckpt="none",
-            image_size=tuple(options.image_size) if options.image_size else None,
-            unlock_block=options.unlock_block,
-        ),
-        objective=ObjectiveConfig(loss_type=options.loss_type, method=options.method),
-        optimizer=OptimizerConfig(batch_size=options.batch_size),
-        run=RunConfig(folder / precision, precision=precision, accelerator=options.accelerator),
-    )
-    fabric = launch(config.run, [])
-    data = config.data
-    table = read_labelled_table(data.csv_path, data.img_dir, data.attributes_config, None)
-    tables = split_table(table, data, config.run.folder)
-    return build_run(config, fabric, tables, Console().print)
+class PlainPictures(Dataset):
+    """Pictures as Pillow and torchvision give them: float32 tensors, augmented one by one."""
+
+    def __init__(self, table: Table, size: tuple[int, int]) -> None:
+        self.table = table
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomResizedCrop(size, scale=(0.9, 1.0)),
+                transforms.RandomHorizontalFlip(),
+                transforms.RandomRotation(10),
+                transforms.RandomPerspective(0.1, 0.5),
+                transforms.ToTensor(),
+                transforms.Normalize([0.5] * 3, [0.5] * 3),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        image = Image.open(self.table.path(row)).convert("RGB")
+        return self.transform(image), torch.from_numpy(self.table.targets[row])
 
 
-def measure(run: Run, steps: int) -> tuple[float, float]:
-    """Images per second, and the share of time spent waiting for a batch."""
-    run.model.train()
-    run.objective.start_epoch(0, run.device)
-    run.sampler.set_position(0)
-    batches = iter(run.training_batches)
-    train_step(run, next(batches), 0)
-    images, waiting = 0, 0.0
-    started = time.perf_counter()
-    for step in range(1, steps + 1):
-        asked = time.perf_counter()
-        batch = next(batches)
-        waiting += time.perf_counter() - asked
-        train_step(run, batch, step)
-        images += len(batch.rows)
-    run.position.losses.fetch(0.0)
-    seconds = time.perf_counter() - started
-    return images / seconds, waiting / seconds
+def plain_rate(model: Classifier, table: Table, options: argparse.Namespace) -> float:
+    """Images per second of the plain loop, heads of one category for all pictures."""
+    backbone = model.encoder.backbone
+    tasks = table.taxonomy.slots[0]
+    widths = [len(table.taxonomy.tasks[task].classes) for task in tasks]
+    heads = nn.ModuleList(nn.Linear(backbone.width, width) for width in widths)
+    trained = [p for p in (*backbone.parameters(), *heads.parameters()) if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-5)
+    pictures = PlainPictures(table, backbone.preprocessing.image_size)
+    loader = DataLoader(pictures, options.batch_size, shuffle=True, num_workers=options.workers)
+    images, started = 0, None
+    while started is None or time.perf_counter() - started < options.seconds:
+        for batch, targets in loader:
+            features = backbone(batch)
+            losses = [
+                nn.functional.cross_entropy(head(features), targets[:, i] % head.out_features)
+                for i, head in enumerate(heads)
+            ]
+            optimizer.zero_grad()
+            torch.stack(losses).sum().backward()
+            optimizer.step()
+            losses[0].item()
+            if started is None:
+                started = time.perf_counter()
+                continue
+            images += len(batch)
+            if time.perf_counter() - started >= options.seconds:
+                break
+    return images / (time.perf_counter() - started)
 
 
 def main() -> None:
@@ -81,26 +87,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="ViT-B-32")
     parser.add_argument("--image_size", type=int, nargs=2)
+    parser.add_argument("--picture_size", type=int, default=512, help="height of the JPEGs")
     parser.add_argument("--unlock_block", type=int, default=-8)
     parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--loss_type", default="CE")
-    parser.add_argument("--method", default="none")
-    parser.add_argument("--accelerator", default="cpu")
     options = parser.parse_args()
     torch.manual_seed(0)
+    config = ModelConfig(
+        options.backbone,
+        "none",
+        image_size=tuple(options.image_size) if options.image_size else None,
+        unlock_block=options.unlock_block,
+    )
+    fabric: Fabric = launch(RunConfig(accelerator="cpu"), [])
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        synthesize(folder / "drawn", 2 * options.batch_size * (options.steps + 2))
-        rates = {}
-        for precision in ("32", "bf16"):
-            rates[precision], share = measure(build(options, folder, precision), options.steps)
-            print(
-                f"{options.backbone}, batch {options.batch_size}, precision {precision}: "
-                f"{rates[precision]:.1f} images/s, waiting for pictures {share:.1%}"
-            )
-        print(f"bf16 / fp32: {rates['bf16'] / rates['32']:.2f}")
+        table = drawn_table(Path(name), 4 * options.batch_size, options.picture_size)
+        model = build_classifier(table.taxonomy, config)
+        freeze_as_configured(model, config)
+        plain = plain_rate(model.train(), table, options)
+        print("| step | images/s | ratio to the plain loop | waiting for pictures |")
+        print("|---|---|---|---|")
+        print(f"| plain loop, float32 | {plain:.1f} | 1 | |", flush=True)
+        for cache in (None, Path(name) / "cache"):
+            for precision in ("32", "bf16"):
+                found = measure_training(
+                    fabric,
+                    config,
+                    table,
+                    options.batch_size,
+                    options.workers,
+                    precision,
+                    None,
+                    options.seconds,
+                    cache,
+                )
+                rate, cached = found.images_per_second, " with --image_cache" if cache else ""
+                print(
+                    f"| {found.what}{cached} | {rate:.1f} | {rate / plain:.2f} | "
+                    f"{found.waiting:.1%} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 if TYPE_CHECKING:
+    from visual_taxonomy.bundle import Bundle
     from visual_taxonomy.checkpoint import Checkpoint
     from visual_taxonomy.data.table import Table
     from visual_taxonomy.taxonomy import Taxonomy
@@ -76,3 +77,21 @@ def table_of(tmp_path: Path, taxonomy: "Taxonomy") -> Callable[[int], "Table"]:
         return Table(taxonomy, ids, categories, labels, names, folder)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def checkpoint_path(checkpoint: "Checkpoint", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint as a file."""
+    from visual_taxonomy.checkpoint import write_checkpoint
+
+    path = tmp_path_factory.mktemp("checkpoint") / "best.pt"
+    write_checkpoint(path, checkpoint)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> "Bundle":
+    """The checkpoint as a bundle with weights and an ONNX graph; not to be written to."""
+    from visual_taxonomy.export.folder import export
+
+    return export(checkpoint_path, tmp_path_factory.mktemp("bundle") / "model", "bundle")

@@ -7,18 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
 from PIL import Image
+from polars.testing import assert_frame_equal
 
 from visual_taxonomy import cli
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE
+from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.synthetic import synthesize
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.prediction import Predictor
+from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
+from visual_taxonomy.training import loop
+from visual_taxonomy.training.setup import Run
 
 ROWS = 90
 STEPS_AN_EPOCH = 8
@@ -60,7 +66,11 @@ def train_arguments(catalogue: Path, save_dir: Path, *more: object) -> list[str]
 
 
 def start(arguments: list[str], *launcher: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, *(launcher or ("-m",)), "visual_taxonomy", *arguments]
+    return launch(*(launcher or ("-m",)), "visual_taxonomy", *arguments)
+
+
+def launch(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     return subprocess.Popen(
         command,
@@ -78,20 +88,37 @@ def finish(process: "subprocess.Popen[str]", status: int = 0) -> tuple[str, str]
     return out, err
 
 
-def last_weights(save_dir: Path) -> dict[str, torch.Tensor]:
-    return torch.load(save_dir / "run" / "last.pt", weights_only=True)["weights"]
+def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "last.pt", weights_only=True)["weights"]
 
 
 def assert_bit_equal(save_dir: Path, other: Path) -> None:
-    ours, theirs = last_weights(save_dir), last_weights(other)
+    ours, theirs = last_weights(save_dir / "run"), last_weights(other / "run")
     assert ours.keys() == theirs.keys()
     for name, weight in ours.items():
         assert torch.equal(weight, theirs[name]), name
-    scores = [
-        pl.read_csv(folder / "run" / "metrics.csv").select("train_loss", "val_loss", "hm", "lr")
-        for folder in (save_dir, other)
-    ]
-    assert scores[0].equals(scores[1])
+    assert scores(save_dir).equals(scores(other))
+    tables = [folder / "run" / "task_diagnostics.csv" for folder in (save_dir, other)]
+    assert tables[0].read_text() == tables[1].read_text()
+
+
+def assert_close(ours: Path, theirs: Path, tolerance: float) -> None:
+    """Of two run folders the weights, to an absolute tolerance, losses and norms of gradients."""
+    expected = last_weights(theirs)
+    for name, weight in last_weights(ours).items():
+        message = f"{ours.name}: {name}"
+        torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=tolerance, msg=message)
+    for table, columns in (
+        ("metrics.csv", ["train_loss", "val_loss"]),
+        ("task_diagnostics.csv", ["gradient_norm"]),
+    ):
+        found, wanted = (pl.read_csv(folder / table).select(columns) for folder in (ours, theirs))
+        assert_frame_equal(found, wanted, rel_tol=1e-3, abs_tol=1e-4)
+
+
+def scores(save_dir: Path) -> pl.DataFrame:
+    columns = ("train_loss", "val_loss", "hm", "lr", "conflict_share")
+    return pl.read_csv(save_dir / "run" / "metrics.csv").select(columns)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +135,9 @@ def test_a_run_leaves_what_the_original_promised(uninterrupted: Path) -> None:
         metrics = json.loads((folder / f"{kind}_detailed_metrics.json").read_text())
         assert checkpoint["metrics"] == metrics
         assert {"hm", "micro", "macro", "categories", "val_loss"} <= metrics.keys()
-    for name in ("last.pt", "config.toml", "split.csv", "training.png", "scores.png"):
+    pictures = ("training.png", "scores.png", "conflicts.png")
+    tables = ("split.csv", "task_diagnostics.csv")
+    for name in ("last.pt", "config.toml", *pictures, *tables):
         assert (folder / name).stat().st_size > 0
     rows = read_rows(folder / "metrics.csv")
     assert [row["epoch"] for row in rows] == ["0", "1"]
@@ -185,9 +214,67 @@ def test_two_processes_reach_the_weights_of_one(
         finish(start(arguments))
     else:
         finish(start(arguments, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m"))
-    ours, theirs = last_weights(tmp_path), last_weights(uninterrupted)
+    ours, theirs = last_weights(tmp_path / "run"), last_weights(uninterrupted / "run")
     for name, weight in ours.items():
         torch.testing.assert_close(weight, theirs[name], rtol=1e-3, atol=2e-4, msg=name)
+
+
+WORKER = """
+import json, sys
+from pathlib import Path
+from visual_taxonomy import cli
+from visual_taxonomy.reporting import conflicts, curves, scores
+
+curves.plot_training = scores.plot_scores = conflicts.plot_conflicts = lambda *_: None
+for arguments in json.loads(Path(sys.argv[1]).read_text()):
+    assert cli.run(arguments) == 0
+"""
+
+
+def cut_to(catalogue: Path, folder: Path, categories: Sequence[str]) -> list[object]:
+    """Flags for the labelled rows of some categories of a catalogue only."""
+    table, taxonomy = folder / "train.csv", folder / "attrs_config.json"
+    rows = pl.read_csv(catalogue / "train.csv", infer_schema=False)
+    rows.filter(pl.col("Category").is_in(categories)).write_csv(table)
+    whole = json.loads((catalogue / "attrs_config.json").read_text(encoding="utf-8"))
+    taxonomy.write_text(json.dumps({category: whole[category] for category in categories}))
+    return ["--csv_path", table, "--attributes_config", taxonomy]
+
+
+@pytest.mark.slow
+def test_every_method_reaches_with_two_processes_what_it_reaches_with_one(
+    catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def arguments(method: str, devices: int) -> list[str]:
+        save_dir, flags = tmp_path / f"{devices}", ["--run_name", method, "--method", method]
+        rarely = ["--save_every", 100, "--log_every", 1]
+        return train_arguments(catalogue, save_dir, *rows, *flags, *rarely, "--devices", devices)
+
+    rows = cut_to(catalogue, tmp_path, ["Men Tshirts", "Women Tshirts"])
+
+    methods = ["none", *TASK_WEIGHTINGS]
+    script, runs = tmp_path / "worker.py", tmp_path / "runs.json"
+    script.write_text(WORKER, encoding="utf-8")
+    runs.write_text(json.dumps([arguments(method, 2) for method in methods]), encoding="utf-8")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    two = launch(*torchrun, str(script), str(runs))
+    step, has_lone_label = loop.train_step, []
+
+    def look_and_step(run: Run, batch: Batch, number: int) -> None:
+        has_lone_label.append(1 in run.objective.entries(batch.categories, batch.targets).counts)
+        step(run, batch, number)
+
+    monkeypatch.setattr(loop, "train_step", look_and_step)
+    for name in ("curves.plot_training", "scores.plot_scores", "conflicts.plot_conflicts"):
+        monkeypatch.setattr(f"visual_taxonomy.reporting.{name}", lambda *_: None)
+    for method in methods:
+        assert cli.run(arguments(method, 1)) == 0
+    finish(two)
+    for method in methods:
+        # What IMTL solves is nearly singular: rounding errors of 1e-7 grow to 1e-4.
+        tolerance = 2e-3 if method == "IMTL" else 2e-4
+        assert_close(tmp_path / "2" / method, tmp_path / "1" / method, tolerance)
+    assert any(has_lone_label)  # of a task of which the other process has none
 
 
 @pytest.mark.parametrize("batch_sampling", ["mixed", "sequential"])

@@ -11,6 +11,7 @@ from visual_taxonomy import prediction
 from visual_taxonomy.checkpoint import Checkpoint, write_checkpoint
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.engines import torch_engine
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.prediction import Prediction, Predictor
 
@@ -50,7 +51,10 @@ def test_every_attribute_of_the_category_gets_a_class_and_probabilities(predicto
 
 
 def test_probabilities_are_the_softmax_of_the_models_logits(predictor, checkpoint, table_of):
-    """Pillow, NumPy and the bare model, without anything of the predictor."""
+    """Pillow, NumPy and the bare model, without anything of the predictor.
+
+    Torch resizes with other roundings than Pillow: a grey level of 255 here and there.
+    """
     table = table_of(2)
     size = (48, 32)
     pixels = [
@@ -68,7 +72,7 @@ def test_probabilities_are_the_softmax_of_the_models_logits(predictor, checkpoin
         for value in part / part.sum()
     ]
     found = probabilities(predictor.predict(pictures_of(table), NAMES))
-    assert found == pytest.approx(expected, abs=1e-5)
+    assert found == pytest.approx(expected, abs=2e-3)
 
 
 def test_mixed_categories_in_one_batch_equal_one_picture_at_a_time(checkpoint, table_of):
@@ -161,6 +165,18 @@ def test_a_row_without_picture_has_no_class_and_no_probability(predictor, table_
     assert scores.problems == {0: "the file is missing"}
 
 
+def test_a_table_is_scored_from_any_row_on(predictor, table_of):
+    table = table_of(5)
+    table.path(4).unlink()
+    whole = list(predictor.predict_table(table))
+    rest = list(predictor.predict_table(table, 2))
+    assert [scores.rows.tolist() for scores in rest] == [[2, 3], [4]]
+    assert rest[1].problems == {4: "the file is missing"}
+    for found, expected in zip(rest, whole[1:], strict=True):
+        assert np.array_equal(found.probabilities, expected.probabilities)
+    assert list(predictor.predict_table(table, 5)) == []
+
+
 def test_labels_of_the_table_do_not_matter(predictor, table_of):
     table = table_of(2)
     (expected,) = predictor.predict_table(table)
@@ -174,7 +190,7 @@ def test_a_checkpoint_file_is_loaded(checkpoint, predictor, table_of, tmp_path):
     for path in (tmp_path / "a.pt", str(tmp_path / "a.pt")):
         loaded = Predictor.load(path, CONFIG)
         assert loaded.predict(paths, NAMES) == predictor.predict(paths, NAMES)
-        assert loaded.image_size == (32, 48)
+        assert loaded.engine.image_size == (32, 48)
     with pytest.raises(InputError, match=r"none\.pt: no such checkpoint"):
         Predictor.load(tmp_path / "none.pt")
 
@@ -182,21 +198,23 @@ def test_a_checkpoint_file_is_loaded(checkpoint, predictor, table_of, tmp_path):
 def test_half_precision_is_close_and_leaves_the_heads_in_float32(checkpoint, predictor, table_of):
     paths = pictures_of(table_of(2))
     half = Predictor(checkpoint, replace(CONFIG, precision="bf16"))
-    backbone = half.model.encoder.backbone
+    backbone = half.engine.model.encoder.backbone
     assert {parameter.dtype for parameter in backbone.parameters()} == {torch.bfloat16}
-    assert {parameter.dtype for parameter in half.model.heads.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in half.engine.model.heads.parameters()} == {
+        torch.float32
+    }
     expected = probabilities(predictor.predict(paths, NAMES))
     assert probabilities(half.predict(paths, NAMES)) == pytest.approx(expected, abs=0.03)
 
 
 def test_automatic_precision_is_settled_when_the_model_is_loaded(checkpoint, monkeypatch):
-    monkeypatch.setattr(prediction, "pick_precision", lambda precision, device: "bf16")
+    monkeypatch.setattr(torch_engine, "pick_precision", lambda precision, device: "bf16")
     automatic = Predictor(checkpoint, replace(CONFIG, precision="auto"))
-    assert automatic.precision == "bf16"
+    assert automatic.engine.precision == "bf16"
 
 
 def test_predicting_needs_no_gradient_and_is_in_evaluation_mode(predictor):
-    assert not predictor.model.training
+    assert not predictor.engine.model.training
     (scores,) = predictor.score([Image.new("RGB", (5, 5))].__getitem__, np.array([0]))
     assert isinstance(scores.probabilities, np.ndarray)
 
@@ -208,8 +226,29 @@ def test_the_default_is_a_prediction_on_the_best_device(checkpoint, monkeypatch)
         asked.append(accelerator)
         return torch.device("cpu")
 
-    monkeypatch.setattr(prediction, "pick_device", pick)
-    monkeypatch.setattr(prediction, "pick_precision", lambda precision, device: "32")
+    monkeypatch.setattr(torch_engine, "pick_device", pick)
+    monkeypatch.setattr(torch_engine, "pick_precision", lambda precision, device: "32")
     assert isinstance(checkpoint, Checkpoint)
     Predictor(checkpoint)
     assert asked == ["auto"]
+
+
+def test_a_bundle_is_loaded_like_a_checkpoint(bundle, predictor, table_of):
+    paths = pictures_of(table_of(4))
+    for engine in ("auto", "torch", "onnxruntime", "openvino"):
+        loaded = Predictor.load(bundle.folder, replace(CONFIG, engine=engine))
+        found = loaded.predict(paths, NAMES * 2)
+        expected = predictor.predict(paths, NAMES * 2)
+        assert [each.labels for each in found] == [each.labels for each in expected]
+        assert probabilities(found) == pytest.approx(probabilities(expected), abs=2e-3)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(InputError, match="neither a checkpoint file nor a bundle"):
+        Predictor.load(tmp_path)
+
+
+def test_a_checkpoint_needs_torch(checkpoint_path, monkeypatch):
+    monkeypatch.setattr(prediction, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"a checkpoint needs torch .* predict from a bundle"):
+        Predictor.load(checkpoint_path)

@@ -16,7 +16,7 @@ from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.prediction import Predictor, RowScores
-from visual_taxonomy.prediction_file import write_predictions
+from visual_taxonomy.prediction_file import request_of, write_predictions
 from visual_taxonomy.taxonomy import Taxonomy
 
 CONFIG = InferenceConfig(batch_size=2, workers=0, precision="32", accelerator="cpu")
@@ -29,8 +29,8 @@ class Known:
         self.classes = np.array(classes)
         self.probability = probability
 
-    def predict_table(self, table: Table) -> Iterator[RowScores]:
-        for start in range(0, len(table), 2):
+    def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
+        for start in range(first, len(table), 2):
             rows = np.arange(start, min(start + 2, len(table)))
             classes = self.classes[rows]
             scores = np.zeros((*classes.shape, 3), np.float32)
@@ -152,7 +152,7 @@ def test_without_problems_there_is_no_list_of_them_not_even_an_old_one(
 def test_rows_and_seconds_are_counted_by_category(table_of, tmp_path, monkeypatch):
     """Batches of rows (0, 1), (2, 3), (4) take 1, 2 and 4 seconds: 0.5 + 1 + 4 and 0.5 + 1."""
     clock = iter([10.0, 11.0, 13.0, 17.0])
-    monkeypatch.setattr(prediction_file.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(prediction_file, "perf_counter", lambda: next(clock))
     known = Known([[0, 0, -1], [0, 0, 0]] * 3)
     written = write_predictions(known, table_of(5), tmp_path / "out.csv")
     assert written.rows == {"Sarees": 3, "Kurtis": 2}
@@ -210,3 +210,71 @@ def test_a_run_that_is_broken_off_leaves_the_previous_file(table_of, tmp_path):
         write_predictions(Known([[0, 0, -1]]), table_of(1), path, on_progress=stop)
     assert path.read_text() == "old"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "pictures"]
+
+
+def break_off_after(rows: int, predictor: Predictor, table: Table, path: Path) -> None:
+    def stop(done: int) -> None:
+        if done >= rows:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(predictor, table, path, True, stop, "request")
+
+
+def test_a_run_that_is_broken_off_goes_on_and_leaves_the_same_files(predictor, table_of, tmp_path):
+    table = table_of(7)
+    table.path(1).unlink()
+    table.path(6).unlink()
+    whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
+    expected = write_predictions(predictor, table, whole, True)
+    break_off_after(4, predictor, table, resumed)
+    assert not resumed.exists()
+    done: list[int] = []
+    written = write_predictions(predictor, table, resumed, True, done.append, "request")
+    assert resumed.read_bytes() == whole.read_bytes()
+    assert written.errors_path.read_bytes() == expected.errors_path.read_bytes()
+    assert written.problems == {"1": "the file is missing", "6": "the file is missing"}
+    assert (written.resumed, sum(written.rows.values()), done) == (4, 3, [6, 7])
+
+
+def test_a_run_broken_off_before_its_first_row_has_one_header(predictor, table_of, tmp_path):
+    table = table_of(2)
+
+    class Stopped:
+        def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(Stopped(), table, tmp_path / "out.csv", request="request")
+    write_predictions(predictor, table, tmp_path / "out.csv", request="request")
+    assert [line[0] for line in lines(tmp_path / "out.csv")] == ["id", "0", "1"]
+
+
+def test_a_finished_request_is_predicted_anew(predictor, table_of, tmp_path):
+    table = table_of(2)
+    for _ in range(2):
+        written = write_predictions(predictor, table, tmp_path / "out.csv", request="request")
+        assert (written.resumed, sum(written.rows.values())) == (0, 2)
+
+
+def test_a_request_is_known_by_model_rows_and_settings(checkpoint_path, bundle, table_of, tmp_path):
+    table = table_of(3)
+    other = tmp_path / "other.pt"
+    other.write_bytes(checkpoint_path.read_bytes() + b"x")
+    copy = tmp_path / "copy.pt"
+    copy.write_bytes(checkpoint_path.read_bytes())
+    request = request_of(checkpoint_path, table, False, "torch", "32")
+    assert request_of(copy, table_again(table), False, "torch", "32") == request
+    others = [
+        request_of(other, table, False, "torch", "32"),
+        request_of(bundle.folder, table, False, "torch", "32"),
+        request_of(checkpoint_path, table, True, "torch", "32"),
+        request_of(checkpoint_path, table, False, "torch", "bf16"),
+        request_of(checkpoint_path, table.take(np.array([0, 2, 1])), False, "torch", "32"),
+        request_of(checkpoint_path, table.take(np.array([0, 1])), False, "torch", "32"),
+    ]
+    assert len({request, *others}) == 7
+
+
+def table_again(table: Table) -> Table:
+    return table.take(np.arange(len(table)))

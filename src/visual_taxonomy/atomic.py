@@ -38,10 +38,24 @@ def write_atomically(path: Path) -> Iterator[Path]:
     # Not tempfile.mkstemp: its files can be read by their owner only, and would stay so.
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with name_full_disk(path):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def name_full_disk(path: Path) -> Iterator[None]:
+    """Say which file was being written when the disk was full.
+
+    Raises:
+        InputError: The disk is full; other errors pass as they are.
+    """
+    try:
+        yield
     except Exception as error:
         if _is_disk_full(error, path.parent):
             raise InputError(
@@ -49,8 +63,6 @@ def write_atomically(path: Path) -> Iterator[Path]:
                 "(the previous file, if there was one, is unchanged)"
             ) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

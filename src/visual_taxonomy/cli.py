@@ -14,9 +14,11 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 from rich.markup import escape
 
+from visual_taxonomy.commands.benchmark import Benchmark, benchmark
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
 from visual_taxonomy.commands.download_weights import DownloadWeights, download_weights
 from visual_taxonomy.commands.evaluate import Evaluate, evaluate
+from visual_taxonomy.commands.export import Export, export
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
 from visual_taxonomy.commands.synthesize import Synthesize, synthesize
@@ -39,10 +41,12 @@ COMMANDS: dict[str, Command] = {
     "train": Command(TrainConfig, train),
     "evaluate": Command(Evaluate, evaluate),
     "predict": Command(Predict, predict),
+    "export": Command(Export, export),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),
     "synthesize": Command(Synthesize, synthesize),
     "list": Command(List, list_entries),
+    "benchmark": Command(Benchmark, benchmark),
 }
 
 

@@ -17,6 +17,7 @@ from visual_taxonomy.errors import InputError
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
+EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 C = TypeVar("C")
 
 
@@ -54,16 +55,22 @@ class DataConfig:
     """Keep near-duplicate pictures on one side of the split."""
     batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
     """One category a batch, taking turns or one after the other; joint mixes them in a batch."""
+    feature_cache: Path | None = None
+    """Folder for the features of a frozen backbone (--freeze_backbone), encoded only once."""
+    feature_views: int = 0
+    """Augmented views of each training picture in the feature cache; 0: the plain picture."""
     train_workers: int = 5
     """Processes that load training pictures, no more than there are cores."""
     val_workers: int = 2
     """Processes that load validation pictures, no more than there are cores."""
+    image_cache: Path | None = None
+    """Folder that keeps decoded pictures for later epochs and runs; ram: memory of this run."""
 
     def __post_init__(self) -> None:
         if not 0 < self.val_ratio < 1:
             raise InputError(f"--val_ratio must lie between 0 and 1, not {self.val_ratio}")
         _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
-        _not_negative(random_state=self.random_state)
+        _not_negative(random_state=self.random_state, feature_views=self.feature_views)
 
 
 @dataclass(frozen=True)
@@ -249,22 +256,34 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
+    def __post_init__(self) -> None:
+        if self.data.feature_cache is not None and not self.model.freeze_backbone:
+            raise InputError(
+                "--feature_cache needs --freeze_backbone: features of a backbone that is trained "
+                "change at every step"
+            )
+        if self.data.feature_views and self.data.feature_cache is None:
+            raise InputError("--feature_views needs --feature_cache, the folder that keeps them")
+
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """How a checkpoint is run."""
+    """How a checkpoint or a bundle is run."""
 
-    batch_size: int = 64
-    """Pictures a step."""
+    engine: EngineName = "auto"
+    """What runs the model; auto: torch for checkpoints, what a bundle was measured with."""
+    batch_size: int | None = None
+    """Pictures a step; None: what suits engine and device."""
     workers: int = 2
-    """Processes that load pictures, no more than there are cores."""
+    """Processes or threads that load pictures, no more than there are cores."""
     precision: Precision = "auto"
     """Precision of the backbone; auto: bf16 where the device is faster with it, else 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
 
     def __post_init__(self) -> None:
-        _positive(batch_size=self.batch_size)
+        if self.batch_size is not None:
+            _positive(batch_size=self.batch_size)
         _not_negative(workers=self.workers)
 
 

@@ -1,27 +1,29 @@
-"""From a checkpoint and pictures to named labels with probabilities.
+"""From a checkpoint or a bundle and pictures to named labels with probabilities.
+
+Nothing here imports torch: a bundle is run without it.
 
 Shapes: N pictures, A slots, C classes of the widest task.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from PIL import Image
 
-from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint
+from visual_taxonomy.bundle import Bundle, is_bundle, read_bundle
 from visual_taxonomy.config import InferenceConfig
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.data.transforms import evaluation_transform
-from visual_taxonomy.device import DTYPES, pick_device, pick_precision
+from visual_taxonomy.engines.base import Picture
+from visual_taxonomy.engines.choice import make_engine
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import UNKNOWN
 
-Picture = Path | bytes | Image.Image
+if TYPE_CHECKING:
+    from visual_taxonomy.checkpoint import Checkpoint
+
 _DEFAULTS = InferenceConfig()
 
 
@@ -59,29 +61,38 @@ class Predictor:
     """A trained model, ready for pictures of any of its categories.
 
     Args:
-        checkpoint: The model.
-        config: Batch size, loading processes, precision and device.
+        model: A checkpoint or a bundle.
+        config: Engine, batch size, loading processes, precision and device.
+
+    Raises:
+        InputError: The engine cannot run the model, or is not installed.
     """
 
-    def __init__(self, checkpoint: Checkpoint, config: InferenceConfig = _DEFAULTS) -> None:
-        self.config = config
-        self.taxonomy = checkpoint.taxonomy
-        self.class_counts = checkpoint.class_counts
-        self.device = pick_device(config.accelerator)
-        self.precision = pick_precision(config.precision, self.device)
-        self.model = checkpoint.classifier().to(self.device)
-        # Pure half precision, not autocast: no weight is converted twice. The heads stay float32.
-        self.model.encoder.backbone.to(DTYPES[self.precision])
-        self.image_size = self.model.encoder.backbone.preprocessing.image_size
+    def __init__(self, model: "Checkpoint | Bundle", config: InferenceConfig = _DEFAULTS) -> None:
+        self.taxonomy = model.taxonomy
+        self.class_counts = model.class_counts
+        self.engine = make_engine(model, config)
 
     @classmethod
     def load(cls, path: Path | str, config: InferenceConfig = _DEFAULTS) -> "Predictor":
-        """Load a checkpoint file.
+        """Load a checkpoint file or a bundle folder.
 
         Raises:
-            InputError: It is missing, damaged, or not a checkpoint.
+            InputError: It is missing, damaged, or neither.
         """
-        return cls(read_checkpoint(Path(path)), config)
+        path = Path(path)
+        if is_bundle(path):
+            return cls(read_bundle(path), config)
+        if path.is_dir():
+            raise InputError(f"{path}: neither a checkpoint file nor a bundle of `vtax export`")
+        if not find_spec("torch"):
+            raise InputError(
+                f"{path}: a checkpoint needs torch (pip install visual-taxonomy); without it "
+                "predict from a bundle, made by `vtax export` where there is torch"
+            )
+        from visual_taxonomy.checkpoint import read_checkpoint
+
+        return cls(read_checkpoint(path), config)
 
     def predict(self, pictures: Sequence[Picture], categories: Sequence[str]) -> list[Prediction]:
         """Predict the attributes of N pictures, of mixed categories in one batch.
@@ -102,9 +113,12 @@ class Predictor:
             for i, row in enumerate(scores.rows)
         ]
 
-    def predict_table(self, table: Table) -> Iterator[RowScores]:
-        """Predict every row of a table in order, a batch at a time."""
-        return self.score(table.path, table.categories)
+    def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
+        """Predict the rows of a table from row `first` on, in order, a batch at a time."""
+        rest = table.take(np.arange(first, len(table))) if first else table
+        for scores in self.score(rest.path, rest.categories):
+            problems = {row + first: reason for row, reason in scores.problems.items()}
+            yield scores._replace(rows=scores.rows + first, problems=problems)
 
     def predict_classes(
         self, table: Table, on_progress: Callable[[int], None] = lambda done: None
@@ -135,26 +149,12 @@ class Predictor:
             picture: Gives the picture of a row; called in the loading processes.
             categories: [N] indices of the rows' categories.
         """
-        unlabelled = np.full((len(categories), self.taxonomy.num_slots), UNKNOWN)
-        transform = evaluation_transform(self.image_size)
-        dataset = PictureDataset(picture, categories, unlabelled, transform, self.image_size)
-        batches = batches_in_order(len(categories), self.config.batch_size)
-        on_gpu = self.device.type == "cuda"
-        for batch in make_loader(dataset, batches, self.config.workers, on_gpu):
-            with torch.inference_mode():
-                images = batch.images.to(self.device, non_blocking=True)
-                logits = self.model(images, batch.categories.to(self.device, non_blocking=True))
-                # A slot that a category does not have is -inf throughout: softmax gives NaN there.
-                probabilities = logits.softmax(dim=2).nan_to_num(0.0).cpu()
-                probabilities[batch.categories < 0] = 0.0
-            classes = probabilities.argmax(dim=2)
-            missing = probabilities.sum(dim=2) == 0
-            yield RowScores(
-                batch.rows.numpy(),
-                probabilities.numpy(),
-                classes.masked_fill(missing, UNKNOWN).numpy(),
-                batch.problems,
-            )
+        for batch in self.engine.batches(picture, categories):
+            probabilities = self.engine.probabilities(batch.images, batch.categories)
+            probabilities[batch.categories < 0] = 0.0
+            classes = probabilities.argmax(axis=2)
+            classes[probabilities.sum(axis=2) == 0] = UNKNOWN
+            yield RowScores(batch.rows, probabilities, classes, batch.problems)
 
     def _named(self, category: int, probabilities: np.ndarray, problem: str | None) -> Prediction:
         name = self.taxonomy.categories[category]

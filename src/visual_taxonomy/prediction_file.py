@@ -1,17 +1,19 @@
 """Predictions of a whole table as a CSV, in the form the competition asked for."""
 
 import csv
-import time
+import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from time import perf_counter
 
+from visual_taxonomy import __version__
 from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.bundle import MANIFEST, checksum, is_bundle
 from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.prediction import Predictor, RowScores
+from visual_taxonomy.resumable import resumable
 from visual_taxonomy.taxonomy import UNKNOWN
 
 MIN_SLOTS = 10
@@ -27,7 +29,8 @@ class Written:
         errors_path: The rows without answer; there is no such file where there are none.
         problems: Id -> why its picture could not be read.
         seconds: Category -> seconds its pictures took, batches shared evenly.
-        rows: Category -> its rows.
+        rows: Category -> its rows that were predicted now.
+        resumed: Rows that an earlier run had predicted.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Written:
     problems: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    resumed: int = 0
 
 
 def write_predictions(
@@ -43,12 +47,14 @@ def write_predictions(
     path: Path,
     with_probabilities: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
+    request: str | None = None,
 ) -> Written:
     """Predict every row and write id, Category, len, attr_1 ... attr_10.
 
     Columns that the category does not use hold `dummy_value`; a row whose picture could not be
     read has empty labels and is listed with the reason in `<path>.errors.csv`. Rows are written
-    as they are predicted, under a temporary name until all are there.
+    as they are predicted, under a temporary name until all are there. A run that is killed is
+    gone on with where it stopped, if `request` is the same.
 
     Args:
         predictor: The model.
@@ -56,33 +62,71 @@ def write_predictions(
         path: The CSV to write.
         with_probabilities: Add prob_1 ... prob_10, the probability of each label.
         on_progress: Called with the number of rows done.
+        request: From `request_of`; None always starts anew.
 
     Raises:
-        InputError: The disk is full.
+        InputError: The disk is full, or another process is writing the file.
     """
-    errors_path = path.with_name(path.name + ".errors.csv")
-    written = Written(path, errors_path)
+    written = Written(path, path.with_name(path.name + ".errors.csv"))
     columns = max(MIN_SLOTS, table.taxonomy.num_slots)
+    with resumable(path, request) as file:
+        for problems in file.notes:
+            written.problems |= problems
+        written.resumed = file.rows
+        if not file.notes:
+            file.append([_header(columns, with_probabilities)], 0, {})
+        started = perf_counter()
+        for scores in predictor.predict_table(table, file.rows):
+            problems = {str(table.ids[row]): text for row, text in scores.problems.items()}
+            file.append(
+                _rows(table, scores, columns, with_probabilities), len(scores.rows), problems
+            )
+            written.problems |= problems
+            now = perf_counter()
+            _account(written, table, scores, now - started)
+            started = now
+            on_progress(file.rows)
+    _write_errors(written)
+    return written
+
+
+def request_of(model: Path, table: Table, with_probabilities: bool, *settings: str) -> str:
+    """A digest of all that the rows of a prediction depend on, but for the pixels.
+
+    Args:
+        model: Checkpoint file or bundle folder; its content counts.
+        table: The rows; ids, categories and names of the pictures count, and their order.
+        with_probabilities: Whether there are columns for them.
+        *settings: Engine, precision and the like.
+    """
+    digest = hashlib.sha256()
+    model_file = model / MANIFEST if is_bundle(model) else model
+    texts = [__version__, checksum(model_file), str(with_probabilities), *settings]
+    texts += [str(table.img_dir.resolve()), str(table.taxonomy.to_dict())]
+    for array in (table.ids, table.categories, table.image_names):
+        texts += [str(array.dtype), str(len(array))]
+        digest.update(array.tobytes())
+    digest.update("\0".join(texts).encode())
+    return digest.hexdigest()
+
+
+def _header(columns: int, with_probabilities: bool) -> list[str]:
     numbers = range(1, columns + 1)
     header = ["id", "Category", "len", *(f"attr_{i}" for i in numbers)]
-    if with_probabilities:
-        header += [f"prob_{i}" for i in numbers]
-    started, done = time.perf_counter(), 0
-    with _writer(path) as writer:
-        writer.writerow(header)
-        for scores in predictor.predict_table(table):
-            writer.writerows(_rows(table, scores, columns, with_probabilities))
-            now = time.perf_counter()
-            _account(written, table, scores, now - started)
-            started, done = now, done + len(scores.rows)
-            on_progress(done)
-    if written.problems:
-        with _writer(errors_path) as writer:
-            writer.writerow(["id", "reason"])
-            writer.writerows(written.problems.items())
-    else:
-        errors_path.unlink(missing_ok=True)
-    return written
+    return header + [f"prob_{i}" for i in numbers] if with_probabilities else header
+
+
+def _write_errors(written: Written) -> None:
+    if not written.problems:
+        written.errors_path.unlink(missing_ok=True)
+        return
+    with (
+        write_atomically(written.errors_path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "reason"])
+        writer.writerows(written.problems.items())
 
 
 def _rows(
@@ -113,14 +157,3 @@ def _account(written: Written, table: Table, scores: RowScores, seconds: float) 
         name = table.taxonomy.categories[table.categories[row]]
         written.rows[name] = written.rows.get(name, 0) + 1
         written.seconds[name] = written.seconds.get(name, 0.0) + seconds / len(scores.rows)
-        if int(row) in scores.problems:
-            written.problems[str(table.ids[row])] = scores.problems[int(row)]
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[Any]:
-    with (
-        write_atomically(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        yield csv.writer(file, lineterminator="\n")

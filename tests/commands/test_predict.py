@@ -21,3 +21,11 @@ def test_outputs_of_a_folder_are_one_csv_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no checkpoint"):
         outputs(tmp_path / "empty", None)
+
+
+def test_the_csv_of_a_bundle_stands_beside_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model.v1"
+    folder.mkdir()
+    (folder / "bundle.json").touch()
+    assert outputs(folder, None) == [(folder, tmp_path / "model.v1.csv")]
+    assert outputs(folder, tmp_path / "a.csv") == [(folder, tmp_path / "a.csv")]

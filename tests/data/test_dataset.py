@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from visual_taxonomy.data import dataset as dataset_module
 from visual_taxonomy.data.dataset import (
     NO_PICTURE,
     Batch,
@@ -14,6 +15,7 @@ from visual_taxonomy.data.dataset import (
     collate,
     make_loader,
 )
+from visual_taxonomy.data.images import UnreadableImage, decode_image
 from visual_taxonomy.data.sampler import FILLER, BatchSampler, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform, training_transform
@@ -114,10 +116,8 @@ def test_with_and_without_a_worker_the_batches_are_equal(table_of):
 
 
 def test_there_are_no_more_workers_than_cores(table_of, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("visual_taxonomy.data.dataset.available_cores", lambda: 1)
     assert make_loader(augmented(table_of(1)), [], workers=64).num_workers == 1
-    monkeypatch.setattr("os.cpu_count", lambda: None)
-    assert make_loader(plain(None), [], workers=64).num_workers == 1
 
 
 def test_a_filler_is_grey_without_category_and_labels(table_of):
@@ -167,10 +167,8 @@ def test_a_decoded_picture_of_any_mode_equals_its_file(mode):
     file = io.BytesIO()
     picture.save(file, "TIFF" if mode == "CMYK" else "PNG")
     batch = plain(picture)[Draw(0, 0)]
-    if mode == "CMYK":
-        expected = evaluation_transform(SIZE)(picture.convert("RGB"))[None]
-    else:
-        expected = plain(file.getvalue())[Draw(0, 0)].images
+    source = picture.convert("RGB") if mode == "CMYK" else file.getvalue()
+    expected = plain(source)[Draw(0, 0)].images
     assert torch.equal(batch.images, expected)
 
 
@@ -183,6 +181,43 @@ def test_a_picture_that_pillow_opened_but_cannot_decode_is_a_problem_of_its_row(
     batch = plain(opened)[Draw(0, 0)]
     assert batch.categories.tolist() == [NO_PICTURE]
     assert "truncated or damaged" in batch.problems[0]
+
+
+def test_pixels_are_taken_as_they_are():
+    pixels = np.full((30, 30, 3), 7, np.uint8)
+    assert (plain(pixels)[Draw(0, 0)].images == 7).all()
+
+
+def test_a_source_without_a_picture_says_why():
+    def refuse(row: int) -> np.ndarray:
+        raise UnreadableImage(f"row {row} is empty")
+
+    dataset = plain(None)
+    dataset.picture = refuse
+    batch = dataset[Draw(0, 0)]
+    assert batch.categories.tolist() == [NO_PICTURE]
+    assert batch.problems == {0: "row 0 is empty"}
+
+
+def test_a_large_jpeg_is_decoded_at_twice_the_size_or_more(monkeypatch):
+    decoded = []
+
+    def note(*arguments: object, **options: object) -> np.ndarray:
+        decoded.append(decode_image(*arguments, **options))
+        return decoded[-1]
+
+    monkeypatch.setattr(dataset_module, "decode_image", note)
+    file = io.BytesIO()
+    Image.new("RGB", (210, 130)).save(file, "JPEG")
+    assert plain(file.getvalue())[Draw(0, 0)].images.shape == (1, 3, *SIZE)
+    assert decoded[0].shape == (33, 53, 3)  # a quarter; an eighth is less than 32 x 24
+
+
+def test_all_parts_of_a_batch_are_laid_out_alike(table_of):
+    dataset = augmented(table_of(2))
+    for draws in ([Draw(0, 0)], [Draw(1, 0), Draw(0, 0)], [Draw(FILLER, 0), Draw(0, 0)]):
+        images = collate([dataset[draw] for draw in draws]).images
+        assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])

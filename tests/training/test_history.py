@@ -114,10 +114,18 @@ def row(epoch: int, **changes: float) -> dict[str, float]:
 def test_metrics_are_a_csv_with_a_row_an_epoch(tmp_path):
     write_metrics(tmp_path, [row(0, train_loss=0.5), row(1, val_loss=math.nan)])
     assert (tmp_path / METRICS_NAME).read_bytes() == (
-        b"epoch,step,train_loss,val_loss,hm,micro,macro,lr,images_per_second,waiting_share,seconds\n"
-        b"0,1.0,0.5,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0\n"
-        b"1,1.0,2.0,nan,4.0,5.0,6.0,7.0,8.0,9.0,10.0\n"
+        b"epoch,step,train_loss,val_loss,hm,micro,macro,lr,images_per_second,waiting_share,seconds,"
+        b"conflict_share\n"
+        b"0,1.0,0.5,3.0,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0\n"
+        b"1,1.0,2.0,nan,4.0,5.0,6.0,7.0,8.0,9.0,10.0,11.0\n"
     )
+
+
+def test_what_a_row_does_not_have_stays_blank(tmp_path):
+    known = row(0)
+    del known["conflict_share"]
+    write_metrics(tmp_path, [known])
+    assert (tmp_path / METRICS_NAME).read_text().splitlines()[1].endswith(",10.0,")
 
 
 def test_metrics_are_written_anew_each_time(tmp_path):

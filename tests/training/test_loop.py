@@ -1,12 +1,16 @@
 """The training loop with every loss, schedule and weighting method, on a drawn catalogue."""
 
+import csv
 import math
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from lightning.fabric import Fabric
 from rich.console import Console
 
 from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
@@ -23,7 +27,9 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
 from visual_taxonomy.training import loop
+from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.loop import Interrupted, Result, train
+from visual_taxonomy.training.setup import build_run
 
 PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
 
@@ -100,6 +106,29 @@ def test_every_method_trains_and_resumes_bit_equal(
     expected = weights(whole)
     for name, weight in weights(resumed).items():
         assert torch.equal(weight, expected[name]), name
+    tables = [result.folder / DIAGNOSTICS_NAME for result in (resumed, whole)]
+    assert tables[0].read_text() == tables[1].read_text()
+
+
+def test_from_a_cache_no_picture_is_read_again(
+    small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build_and_remove(config: TrainConfig, *rest: object) -> object:
+        built = build_run(config, *rest)
+        shutil.rmtree(config.data.img_dir)
+        return built
+
+    monkeypatch.setattr(loop, "build_run", build_and_remove)
+    results = []
+    for number, place in enumerate((tmp_path / "cache", tmp_path / "cache", Path("ram"))):
+        catalogue = tmp_path / "catalogue"
+        shutil.copytree(small_catalogue, catalogue, dirs_exist_ok=True)
+        config = config_of(catalogue, tmp_path / str(number))
+        results.append(run(replace(config, data=replace(config.data, image_cache=place))))
+    expected = weights(results[0])
+    for result in results:
+        assert len(result.history) == 2
+        assert all(torch.equal(weight, expected[name]) for name, weight in weights(result).items())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_save(
@@ -122,3 +151,46 @@ def test_epochs_without_any_label_in_a_batch_go_on(small_catalogue: Path, tmp_pa
     config = config_of(small_catalogue, tmp_path)
     config = replace(config, optimizer=replace(config.optimizer, batch_size=1, epochs=1))
     assert math.isfinite(run(config).history[0]["train_loss"])
+
+
+@pytest.mark.parametrize("method", ["none", "UW", "PCGrad", "MoCo", "GradDrop"])
+def test_a_run_reports_weights_norms_and_conflicts_whatever_the_method(
+    method: str,
+    small_catalogue: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged: list[tuple[int, dict[str, float]]] = []
+    monkeypatch.setattr(Fabric, "log_dict", lambda _, values, step: logged.append((step, values)))
+    config = config_of(small_catalogue, tmp_path, method=method)
+    result = run(replace(config, run=replace(config.run, log_every=2)))
+    assert all(0 <= row["conflict_share"] <= 1 for row in result.history)
+    text = (result.folder / DIAGNOSTICS_NAME).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {row["epoch"] for row in rows} == {"0", "1"}
+    assert len(rows) == 2 * len(result.validation.taxonomy.tasks)
+    known = [row for row in rows if row["weight"]]
+    assert len(known) > len(rows) / 2
+    norms = [float(row["gradient_norm"]) for row in known if row["gradient_norm"]]
+    assert norms
+    assert all(math.isfinite(norm) for norm in norms)
+    if method in ("none", "GradDrop"):
+        assert {row["weight"] for row in known} == {"1.0"}
+    steps = [step for step, values in logged if any(key.startswith("weight/") for key in values)]
+    assert steps == [0, 2, 4, 6]
+    cosines = result.cosines.numpy()
+    assert (np.abs(cosines[~np.isnan(cosines)]) <= 1 + 1e-9).all()
+
+
+def test_reused_weights_are_watched_when_they_are_found_anew(
+    small_catalogue: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged: list[dict[str, float]] = []
+    monkeypatch.setattr(Fabric, "log_dict", lambda _, values, step: logged.append(values))
+    config = config_of(small_catalogue, tmp_path, method="PCGrad", update_weights_every=3)
+    run(replace(config, run=replace(config.run, log_every=2)))
+    watched = [v for v in logged if any(key.startswith("weight/") for key in v)]
+    assert watched
+    assert all(any(key.startswith("gradient_norm/") for key in values) for values in watched)

@@ -11,14 +11,14 @@ from visual_taxonomy.progress import show_progress
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a checkpoint on labelled rows."""
+    """Score a checkpoint or a bundle on labelled rows."""
 
     img_dir: Path
     """Folder of the pictures."""
     csv_path: Path
     """Labelled CSV (or Parquet), as for training."""
     ckpt_path: Path
-    """Checkpoint."""
+    """Checkpoint, or bundle of `vtax export`."""
     attributes_config: Path | None = None
     """Taxonomy to check against that of the checkpoint."""
     out: Path | None = None
@@ -29,7 +29,7 @@ class Evaluate:
 
 
 def evaluate(options: Evaluate) -> int:
-    """Score a checkpoint on labelled rows."""
+    """Score a checkpoint or a bundle on labelled rows."""
     import json
 
     from visual_taxonomy.atomic import write_text

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def load_predictor(
     path: Path, attributes_config: Path | None, config: InferenceConfig
 ) -> "Predictor":
-    """Load a checkpoint, whose taxonomy must be the one given, if one is.
+    """Load a checkpoint or a bundle, whose taxonomy must be the one given, if one is.
 
     Raises:
-        InputError: The file cannot be used, or the taxonomies differ.
+        InputError: It cannot be used, or the taxonomies differ.
     """
     from visual_taxonomy.prediction import Predictor
 
@@ -25,6 +25,6 @@ def load_predictor(
     if attributes_config is not None and Taxonomy.read(attributes_config) != predictor.taxonomy:
         raise InputError(
             f"{attributes_config} is not the taxonomy of {path}; leave --attributes_config out: "
-            "a checkpoint carries its own"
+            "a model carries its own"
         )
     return predictor

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from visual_taxonomy.bundle import is_bundle
 from visual_taxonomy.commands.model_files import load_predictor
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
 from visual_taxonomy.config import InferenceConfig
@@ -20,11 +21,12 @@ class Predict:
     csv_path: Path
     """CSV (or Parquet) with id and Category."""
     ckpt_path: Path
-    """Checkpoint, or a folder of them: one CSV each."""
+    """Checkpoint, bundle of `vtax export`, or a folder of checkpoints: one CSV each."""
     attributes_config: Path | None = None
     """Taxonomy to check against that of the checkpoint."""
     out_csv_path: Path | None = None
-    """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder."""
+    """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder.
+    A killed run is gone on with when it is started again."""
     probabilities: bool = False
     """Add columns prob_1 ... with the probability of each label."""
     skip_missing: bool = False
@@ -35,7 +37,7 @@ class Predict:
 def predict(options: Predict) -> int:
     """Predict the attributes of the products of a CSV."""
     from visual_taxonomy.data.table import read_table
-    from visual_taxonomy.prediction_file import write_predictions
+    from visual_taxonomy.prediction_file import request_of, write_predictions
 
     status = 0
     for checkpoint, out in outputs(options.ckpt_path, options.out_csv_path):
@@ -44,12 +46,18 @@ def predict(options: Predict) -> int:
         table = read_table(
             options.csv_path, options.img_dir, predictor.taxonomy, False, missing_images=missing
         )
+        settings = (predictor.engine.name, predictor.engine.precision)
+        request = request_of(checkpoint, table, options.probabilities, *settings)
         with show_progress(console, "predicting", len(table)) as advance:
-            written = write_predictions(predictor, table, out, options.probabilities, advance)
+            written = write_predictions(
+                predictor, table, out, options.probabilities, advance, request
+            )
         for category, rows in written.rows.items():
             each = written.seconds[category] / rows
             console.print(f"{category}: {rows} rows, {each:.4f} seconds per image")
-        console.print(f"{sum(written.rows.values())} rows: {out}")
+        if written.resumed:
+            console.print(f"{written.resumed} rows were there from a run that was broken off")
+        console.print(f"{len(table)} rows: {out}")
         if written.problems:
             errors.print(
                 f"{len(written.problems)} pictures could not be read: {written.errors_path}"
@@ -59,7 +67,9 @@ def predict(options: Predict) -> int:
 
 
 def outputs(checkpoint: Path, out: Path | None) -> list[tuple[Path, Path]]:
-    """Checkpoint files, each with the CSV to write."""
+    """Checkpoints or a bundle, each with the CSV to write."""
+    if is_bundle(checkpoint):
+        return [(checkpoint, out or checkpoint.with_name(f"{checkpoint.name}.csv"))]
     if not checkpoint.is_dir():
         return [(checkpoint, out or checkpoint.with_suffix(".csv"))]
     found = sorted(path for path in checkpoint.glob("*.pt") if path.name != "last.pt")

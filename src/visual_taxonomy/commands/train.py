@@ -7,6 +7,7 @@ from visual_taxonomy.config import TrainConfig
 def train(config: TrainConfig) -> int:
     """Train a model. `--config FILE.toml` gives defaults, flags override them."""
     from visual_taxonomy.evaluation import majority_report
+    from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
     from visual_taxonomy.reporting.curves import plot_training
     from visual_taxonomy.reporting.scores import plot_scores, score_table
     from visual_taxonomy.training.loop import Interrupted
@@ -24,6 +25,9 @@ def train(config: TrainConfig) -> int:
     baseline = majority_report(table.taxonomy, result.class_counts, table.targets, table.categories)
     plot_training(result.history, result.folder / "training.png")
     plot_scores(result.report, baseline, result.folder / "scores.png")
+    cosines = result.cosines.numpy()
+    if has_pairs(cosines):
+        plot_conflicts(cosines, table.taxonomy.tasks, result.folder / "conflicts.png")
     console.print(score_table(result.report, baseline))
     console.print(f"best epoch, tables and plots: {result.folder}")
     return 0

@@ -3,7 +3,6 @@
 Shapes: N pictures of a batch, A slots, H and W in pixels.
 """
 
-import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.transforms import Transform
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     """N pictures with their labels; rows without a picture have category -1 and no label."""
 
     images: Tensor
-    """[N, 3, H, W] uint8."""
+    """[N, 3, H, W] uint8, channels last in memory."""
     categories: Tensor
     """[N] category indices, -1 where there is no picture."""
     targets: Tensor
@@ -47,17 +47,18 @@ class PictureDataset(Dataset[Batch]):
     have seen.
 
     Args:
-        picture: Gives the picture of a row: a path, encoded bytes, or a decoded picture.
+        picture: Gives the picture of a row: a path, encoded bytes, a decoded picture, or its
+            pixels [H, W, 3] uint8; raises UnreadableImage if there is none.
         categories: [N] category indices of the rows.
         targets: [N, A] class indices of the rows, -1 where unknown.
-        transform: From a decoded picture to a uint8 tensor [3, H, W].
+        transform: From the uint8 tensor [3, H, W] of a picture to one of the image size.
         image_size: H and W, for the blank that stands for an unreadable picture.
         seed: Of the random transforms.
     """
 
     def __init__(
         self,
-        picture: Callable[[int], Path | bytes | Image.Image],
+        picture: Callable[[int], Path | bytes | Image.Image | np.ndarray],
         categories: np.ndarray,
         targets: np.ndarray,
         transform: Transform,
@@ -78,31 +79,44 @@ class PictureDataset(Dataset[Batch]):
         if draw.row == FILLER:
             return self._without_picture(FILLER, {})
         try:
-            picture = read_image(self.picture(draw.row))
+            pixels = self._pixels(draw.row)
         except UnreadableImage as reason:
             return self._without_picture(draw.row, {draw.row: str(reason)})
         with torch.random.fork_rng(devices=[]):
             entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
             # Not torch.manual_seed, which would seed the GPU too: dropout draws from there.
             torch.default_generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
-            image = self.transform(picture)
+            image = self.transform(torch.from_numpy(pixels).permute(2, 0, 1))
         return Batch(
-            image[None],
+            _channels_last(image),
             torch.tensor([self.categories[draw.row]]),
             torch.from_numpy(self.targets[draw.row][None]),
             torch.tensor([draw.row]),
             {},
         )
 
+    def _pixels(self, row: int) -> np.ndarray:
+        source = self.picture(row)
+        if isinstance(source, np.ndarray):
+            return source
+        height, width = self.image_size
+        return decode_image(source, least_size=(DECODE_MARGIN * height, DECODE_MARGIN * width))
+
     def _without_picture(self, row: int, problems: dict[int, str]) -> Batch:
         slots = self.targets.shape[1]
         return Batch(
-            torch.full((1, 3, *self.image_size), 128, dtype=torch.uint8),
+            _channels_last(torch.full((3, *self.image_size), 128, dtype=torch.uint8)),
             torch.tensor([NO_PICTURE]),
             torch.full((1, slots), UNKNOWN),
             torch.tensor([row]),
             problems,
         )
+
+
+def _channels_last(image: Tensor) -> Tensor:
+    """[1, 3, H, W] of [3, H, W], laid out as decoders do: joined without turning each pixel."""
+    # Not memory_format=channels_last: for a batch of one, torch takes most layouts for it.
+    return image.permute(1, 2, 0).contiguous()[None].permute(0, 3, 1, 2)
 
 
 def collate(parts: Sequence[Batch]) -> Batch:
@@ -142,7 +156,7 @@ def make_loader(
 
     The processes stay between epochs and read a few batches ahead.
     """
-    workers = min(workers, os.cpu_count() or 1)
+    workers = min(workers, available_cores())
     return DataLoader(
         dataset,
         batch_sampler=batches,

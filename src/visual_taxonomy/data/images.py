@@ -1,12 +1,17 @@
-"""Decode one picture of any common kind to 8-bit RGB, or say in a few words why not."""
+"""Decode one picture of any common kind to 8-bit RGB, or say in a few words why not.
+
+Shapes: H and W in pixels, of the upright picture.
+"""
 
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+import simplejpeg  # type: ignore[import-untyped]
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -24,16 +29,22 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_PIXELS = 178_000_000
 """Pixels (width x height) above which a picture is taken for a decompression bomb."""
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+DECODE_MARGIN = 2
+"""JPEGs are decoded at reduced size as long as both sides keep this many times the image size."""
+
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
 }
 """EXIF orientation -> what sets the picture upright."""
+
+_LAID_ON_ITS_SIDE = 5
+"""From this orientation on, width and height change places."""
 
 
 class UnreadableImage(Exception):  # noqa: N818 - it says what the picture is
@@ -52,17 +63,12 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     least_side: int | None = None,
 ) -> Image.Image:
-    """Decode a JPEG, PNG, WebP, BMP or GIF (its first frame) to an upright RGB picture.
-
-    Grey, palette and CMYK become RGB, transparency is laid on white, 16 bits are scaled to 8,
-    and the EXIF orientation is applied. The kind is told by the content, not by the suffix.
+    """`decode_image` as a Pillow picture.
 
     Args:
-        source: Path of the file, or its content. A picture that Pillow has opened becomes RGB in
-            the same way, but is taken as it stands: whoever opened it may have turned it.
-        max_pixels: Most pixels accepted; checked in the header, before anything is decoded.
-        least_side: Decode a JPEG at 1/2, 1/4 or 1/8 of its size (faster) as long as both
-            sides keep this many pixels. None decodes the full size.
+        source: Path of the file, its content, or a picture that Pillow has opened.
+        max_pixels: Most pixels accepted.
+        least_side: Pixels that both sides keep at least; None decodes the full size.
 
     Raises:
         UnreadableImage: The file is missing, empty, no picture, oversized or damaged.
@@ -73,7 +79,41 @@ def read_image(
         >>> image = read_image(file.getvalue())
         >>> image.mode, image.size
         ('RGB', (3, 2))
-        >>> read_image(b"GIF, is it?")
+    """
+    least_size = None if least_side is None else (least_side, least_side)
+    return Image.fromarray(decode_image(source, max_pixels, least_size))
+
+
+def decode_image(
+    source: Path | bytes | Image.Image,
+    max_pixels: int = MAX_PIXELS,
+    least_size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Decode a JPEG, PNG, WebP, BMP or GIF (its first frame) to upright RGB pixels.
+
+    Grey, palette and CMYK become RGB, transparency is laid on white, 16 bits are scaled to 8,
+    and the EXIF orientation is applied. The kind is told by the content, not by the suffix.
+
+    Args:
+        source: Path of the file, or its content. A picture that Pillow has opened becomes RGB in
+            the same way, but is taken as it stands: whoever opened it may have turned it.
+        max_pixels: Most pixels accepted; checked in the header, before anything is decoded.
+        least_size: Decode a JPEG at 1/2, 1/4 or 1/8 of its size (faster) as long as the upright
+            picture keeps this height and width. None decodes the full size.
+
+    Returns:
+        [H, W, 3] uint8. JPEGs come from simplejpeg where it reads them without complaint and
+        from Pillow otherwise; both are libjpeg-turbo and give the same pixels.
+
+    Raises:
+        UnreadableImage: The file is missing, empty, no picture, oversized or damaged.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (512, 400), "red").save(file, "JPEG")
+        >>> decode_image(file.getvalue(), least_size=(200, 100)).shape
+        (200, 256, 3)
+        >>> decode_image(b"GIF, is it?")
         Traceback (most recent call last):
         ...
         visual_taxonomy.data.images.UnreadableImage: not a JPEG, PNG, WebP, BMP or GIF picture
@@ -81,9 +121,9 @@ def read_image(
     try:
         if isinstance(source, Image.Image):
             source.load()
-            return _to_rgb(source)
+            return np.array(_to_rgb(source))
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-            return _decode(file, max_pixels, least_side)
+            return np.ascontiguousarray(_decode(file, max_pixels, least_size))
     except FileNotFoundError:
         raise UnreadableImage("the file is missing") from None
     except UnreadableImage:
@@ -99,7 +139,7 @@ def read_image(
         raise UnreadableImage(f"truncated or damaged ({error})") from error
 
 
-def _decode(file: IO[bytes], max_pixels: int, least_side: int | None) -> Image.Image:
+def _decode(file: IO[bytes], max_pixels: int, least_size: tuple[int, int] | None) -> np.ndarray:
     head = file.read(16)
     if not head:
         raise UnreadableImage("the file is empty")
@@ -109,10 +149,39 @@ def _decode(file: IO[bytes], max_pixels: int, least_side: int | None) -> Image.I
         raise UnreadableImage(
             f"oversized: {image.width} x {image.height} pixels, at most {max_pixels:,} in all"
         )
-    if least_side is not None:
-        image.draft(None, (least_side, least_side))
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        orientation = _orientation(image)
+        pixels = _decode_jpeg(file, image, _reduction(image, orientation, least_size))
+    else:
+        image.load()
+        pixels = np.array(_to_rgb(image))
+        orientation = _orientation(image)  # some kinds have it behind the pixels
+    return _TURNS[orientation](pixels) if orientation in _TURNS else pixels
+
+
+def _reduction(image: Image.Image, orientation: int, least_size: tuple[int, int] | None) -> int:
+    """The number (1, 2, 4, 8) by which both sides can be divided."""
+    if least_size is None:
+        return 1
+    height, width = least_size if orientation < _LAID_ON_ITS_SIDE else least_size[::-1]
+    room = min(image.height // height, image.width // width)
+    return next((divisor for divisor in (8, 4, 2) if divisor <= room), 1)
+
+
+def _decode_jpeg(file: IO[bytes], image: JpegImagePlugin.JpegImageFile, divisor: int) -> np.ndarray:
+    height, width = -(-image.height // divisor), -(-image.width // divisor)
+    if image.mode in ("RGB", "L"):
+        file.seek(0)
+        content = file.read()
+        # Whatever it complains of is left to Pillow, which may cope with it or says why not.
+        with suppress(ValueError):
+            # The size that was checked is the one of Pillow: damaged files may hold several.
+            if simplejpeg.decode_jpeg_header(content)[:2] == image.size[::-1]:
+                return simplejpeg.decode_jpeg(content, min_height=height, min_width=width)
+        file.seek(0)
+    image.draft(None, (image.width // divisor, image.height // divisor))
     image.load()
-    return _upright(_to_rgb(image), image)
+    return np.array(_to_rgb(image))
 
 
 def _reader(head: bytes) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
@@ -143,9 +212,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _upright(rgb: Image.Image, image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> int:
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF data is no reason to lose the picture
-        turn = None
-    return rgb if turn is None else rgb.transpose(turn)
+        return 1

@@ -1,7 +1,6 @@
 """A drawn catalogue in the layout of the real one: tables and pictures in a folder."""
 
 import io
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.drawing.catalogue import as_catalogued, draw_labels, synthetic_taxonomy
 from visual_taxonomy.data.garments import draw_product
 from visual_taxonomy.errors import InputError
@@ -82,7 +82,7 @@ def synthesize(
         ...     (Path(folder) / "train.csv").read_text().splitlines()[0]
         'id,Category,len,attr_1,attr_2,attr_3,attr_4,attr_5,attr_6,attr_7,attr_8,attr_9,attr_10'
     """
-    workers = (os.cpu_count() or 1) if workers is None else workers
+    workers = available_cores() if workers is None else workers
     _check(rows, seed, image_size, test_share, workers)
     _check_free(out)
     folder = out / ".unfinished"

@@ -28,6 +28,7 @@ COLUMNS = (
     "images_per_second",
     "waiting_share",
     "seconds",
+    "conflict_share",
 )
 
 
@@ -97,7 +98,7 @@ def _not_finite(what: str, step: int, learning_rate: float) -> InputError:
 
 
 def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write metrics.csv, a row an epoch."""
+    """Write metrics.csv, a row an epoch; what a row does not have stays blank."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -10,6 +11,7 @@ import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 from rich.progress import Progress, TaskID
+from torch import Tensor
 
 from visual_taxonomy.config import TrainConfig, read_toml
 from visual_taxonomy.data.table import Table
@@ -17,6 +19,7 @@ from visual_taxonomy.device import pick_precision
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import progress_bar, show_progress
 from visual_taxonomy.training.distributed import launch
+from visual_taxonomy.training.feature_cache import use_cached_features
 from visual_taxonomy.training.history import EpochLosses, build_loggers
 from visual_taxonomy.training.interruption import StopRequest, stop_request
 from visual_taxonomy.training.optimizer import learning_rate_factor, set_learning_rate
@@ -48,6 +51,8 @@ class Result(NamedTuple):
     """A row of metrics.csv for each epoch."""
     class_counts: dict[str, list[int]]
     """Task name -> training labels of each class."""
+    cosines: Tensor
+    """[T, T] mean cosines of the tasks' gradients; NaN for tasks that never met."""
 
 
 def train(config: TrainConfig, console: Console) -> Result | None:
@@ -66,7 +71,9 @@ def train(config: TrainConfig, console: Console) -> Result | None:
     config = _resolve_precision(config, fabric)
     fabric.seed_everything(config.data.random_state, verbose=False)
     tables = _read_tables(config, fabric, console)
-    run = build_run(config, fabric, tables, console.print)
+    run = build_run(config, fabric, tables, console)
+    if config.data.feature_cache is not None:
+        use_cached_features(run, console)
     if config.run.resume:
         restore(run, console.print)
     validation = None
@@ -90,6 +97,7 @@ def train(config: TrainConfig, console: Console) -> Result | None:
         tables.validation,
         run.position.history,
         run.class_counts,
+        run.diagnostics.cosines(),
     )
 
 
@@ -135,6 +143,7 @@ def _train_epoch(run: Run, stop: StopRequest, progress: Progress, bar: TaskID) -
     run.sampler.set_position(position.epoch, position.step)
     check_every = config.run.log_every if run.device.type == "cuda" else 1
     waiting, unreadable = 0.0, 0
+    skipped_before = dict(run.method.record.num_skipped)
     run.model.train()
     asked = time.perf_counter()
     for batch in run.training_batches:
@@ -150,6 +159,8 @@ def _train_epoch(run: Run, stop: StopRequest, progress: Progress, bar: TaskID) -
         saving = stopping or (not ended and position.step % config.run.save_every == 0)
         if ended or saving or position.step % check_every == 0:
             position.losses.fetch(config.optimizer.scratch_lr * factor)
+            for watched in run.diagnostics.fetch():
+                run.fabric.log_dict(watched.values, step=watched.step)
             text = f"epoch {position.epoch + 1}, loss {position.losses.mean():.3f}"
             progress.update(bar, completed=step + 1, description=text)
         if saving:
@@ -159,8 +170,17 @@ def _train_epoch(run: Run, stop: StopRequest, progress: Progress, bar: TaskID) -
         asked = time.perf_counter()
     if unreadable:
         warnings.warn(f"{unreadable} pictures could not be read and were skipped", stacklevel=1)
+    _warn_of_skipped(run, skipped_before)
     run.method.end_epoch()
     return waiting
+
+
+def _warn_of_skipped(run: Run, before: Mapping[str, int]) -> None:
+    counts = run.method.record.num_skipped.items()
+    new = {name: count - before.get(name, 0) for name, count in counts}
+    named = ", ".join(f"{name} in {count} steps" for name, count in new.items() if count)
+    if named:
+        warnings.warn(f"losses or gradients that were not finite left out {named}", stacklevel=1)
 
 
 def _end_epoch(run: Run, validation: Validation, seconds: float, waiting: float) -> None:
@@ -179,6 +199,10 @@ def _end_epoch(run: Run, validation: Validation, seconds: float, waiting: float)
         "waiting_share": waiting / seconds,
         "seconds": seconds,
     }
+    share = run.diagnostics.conflict_share()
+    if share is not None:
+        row["conflict_share"] = share
+    run.diagnostics.end_epoch(position.epoch, run.method.record.num_skipped)
     position.history.append(row)
     run.fabric.log_dict({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
     position.records, earned = position.records.update(validation.report.hm, validation.loss)
@@ -194,7 +218,7 @@ def _shall_stop(run: Run, stop: StopRequest) -> bool:
     if run.position.step % run.config.run.log_every:
         return False
     asked = torch.tensor(float(stop.came), device=run.device)
-    return bool(cast(torch.Tensor, run.fabric.all_reduce(asked, reduce_op="sum")) > 0)
+    return bool(cast(Tensor, run.fabric.all_reduce(asked, reduce_op="sum")) > 0)
 
 
 def _out_of_patience(run: Run) -> bool:

@@ -12,6 +12,7 @@ from visual_taxonomy.atomic import write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.history import METRICS_NAME, EpochLosses, write_metrics
 from visual_taxonomy.training.preparation import SPLIT_NAME
 from visual_taxonomy.training.records import KINDS, Records
@@ -44,7 +45,7 @@ def open_folder(config: TrainConfig) -> None:
         _check_unchanged(config, kept)
     elif config.run.overwrite:
         names = [name for kind in KINDS for name in (f"best_{kind}.pt", f"{kind}_{METRICS_JSON}")]
-        for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, *names):
+        for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, DIAGNOSTICS_NAME, *names):
             (config.run.folder / name).unlink(missing_ok=True)
     as_started = replace(config.run, resume=False, overwrite=False)
     write_text(kept, to_toml(replace(config, run=as_started)))
@@ -72,6 +73,7 @@ def save_last(run: Run) -> None:
         "history": position.history,
         "loss_sums": position.losses.sums,
         "loss_entries": position.losses.entries,
+        "diagnostics": run.diagnostics.to_dict(),
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.scaler.state_dict(),
         "method": run.method.state_dict(),
@@ -90,6 +92,7 @@ def save_epoch(run: Run, validation: Validation, earned: tuple[str, ...]) -> Non
         return
     folder = run.config.run.folder
     write_metrics(folder, run.position.history)
+    run.diagnostics.write(folder)
     metrics = {
         "epoch": run.position.epoch,
         "val_loss": validation.loss,
@@ -124,6 +127,7 @@ def restore(run: Run, say: Callable[[str], None]) -> None:
     if saved["device_random"] is not None and run.device.type == "cuda":
         torch.cuda.set_rng_state(saved["device_random"], run.device)
     run.generator.set_state(saved["generator"])
+    run.diagnostics.load(saved["diagnostics"])
     run.position = Position(
         saved["epoch"],
         saved["step"],

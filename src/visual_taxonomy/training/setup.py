@@ -1,35 +1,42 @@
 """Build everything a training run consists of, from its config."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
+from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from visual_taxonomy.choice import find
 from visual_taxonomy.config import ModelConfig, ObjectiveConfig, TrainConfig
+from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.image_cache import IN_MEMORY, CachedPictures, cached_size, open_cache
 from visual_taxonomy.data.sampler import BatchSampler
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.data.transforms import Transform, evaluation_transform, training_transform
+from visual_taxonomy.data.transforms import evaluation_transform, training_transform
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.model.backbone import BACKBONES
 from visual_taxonomy.model.classifier import Classifier, build_classifier
-from visual_taxonomy.model.freezing import freeze
+from visual_taxonomy.model.freezing import freeze, trainable_summary
 from visual_taxonomy.model.pretrained import load_pretrained
+from visual_taxonomy.progress import show_progress
 from visual_taxonomy.task_weighting import (
     BackwardOptions,
     TaskWeighting,
     build_task_weighting,
 )
 from visual_taxonomy.task_weighting.equal import EqualWeighting
+from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.distributed import parallelize
 from visual_taxonomy.training.history import EpochLosses
 from visual_taxonomy.training.objective import Objective
@@ -39,6 +46,8 @@ from visual_taxonomy.training.records import Records
 
 WEIGHTS_FOLDER = Path("weights")
 """Where `vtax download-weights` puts the fashion weights, and `--pretrained_ckpt auto` looks."""
+
+_RARELY = 10  # intervals between two looks at gradients that a method does not need itself
 
 
 @dataclass
@@ -75,10 +84,12 @@ class Run:
     scaler: torch.amp.GradScaler
     dtype: torch.dtype
     sampler: BatchSampler
-    training_batches: DataLoader[Batch]
-    validation_batches: DataLoader[Batch]
+    training_batches: Iterable[Batch]
+    validation_batches: Iterable[Batch]
     generator: torch.Generator
     """Of task-weighting methods that draw; alike on all processes."""
+    diagnostics: TaskDiagnostics
+    """Weights and gradients of the tasks; saved with the position."""
     position: Position = field(default_factory=Position)
 
     @property
@@ -96,7 +107,7 @@ class Run:
         """Task name -> training labels of each class."""
         return named_class_counts(self.tables.training)
 
-    @property
+    @cached_property
     def shared(self) -> list[Tensor]:
         """Trained parameters that several tasks use: trunk, BatchNorm and Linear of a category."""
         modules = (self.model.encoder, self.model.heads.norm, self.model.heads.linear)
@@ -109,16 +120,14 @@ class Run:
         )
 
 
-def build_run(
-    config: TrainConfig, fabric: Fabric, tables: Tables, say: Callable[[str], None]
-) -> Run:
+def build_run(config: TrainConfig, fabric: Fabric, tables: Tables, console: Console) -> Run:
     """Put together what the config names.
 
     Args:
         config: The run, its precision resolved.
         fabric: Its launched processes.
         tables: Its rows.
-        say: Called with lines for the person at the keyboard.
+        console: Of the person at the keyboard; quiet on all processes but the first.
 
     Raises:
         InputError: A name or parameter does not exist, weights are missing or do not fit.
@@ -142,10 +151,12 @@ def build_run(
     encoder = parallelize(fabric, model.encoder, averages=method.kind == "losses")
     model.heads.to(fabric.device)
     learnt = [*method.parameters(), *objective.parameters()]
-    sampler, training_batches = _training_batches(config, fabric, tables, model)
-    say(_summary(model, dtype, fabric))
+    sampler, training_batches = _training_batches(config, fabric, tables, model, console)
+    console.print(_summary(model, dtype, fabric))
     if not pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
-        say("note: part of a backbone with random weights is frozen; --unlock_block 0 trains it")
+        console.print(
+            "note: part of a backbone with random weights is frozen; --unlock_block 0 trains it"
+        )
     return Run(
         config=config,
         fabric=fabric,
@@ -161,8 +172,13 @@ def build_run(
         dtype=dtype,
         sampler=sampler,
         training_batches=training_batches,
-        validation_batches=_validation_batches(config, fabric, tables, model),
+        validation_batches=_validation_batches(config, fabric, tables, model, console),
         generator=torch.Generator().manual_seed(config.data.random_state),
+        diagnostics=TaskDiagnostics(
+            tables.taxonomy.task_names,
+            config.run.log_every,
+            config.run.log_every * (_RARELY if method.kind == "losses" else 1),
+        ),
     )
 
 
@@ -193,7 +209,7 @@ def _backward_options(config: ObjectiveConfig) -> BackwardOptions:
 
 
 def _training_batches(
-    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier
+    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier, console: Console
 ) -> tuple[BatchSampler, DataLoader[Batch]]:
     size = model.encoder.backbone.preprocessing.image_size
     seed = config.data.random_state
@@ -205,13 +221,21 @@ def _training_batches(
         fabric.global_rank,
         fabric.world_size,
     )
-    dataset = _dataset(tables.training, training_transform(size), model, seed)
+    table = tables.training
+    dataset = PictureDataset(
+        _pictures(config, fabric, table, size, console),
+        table.categories,
+        table.targets,
+        training_transform(size),
+        size,
+        seed,
+    )
     on_gpu = fabric.device.type == "cuda"
     return sampler, make_loader(dataset, sampler, config.data.train_workers, on_gpu)
 
 
 def _validation_batches(
-    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier
+    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier, console: Console
 ) -> DataLoader[Batch]:
     size = model.encoder.backbone.preprocessing.image_size
     batches = batches_in_order(
@@ -220,14 +244,34 @@ def _validation_batches(
         fabric.global_rank,
         fabric.world_size,
     )
-    dataset = _dataset(tables.validation, evaluation_transform(size), model, 0)
+    table = tables.validation
+    dataset = PictureDataset(
+        _pictures(config, fabric, table, size, console),
+        table.categories,
+        table.targets,
+        evaluation_transform(size),
+        size,
+    )
     on_gpu = fabric.device.type == "cuda"
     return make_loader(dataset, batches, config.data.val_workers, on_gpu)
 
 
-def _dataset(table: Table, transform: Transform, model: Classifier, seed: int) -> PictureDataset:
-    size = model.encoder.backbone.preprocessing.image_size
-    return PictureDataset(table.path, table.categories, table.targets, transform, size, seed)
+def _pictures(
+    config: TrainConfig, fabric: Fabric, table: Table, image_size: tuple[int, int], console: Console
+) -> Callable[[int], Path | np.ndarray]:
+    """What gives the picture of a row: its file, or the cache that the first process builds."""
+    place = config.data.image_cache
+    if place is None:
+        return table.path
+    if place == IN_MEMORY and getattr(fabric.strategy, "num_nodes", 1) > 1:
+        raise InputError("--image_cache ram is for one machine; name a folder that all of them see")
+    pictures: CachedPictures | None = None
+    if fabric.is_global_zero:
+        paths = [table.path(row) for row in range(len(table))]
+        workers = min(config.data.train_workers, available_cores())
+        with show_progress(console, "decoding pictures for the cache") as advance:
+            pictures = open_cache(place, paths, cached_size(image_size), workers, advance)
+    return cast(CachedPictures, fabric.broadcast(pictures))
 
 
 def load_weights(model: Classifier, config: ModelConfig) -> bool:
@@ -257,14 +301,11 @@ def freeze_as_configured(model: Classifier, config: ModelConfig) -> None:
 
 
 def _summary(model: Classifier, dtype: torch.dtype, fabric: Fabric) -> str:
-    def millions(module: nn.Module, trained: bool) -> str:
-        sizes = (p.numel() for p in module.parameters() if p.requires_grad or not trained)
-        return f"{sum(sizes) / 1e6:.1f} M"
-
     backbone = model.encoder.backbone
     height, width = backbone.preprocessing.image_size
+    heads = sum(parameter.numel() for parameter in model.heads.parameters())
     return (
-        f"{backbone.name}, {height}x{width} px, {millions(backbone, False)} parameters, "
-        f"{millions(backbone, True)} trained; heads {millions(model.heads, False)}; "
+        f"{backbone.name}, {height}x{width} px; trained: {trainable_summary(backbone)}, "
+        f"and the heads' {heads:,}; "
         f"{str(dtype).removeprefix('torch.')} on {fabric.world_size} x {fabric.device.type}"
     )

@@ -12,6 +12,7 @@ from visual_taxonomy.evaluation import Report, evaluate
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.task_weighting import multi_task_backward
 from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.diagnostics import Gramian
 from visual_taxonomy.training.distributed import gather_rows, sum_over_processes
 from visual_taxonomy.training.history import EpochLosses
 from visual_taxonomy.training.objective import Entries
@@ -31,7 +32,8 @@ class Validation(NamedTuple):
 def train_step(run: Run, batch: Batch, step: int) -> None:
     """Move the parameters along the objective of one batch.
 
-    Nothing here waits for a GPU: the losses stay there until `EpochLosses.fetch`.
+    Nothing here waits for a GPU, unless the method does or the step is one whose Gramian
+    `run.diagnostics` wants: the losses stay there until `EpochLosses.fetch`.
 
     Args:
         run: The run.
@@ -44,6 +46,8 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
     features, output = _forward(run, batch, categories, entries.tasks)
     losses = run.objective(output, entries)
     counts = dict(zip(losses, entries.counts, strict=True))
+    seen: list[Gramian] = []
+    is_wanted = run.diagnostics.wants_gradients(run.position.step)
     weights = multi_task_backward(
         {name: run.scaler.scale(loss) for name, loss in losses.items()},
         run.method,
@@ -53,9 +57,12 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
         num_labels=counts,
         options=run.options,
         reduce=None if run.averages or run.fabric.world_size == 1 else sum_over_processes,
+        on_gramian=(lambda *found: seen.append(found)) if is_wanted else None,
     )
     if weights is None:
         return
+    if run.diagnostics.is_due(run.position.step):
+        _take_note(run, step, weights, seen)
     run.scaler.unscale_(run.optimizer)
     trained = [p for group in run.optimizer.param_groups for p in group["params"]]
     norm = torch.nn.utils.clip_grad_norm_(trained, run.config.optimizer.clip_norm)
@@ -66,6 +73,13 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
     watched = torch.zeros_like(norm) if run.scaler.is_enabled() else norm
     used = {name: loss for name, loss in losses.items() if name in weights}
     run.position.losses.add(step, used, [counts[name] for name in used], watched)
+
+
+def _take_note(run: Run, step: int, weights: dict[str, Tensor], seen: list[Gramian]) -> None:
+    if not seen and run.options.update_weights_every > 1:
+        return  # the weights are those of an earlier step: the next one is watched instead
+    gramian = seen[0] if seen else None
+    run.diagnostics.add(step, run.position.step, weights, gramian, run.scaler.get_scale())
 
 
 @torch.no_grad()
@@ -112,9 +126,8 @@ def _forward(
     run: Run, batch: Batch, categories: Tensor, tasks: tuple[int, ...] | None
 ) -> tuple[Tensor, HeadOutput]:
     """Features of the global batch, and what the heads make of them."""
-    encoder = run.encoder if run.model.training else run.model.encoder
     with run.autocast():
-        share = encoder(batch.images.to(run.device, non_blocking=True))
+        share = run.encoder(batch.images.to(run.device, non_blocking=True))
     # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
     scale = run.fabric.world_size if run.averages else 1
     features = gather_rows(run.fabric, share.float(), scale)[: len(categories)]

@@ -1,0 +1,170 @@
+"""The folder that `vtax export` writes: a model, and all that its answers depend on.
+
+    bundle.json         what the folder holds: format, preprocessing, versions, checksums, scores
+    taxonomy.json       category -> attribute -> classes, in the order of the outputs
+    weights.safetensors for torch;  model.onnx  for ONNX Runtime;  model.xml, .bin  for OpenVINO
+    requirements.txt    the packages that run it without torch
+    README.md           the model card, for people
+
+Nothing in it is unpickled, and reading it needs neither torch nor any of the engines.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from visual_taxonomy.atomic import write_text
+from visual_taxonomy.config import ModelConfig, from_dict, to_dict
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.taxonomy import Taxonomy
+
+FORMAT = 1
+"""Number of the format; a reader refuses those it does not know."""
+
+MANIFEST = "bundle.json"
+CARD = "README.md"
+REQUIREMENTS = "requirements.txt"
+TAXONOMY = "taxonomy.json"
+WEIGHTS = "weights.safetensors"
+ONNX = "model.onnx"
+OPENVINO = "model.xml"
+
+_PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "measured")
+"""Fields of a bundle that stand in the manifest as they are."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What becomes of a picture before the trunk sees it.
+
+    Args:
+        image_size: Height and width in pixels that it is resized to, its ratio not kept.
+        mean: Of red, green and blue on the scale 0 to 1; subtracted inside the model.
+        std: Standard deviations, likewise; divided by inside the model.
+        resize: The filter, with antialiasing.
+        color: Order of the channels; transparency is laid on white, EXIF turns are applied.
+    """
+
+    image_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: str = "bicubic"
+    color: str = "RGB"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle folder says.
+
+    Args:
+        folder: Where it lies.
+        taxonomy: What the outputs mean.
+        model: Backbone and heads, as in the checkpoint.
+        preprocessing: From a decoded picture to what the model takes.
+        files: Name of each model file -> its SHA-256.
+        int8: Whether the matrix products of the graph are in 8 bits.
+        class_counts: Task name -> training labels of each class.
+        decision: Per-head offsets and thresholds; empty in format 1.
+        source: The checkpoint: its name, SHA-256, epoch and validation scores.
+        versions: Package -> version the folder was made with.
+        measured: Agreement with the checkpoint on given rows; empty if it was not measured.
+    """
+
+    folder: Path
+    taxonomy: Taxonomy
+    model: ModelConfig
+    preprocessing: Preprocessing
+    files: Mapping[str, str] = field(default_factory=dict)
+    int8: bool = False
+    class_counts: Mapping[str, list[int]] = field(default_factory=dict)
+    decision: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Whether the folder holds the model file of that name."""
+        return name in self.files
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path is a folder with a manifest."""
+    return (path / MANIFEST).is_file()
+
+
+def write_manifest(bundle: Bundle) -> None:
+    """Write the manifest; taxonomy and model files are there already."""
+    content = {
+        "format": FORMAT,
+        "model": to_dict(bundle.model),
+        "preprocessing": asdict(bundle.preprocessing),
+        **{name: getattr(bundle, name) for name in _PLAIN},
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_text(bundle.folder / MANIFEST, text)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read the manifest of a bundle and check every model file against it.
+
+    Raises:
+        InputError: There is no bundle, it is of another format, or a file is missing or altered.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = content["format"]
+        if known != FORMAT:
+            raise InputError(
+                f"{path}: format {known}, but this version of vtax reads format {FORMAT}; export "
+                "the checkpoint again, or install the version that wrote it"
+            )
+        _check_files(folder, content["files"])
+        preprocessing = content["preprocessing"]
+        return Bundle(
+            folder,
+            Taxonomy.read(folder / TAXONOMY),
+            from_dict(ModelConfig, content["model"], str(path)),
+            Preprocessing(
+                tuple(preprocessing["image_size"]),
+                tuple(preprocessing["mean"]),
+                tuple(preprocessing["std"]),
+                preprocessing["resize"],
+                preprocessing["color"],
+            ),
+            **{name: content[name] for name in _PLAIN},
+        )
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no bundle of `vtax export` ({MANIFEST} is missing)") from None
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Name of each file of a folder -> its SHA-256."""
+    return {path.name: checksum(path) for path in sorted(folder.iterdir())}
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    for name, expected in {TAXONOMY: "", **files}.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise InputError(f"{path}: missing from the bundle; copy the whole folder again")
+        if checksum(path) != expected:
+            raise InputError(
+                f"{path}: not the file that was exported (its SHA-256 differs); copy it again"
+            )

@@ -1,0 +1,61 @@
+"""`vtax benchmark`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measure how fast this machine decodes, loads, trains and predicts."""
+
+    model: ModelConfig = field(default_factory=lambda: ModelConfig(pretrained_ckpt="none"))
+    batch_size: int = 64
+    """Pictures a training step."""
+    rows: int = 256
+    """Pictures drawn."""
+    picture_size: int = 512
+    """Height of the drawn JPEGs in pixels."""
+    workers: int = 2
+    """Processes that load pictures, no more than there are cores."""
+    seconds: float = 5.0
+    """Time for each measurement, at least."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Kind of device."""
+    out: Path | None = None
+    """JSON file for the figures."""
+
+
+def benchmark(options: Benchmark) -> int:
+    """Measure how fast this machine decodes, loads, trains and predicts."""
+    import json
+    from dataclasses import asdict
+
+    from visual_taxonomy.atomic import write_text
+    from visual_taxonomy.benchmarking import as_text_table, measure_all
+
+    with console.status("drawing pictures") as status:
+        figures = measure_all(
+            options.model,
+            batch_size=options.batch_size,
+            rows=options.rows,
+            picture_size=options.picture_size,
+            workers=options.workers,
+            seconds=options.seconds,
+            accelerator=options.accelerator,
+            on_measured=lambda done: status.update(f"{done.what}: done"),
+        )
+    products = ", ".join(
+        f"{rate:,.0f} in {precision}" for precision, rate in figures.matrix_gflops.items()
+    )
+    console.print(
+        f"{options.model.backbone} on {figures.device}, {figures.threads} threads; "
+        f"matrix products, GFLOP/s: {products}; {figures.gflop_per_image:.2f} GFLOP a picture"
+    )
+    console.print(as_text_table(figures.measurements))
+    if options.out is not None:
+        write_text(options.out, json.dumps(asdict(figures), indent=2) + "\n")
+    return 0

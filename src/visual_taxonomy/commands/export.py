@@ -1,0 +1,97 @@
+"""`vtax export`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.progress import show_progress
+
+if TYPE_CHECKING:
+    from visual_taxonomy.export.folder import Trial
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a checkpoint as a folder that runs anywhere with the same answers."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """Checkpoint."""
+    out: Path
+    """Folder to make."""
+    to: Literal["bundle", "onnx", "openvino"] = "bundle"
+    """bundle: weights for torch and an ONNX graph; onnx: the graph; openvino: its own form."""
+    int8: bool = False
+    """Multiply in 8 bits in the graph, calibrated on the pictures of the CSV."""
+    csv_path: Path | None = None
+    """Labelled CSV (or Parquet) to compare checkpoint and export on."""
+    img_dir: Path | None = None
+    """Folder of its pictures."""
+    min_agreement: float | None = None
+    """Least share of equal labels; None: 0.999, with --int8 0.99."""
+    max_rows: int = 2000
+    """Most rows of the CSV to compare on."""
+    calibration_rows: int = 256
+    """Most rows of the CSV to calibrate --int8 with; they are not compared on."""
+    workers: int = 2
+    """Processes or threads that load its pictures, no more than there are cores."""
+
+    def __post_init__(self) -> None:
+        if (self.csv_path is None) != (self.img_dir is None):
+            raise InputError("--csv_path and --img_dir belong together; give both or none")
+        if self.min_agreement is not None and not 0 <= self.min_agreement <= 1:
+            raise InputError(f"--min_agreement must lie in [0, 1], not {self.min_agreement}")
+        least = {"max_rows": 1, "calibration_rows": 1, "workers": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise InputError(f"--{name} must be {value} or more, not {getattr(self, name)}")
+
+
+def export(options: Export) -> int:
+    """Write a checkpoint as a folder that runs anywhere with the same answers."""
+    from visual_taxonomy.export.folder import export as write
+
+    trial = _trial(options)
+    count = None if trial is None else 2 * len(trial.split()[1])
+    with show_progress(console, "comparing", count) as advance:
+        bundle = write(
+            options.checkpoint,
+            options.out,
+            options.to,
+            options.int8,
+            trial,
+            options.workers,
+            advance,
+        )
+    if bundle.measured:
+        console.print(
+            f"{bundle.measured['agreement']:.3%} of {bundle.measured['labels']} labels agree; "
+            f"HM-F1 {bundle.measured['hm_export']:.4f}, of the checkpoint "
+            f"{bundle.measured['hm_checkpoint']:.4f}"
+        )
+    else:
+        console.print("agreement with the checkpoint: not measured (give --csv_path, --img_dir)")
+    megabytes = sum(path.stat().st_size for path in options.out.iterdir()) / 1e6
+    console.print(f"{megabytes:.1f} MB: {options.out}")
+    return 0
+
+
+def _trial(options: Export) -> "Trial | None":
+    if options.csv_path is None or options.img_dir is None:
+        return None
+    from visual_taxonomy.checkpoint import read_checkpoint
+    from visual_taxonomy.data.table import read_table
+    from visual_taxonomy.export.folder import Trial
+
+    taxonomy = read_checkpoint(options.checkpoint).taxonomy
+    table = read_table(options.csv_path, options.img_dir, taxonomy)
+    return Trial(
+        table,
+        options.csv_path.name,
+        options.calibration_rows,
+        options.max_rows,
+        options.min_agreement,
+    )

@@ -1,0 +1,365 @@
+"""Pictures decoded once, kept in one memory-mapped file that all processes share.
+
+A folder holds, for each size asked for, a file of pixels that only grows and an index (JSON
+behind a checksum) of what of it is finished. The index is replaced once the pixels are on the
+disk, so a build that is killed has the last few seconds of its work to do again, no more.
+
+Shapes: N pictures, H and W in pixels.
+"""
+
+import errno
+import io
+import json
+import math
+import mmap
+import os
+import time
+import weakref
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
+
+from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
+from visual_taxonomy.errors import InputError
+
+IN_MEMORY = Path("ram")
+"""The place that is no folder."""
+
+CACHE_MARGIN = 8 / 7
+"""Cached pictures cover the image size times this, as 256 covers 224.
+
+A crop of 0.9 of the area has at least 0.9 of each side, so training enlarges none.
+"""
+
+_CHUNK = 64
+_SECONDS_BETWEEN_COMMITS = 5.0
+_CHECKED = 64
+"""Pictures whose checksum is compared when a cache is opened, evenly spread."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_VERSION = 1
+"""Of the files; a cache of another version is built anew."""
+
+
+class _Source(NamedTuple):
+    """A picture file as it is now; a change of any of the three is another picture."""
+
+    path: str
+    file_size: int
+    modified_ns: int
+
+
+class _Place(NamedTuple):
+    """Where the pixels of a picture are in the file."""
+
+    offset: int
+    height: int
+    width: int
+    checksum: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.height * self.width * 3
+
+
+class CachedPictures:
+    """The pixels of N pictures; cheap to send to other processes of this machine.
+
+    Args:
+        path: The file of pixels.
+        places: [N, 3] offset in the file, H and W.
+        problems: Number of a picture -> why it could not be read.
+    """
+
+    def __init__(self, path: Path, places: np.ndarray, problems: dict[int, str]) -> None:
+        self.path = path
+        self.places = places
+        self.problems = problems
+        self._file: mmap.mmap | None = None
+
+    def __len__(self) -> int:
+        """N, the number of pictures."""
+        return len(self.places)
+
+    def __call__(self, row: int) -> np.ndarray:
+        """A copy of the pixels [H, W, 3] uint8 of a picture.
+
+        Raises:
+            UnreadableImage: There are none; the message is why.
+        """
+        if row in self.problems:
+            raise UnreadableImage(self.problems[row])
+        if self._file is None:
+            self._file = _map(self.path)
+        offset, height, width = self.places[row].tolist()
+        flat = np.frombuffer(self._file, np.uint8, height * width * 3, offset)
+        return flat.reshape(height, width, 3).copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the mapping, which is of this process."""
+        return self.__dict__ | {"_file": None}
+
+
+def cached_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    """The height and width that cached pictures of a model for `image_size` cover.
+
+    Example:
+        >>> cached_size((224, 224))
+        (256, 256)
+    """
+    height, width = image_size
+    return math.ceil(CACHE_MARGIN * height), math.ceil(CACHE_MARGIN * width)
+
+
+def open_cache(
+    place: Path,
+    paths: Sequence[Path],
+    least_size: tuple[int, int],
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CachedPictures:
+    """`cache_in_memory` for the place "ram", `cache_in_folder` for all others.
+
+    Raises:
+        InputError: The place cannot be written, or is full.
+    """
+    if place == IN_MEMORY:
+        return cache_in_memory(paths, least_size, workers, on_progress)
+    return cache_in_folder(place, paths, least_size, workers, on_progress)
+
+
+def cache_in_folder(
+    folder: Path,
+    paths: Sequence[Path],
+    least_size: tuple[int, int],
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CachedPictures:
+    """Pictures from a cache folder, after adding those that are new or have changed.
+
+    Processes may call this at the same time: one builds, the others wait and find the work done.
+    A damaged cache is built anew. Pictures that cannot be read are tried again by each call.
+
+    Args:
+        folder: The cache; made if it is not there.
+        paths: N picture files.
+        least_size: Pictures are reduced until one side is about to fall below this height or
+            width; smaller ones stay as they are.
+        workers: Threads that decode.
+        on_progress: Called now and then with the pictures done and the pictures to do.
+
+    Raises:
+        InputError: The folder cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (40, 20), "red").save(folder / "1.png")
+        >>> pictures = cache_in_folder(folder / "cache", [folder / "1.png"], (10, 10))
+        >>> (folder / "1.png").unlink()
+        >>> pictures(0).shape
+        (10, 20, 3)
+    """
+    name = f"{least_size[0]}x{least_size[1]}"
+    pixels, index = folder / f"pixels_{name}.bin", folder / f"index_{name}.json"
+    sources = [_look(path) for path in paths]
+    problems: dict[_Source, str] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"lock_{name}"):
+            known = _read_index(index, pixels)
+            if not known:
+                pixels.unlink(missing_ok=True)  # others may still read it: never cut it short
+            missing = [source for source in dict.fromkeys(sources) if source not in known]
+            changed = {source.path for source in missing}
+            known = {source: known[source] for source in known if source.path not in changed}
+            pixels.touch()
+            with pixels.open("rb+") as file:
+                file.seek(0, os.SEEK_END)
+                build = _Build(file, known, problems, least_size)
+                build.add(missing, workers, on_progress, lambda: _commit(file, index, known))
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    return _gather(pixels, sources, known, problems)
+
+
+def cache_in_memory(
+    paths: Sequence[Path],
+    least_size: tuple[int, int],
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CachedPictures:
+    """The same without a folder: in shared memory that is free again when the last user ends.
+
+    Raises:
+        InputError: The system has no such memory (only Linux has), or it is full.
+    """
+    if not hasattr(os, "memfd_create"):
+        raise InputError("--image_cache ram needs Linux; name a folder instead")
+    sources = [_look(path) for path in paths]
+    known: dict[_Source, _Place] = {}
+    problems: dict[_Source, str] = {}
+    try:
+        with ExitStack() as opened:
+            file = opened.enter_context(os.fdopen(os.memfd_create("visual_taxonomy"), "rb+"))
+            build = _Build(file, known, problems, least_size)
+            build.add(list(dict.fromkeys(sources)), workers, on_progress, file.flush)
+            path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+            pictures = _gather(path, sources, known, problems)
+            weakref.finalize(pictures, opened.pop_all().close)
+            return pictures
+    except OSError as error:
+        raise _cannot_write(IN_MEMORY, error) from error
+
+
+class _Build:
+    """Appends pictures to a file."""
+
+    def __init__(
+        self,
+        file: io.BufferedRandom,
+        known: dict[_Source, _Place],
+        problems: dict[_Source, str],
+        least_size: tuple[int, int],
+    ) -> None:
+        self.file = file
+        self.known = known
+        self.problems = problems
+        self.least_size = least_size
+
+    def add(
+        self,
+        sources: list[_Source],
+        workers: int,
+        on_progress: Callable[[int, int], None] | None,
+        commit: Callable[[], None],
+    ) -> None:
+        """Decode and append, committing every few seconds and at the end, also an early one."""
+        committed = time.monotonic()
+        try:
+            with ThreadPoolExecutor(max(1, workers)) as pool:
+                for start in range(0, len(sources), _CHUNK):
+                    chunk = sources[start : start + _CHUNK]
+                    for source, pixels in zip(chunk, pool.map(self._decode, chunk), strict=True):
+                        self._append(source, pixels)
+                    if time.monotonic() - committed > _SECONDS_BETWEEN_COMMITS:
+                        commit()
+                        committed = time.monotonic()
+                    if on_progress is not None:
+                        on_progress(start + len(chunk), len(sources))
+        finally:
+            if sources:
+                commit()
+
+    def _decode(self, source: _Source) -> np.ndarray | str:
+        try:
+            height, width = (DECODE_MARGIN * side for side in self.least_size)
+            pixels = decode_image(Path(source.path), least_size=(height, width))
+            return shrink(pixels, self.least_size)
+        except UnreadableImage as reason:
+            return str(reason)
+
+    def _append(self, source: _Source, pixels: np.ndarray | str) -> None:
+        if isinstance(pixels, str):
+            self.problems[source] = pixels
+            return
+        height, width, _ = pixels.shape
+        place = _Place(self.file.tell(), height, width, zlib.crc32(pixels.data))
+        self.file.write(pixels.data)
+        self.known[source] = place
+
+
+def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
+    """Reduce a picture [H, W, 3], keeping its ratio, to the smallest that covers a size.
+
+    Example:
+        >>> shrink(np.zeros((100, 300, 3), np.uint8), (10, 20)).shape
+        (10, 30, 3)
+        >>> shrink(np.zeros((9, 300, 3), np.uint8), (10, 20)).shape
+        (9, 300, 3)
+    """
+    height, width, _ = pixels.shape
+    scale = max(least_size[0] / height, least_size[1] / width)
+    if scale >= 1:
+        return pixels
+    size = [max(1, round(height * scale)), max(1, round(width * scale))]
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    small = functional.resize(tensor, size, InterpolationMode.BICUBIC)
+    return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
+
+
+def _look(path: Path) -> _Source:
+    """The picture as it is now; of one that is not there, decoding will say why."""
+    try:
+        state = path.stat()
+    except OSError:
+        return _Source(os.path.abspath(path), -1, -1)
+    return _Source(os.path.abspath(path), state.st_size, state.st_mtime_ns)
+
+
+def _gather(
+    path: Path,
+    sources: list[_Source],
+    known: dict[_Source, _Place],
+    problems: dict[_Source, str],
+) -> CachedPictures:
+    places = [known[source][:3] if source in known else (0, 0, 0) for source in sources]
+    of_rows = {row: problems[source] for row, source in enumerate(sources) if source in problems}
+    return CachedPictures(path, np.array(places, np.int64).reshape(-1, 3), of_rows)
+
+
+def _commit(file: io.BufferedRandom, index: Path, known: dict[_Source, _Place]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    rows = [(*source, *place) for source, place in known.items()]
+    content = json.dumps({"version": _VERSION, "pictures": rows}).encode()
+    with write_atomically(index) as temporary:
+        temporary.write_bytes(b"%08x\n%b" % (zlib.crc32(content), content))
+
+
+def _read_index(index: Path, pixels: Path) -> dict[_Source, _Place]:
+    """What is finished; nothing if that is not sure."""
+    if not (index.exists() and pixels.exists()):
+        return {}
+    checksum, _, content = index.read_bytes().partition(b"\n")
+    if checksum != b"%08x" % zlib.crc32(content):
+        return {}
+    table = json.loads(content)
+    if table["version"] != _VERSION:
+        return {}
+    known = {_Source(*row[:3]): _Place(*row[3:]) for row in table["pictures"]}
+    return known if _is_sound(list(known.values()), pixels) else {}
+
+
+def _is_sound(places: list[_Place], pixels: Path) -> bool:
+    if not places or max(place.end for place in places) > pixels.stat().st_size:
+        return False
+    sample = np.linspace(0, len(places) - 1, min(_CHECKED, len(places))).astype(int)
+    content = _map(pixels)
+    return all(_checksum(content, places[i]) == places[i].checksum for i in sample)
+
+
+def _checksum(content: mmap.mmap, place: _Place) -> int:
+    return zlib.crc32(memoryview(content)[place.offset : place.end])
+
+
+def _map(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _cannot_write(place: Path, error: OSError) -> InputError:
+    if error.errno in _NO_ROOM:
+        return InputError(f"--image_cache {place}: no space left; name a folder on another disk")
+    return InputError(f"--image_cache {place}: cannot be written ({error.strerror or error})")

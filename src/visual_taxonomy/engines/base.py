@@ -1,0 +1,74 @@
+"""The interface of the engines.
+
+Shapes: N pictures of a batch, A slots, C classes of the widest task, H and W in pixels.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+Picture = Path | bytes | Image.Image
+
+
+class PictureBatch(NamedTuple):
+    """N pictures, decoded and resized."""
+
+    rows: np.ndarray
+    """[N] int64 numbers of the rows."""
+    images: np.ndarray
+    """[N, 3, H, W] uint8; grey where there is no picture."""
+    categories: np.ndarray
+    """[N] int64 category indices, -1 where there is no picture."""
+    problems: dict[int, str]
+    """Row -> why its picture could not be read."""
+
+
+class Engine(ABC):
+    """A model that is ready to run."""
+
+    name: ClassVar[str]
+    """The value of `--engine`."""
+
+    precision: str
+    """What its matrix products are computed in."""
+
+    image_size: tuple[int, int]
+    """H and W."""
+
+    @abstractmethod
+    def batches(
+        self, picture: Callable[[int], Picture], categories: np.ndarray
+    ) -> Iterator[PictureBatch]:
+        """Load the pictures of rows 0 ... len(categories) - 1, in order, ahead of their use.
+
+        Args:
+            picture: Gives the picture of a row.
+            categories: Indices of the rows' categories.
+        """
+
+    @abstractmethod
+    def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        """Probabilities [N, A, C] float32 of the classes; 0 where there is no slot or class.
+
+        Args:
+            images: [N, 3, H, W] uint8.
+            categories: [N] int64; what is given for -1 means nothing.
+        """
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis; all 0 where every logit is -inf.
+
+    Example:
+        >>> softmax(np.array([[0.0, 0.0, -np.inf], [-np.inf, -np.inf, -np.inf]]))
+        array([[0.5, 0.5, 0. ],
+               [0. , 0. , 0. ]])
+    """
+    highest = logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(logits - np.where(np.isfinite(highest), highest, 0))
+    total: np.ndarray = exponentials.sum(axis=-1, keepdims=True)
+    return exponentials / np.where(total > 0, total, 1)

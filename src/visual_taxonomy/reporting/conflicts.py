@@ -1,0 +1,189 @@
+"""Which tasks pull the shared parameters apart: the cosines of their gradients as a heat map.
+
+Shapes: T tasks.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.reporting.style import (
+    BLUE,
+    GRID,
+    HEAD,
+    INK,
+    MARGIN,
+    MUTED,
+    RED,
+    add_axes,
+    new_figure,
+    save_figure,
+    shorten,
+    write,
+)
+from visual_taxonomy.taxonomy import Task
+
+_COLOURS = LinearSegmentedColormap.from_list("conflict", [RED, GRID, BLUE])
+_NAMES = 1.75
+"""Inches left of and above the map for the names of the tasks."""
+_LEGEND = 0.75
+_LEAST_WIDTH = 9.5
+_LETTER = 0.07
+"""Inches a letter of the subtitle takes at most."""
+_NUMBERED = 16
+"""Most tasks with a number in each cell."""
+
+
+class _Line(NamedTuple):
+    """A row and a column of the map: a task, or the name of a category before its tasks."""
+
+    name: str
+    task: int | None
+
+
+def plot_conflicts(cosines: np.ndarray, tasks: Sequence[Task], path: Path) -> None:
+    """Draw the mean cosine of the gradients of every two tasks, grouped by category.
+
+    Red is conflict, blue agreement, grey neither; what is not known stays white.
+
+    Args:
+        cosines: [T, T] symmetric, in [-1, 1]; NaN for tasks that never met. The diagonal is not
+            drawn.
+        tasks: [T] the tasks, those of one category next to each other.
+        path: The PNG to write.
+
+    Raises:
+        InputError: No two tasks have met.
+        OSError: The folder cannot be written to.
+    """
+    pairs = _pairs(cosines)
+    if not has_pairs(cosines):
+        raise InputError(f"{path}: no two tasks have had a label in the same watched step")
+    lines = _lines(tasks)
+    cell = 0.42 if len(tasks) <= _NUMBERED else 0.235
+    size = cell * len(lines)
+    width = max(_LEAST_WIDTH, 2 * MARGIN + _NAMES + size + _LEGEND + 0.35)
+    height = HEAD + _NAMES + size + 2 * MARGIN
+    subtitle = shorten(_subtitle(pairs, tasks), int((width - 2 * MARGIN) / _LETTER))
+    figure = new_figure(width, height, _title(pairs), subtitle)
+    axes = add_axes(figure, MARGIN + _NAMES, HEAD + _NAMES, size, size)
+    axes.set(xlim=(0, len(lines)), ylim=(len(lines), 0), xticks=[], yticks=[])
+    most = max(0.1, float(np.nanmax(np.abs(pairs))))
+    _draw_cells(axes, lines, pairs, most)
+    _draw_names(axes, lines, 9.0 if len(tasks) <= _NUMBERED else 8.0)
+    length = min(size, 2.4)
+    legend = add_axes(
+        figure, MARGIN + _NAMES + size + 0.3, HEAD + _NAMES + size - length, 0.14, length
+    )
+    _draw_legend(legend, most)
+    save_figure(figure, path)
+
+
+def has_pairs(cosines: np.ndarray) -> bool:
+    """Whether any two tasks have met, so that there is something to draw.
+
+    Example:
+        >>> has_pairs(np.array([[1.0, np.nan], [np.nan, 1.0]]))
+        False
+    """
+    return not bool(np.isnan(_pairs(cosines)).all())
+
+
+def _pairs(cosines: np.ndarray) -> np.ndarray:
+    return np.where(np.eye(len(cosines), dtype=bool), np.nan, cosines)
+
+
+def _lines(tasks: Sequence[Task]) -> list[_Line]:
+    lines = []
+    for category, group in groupby(range(len(tasks)), key=lambda index: tasks[index].category):
+        lines.append(_Line(category, None))
+        lines += [_Line(tasks[index].attribute, index) for index in group]
+    return lines
+
+
+def _draw_cells(axes: Axes, lines: list[_Line], pairs: np.ndarray, most: float) -> None:
+    """Cells of tasks that met; a number in each while there are few."""
+    places = [place for place, line in enumerate(lines) if line.task is not None]
+    spaced = np.full((len(lines), len(lines)), np.nan)
+    spaced[np.ix_(places, places)] = pairs
+    axes.pcolormesh(
+        np.ma.masked_invalid(spaced),
+        cmap=_COLOURS,
+        vmin=-most,
+        vmax=most,
+        edgecolors="white",
+        linewidth=0.8,
+    )
+    if len(pairs) > _NUMBERED:
+        return
+    for row, column in zip(*np.nonzero(~np.isnan(spaced)), strict=True):
+        value = float(spaced[row, column])
+        colour = "white" if abs(value) > 0.6 * most else INK
+        text = f"{value:+.2f}".replace("0.", ".")
+        axes.text(column + 0.5, row + 0.5, text, color=colour, size=7, ha="center", va="center")
+
+
+def _draw_names(axes: Axes, lines: list[_Line], size: float) -> None:
+    for place, line in enumerate(lines):
+        is_category = line.task is None
+        colour, weight = (INK, "bold") if is_category else (MUTED, "normal")
+        name = shorten(line.name, 24)
+        axes.text(
+            place + 0.5,
+            -0.15,
+            name,
+            color=colour,
+            size=size,
+            weight=weight,
+            rotation=90,
+            ha="center",
+            va="bottom",
+            parse_math=False,
+        )
+        axes.text(
+            -0.15,
+            place + 0.5,
+            name,
+            color=colour,
+            size=size,
+            weight=weight,
+            ha="right",
+            va="center",
+            parse_math=False,
+        )
+
+
+def _draw_legend(axes: Axes, most: float) -> None:
+    scale = np.linspace(-most, most, 101)[:, None]
+    axes.imshow(scale, cmap=_COLOURS, aspect="auto", origin="lower", extent=(0, 1, -most, most))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for value in (-most, 0.0, most):
+        text = f"{value:+.2f}" if value else "0"
+        write(axes, 1.5, value, text, MUTED, 8.5)
+
+
+def _title(pairs: np.ndarray) -> str:
+    met = pairs[np.triu_indices(len(pairs), 1)]
+    met = met[~np.isnan(met)]
+    apart = int((met < 0).sum())
+    which = f"{apart} of {len(met)} pairs" if apart else "No pair"
+    return f"{which} of tasks pull{'' if apart > 1 else 's'} apart"
+
+
+def _subtitle(pairs: np.ndarray, tasks: Sequence[Task]) -> str:
+    text = "Mean cosine of gradients: red apart, blue alike, white never met"
+    first, second = divmod(int(np.nanargmin(pairs)), len(pairs))
+    if pairs[first, second] >= 0:
+        return text
+    one, other = tasks[first], tasks[second]
+    names = f"{one.name} and {other.name}"
+    if one.category == other.category:
+        names = f"{one.attribute} and {other.attribute} of {one.category}"
+    return f"{text}; most apart: {names}"

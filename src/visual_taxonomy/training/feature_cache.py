@@ -1,0 +1,208 @@
+"""Features of a frozen backbone, computed once and kept in a file.
+
+Shapes: V views of a picture, N rows, D features, B rows of a batch, A slots.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.config import ModelConfig, to_dict
+from visual_taxonomy.data.dataset import NO_PICTURE, Batch, PictureDataset, make_loader
+from visual_taxonomy.data.sampler import FILLER, Draw
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.transforms import evaluation_transform
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.model.classifier import Encoder
+from visual_taxonomy.progress import show_progress
+from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.setup import Run
+
+UNREADABLE = "the picture could not be read"
+
+
+def use_cached_features(run: Run, console: Console) -> None:
+    """Let a run train on features of its frozen backbone in place of pictures.
+
+    Args:
+        run: As `build_run` gives it; its encoder and batches are replaced.
+        console: For the progress bar.
+
+    Raises:
+        InputError: The disk is full, or a file of the cache is damaged.
+    """
+    views = run.config.data.feature_views
+    training = cast(DataLoader[Batch], run.training_batches)
+    validation = cast(DataLoader[Batch], run.validation_batches)
+    pictures = copy(cast(PictureDataset, training.dataset))
+    if views == 0:
+        size = run.model.encoder.backbone.preprocessing.image_size
+        pictures.transform = evaluation_transform(size)
+    plain = cast(PictureDataset, validation.dataset)
+    run.model.eval()
+    table = run.tables.training
+    features = _features(run, table, pictures, views, console)
+    run.training_batches = FeatureBatches(features, table, run.sampler)
+    table = run.tables.validation
+    features = _features(run, table, plain, 0, console)
+    draws = cast(list[list[Draw]], validation.batch_sampler)
+    run.validation_batches = FeatureBatches(features, table, draws)
+    run.encoder = nn.Identity()
+
+
+def _features(
+    run: Run, table: Table, pictures: PictureDataset, views: int, console: Console
+) -> Tensor:
+    """Features of a table; `views` of 0 is the picture as it is."""
+    config, encoder = run.config, run.model.encoder
+    folder = cast(Path, config.data.feature_cache)
+    seen = f"views {views}, seed {pictures.seed if views else 0}, {config.run.precision}"
+    with run.fabric.rank_zero_first():
+        key = request_key(encoder, config.model, table, seen)
+        text = f"encoding {len(table)} pictures"
+
+        def compute(view: int) -> Tensor:
+            size = config.optimizer.batch_size
+            rows = range(len(table))
+            draws = [[Draw(r, view) for r in rows[i : i + size]] for i in rows[::size]]
+            on_gpu = run.device.type == "cuda"
+            loader = make_loader(pictures, draws, config.data.train_workers, on_gpu)
+            with show_progress(console, text, len(table)) as advance:
+                return encode(encoder, loader, len(table), run.autocast, advance)
+
+        return cached_features(folder, key, max(1, views), compute)
+
+
+class FeatureBatches:
+    """Batches whose pictures are already features; a row that has none holds no label either.
+
+    Args:
+        features: [V, N, D] (or [V, N, ...]: what a frozen part of the backbone gives) of every view
+            and row; NaN where a picture could not be read.
+        table: The N rows.
+        batches: Draws of each batch; view epoch mod V is taken.
+    """
+
+    def __init__(self, features: Tensor, table: Table, batches: Iterable[list[Draw]]) -> None:
+        self.features = features
+        self.categories = torch.from_numpy(table.categories).long()
+        self.targets = torch.from_numpy(table.targets).long()
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        for draws in self.batches:
+            rows = torch.tensor([draw.row for draw in draws])
+            views = torch.tensor([draw.epoch for draw in draws]) % len(self.features)
+            features = self.features[views, rows]
+            is_filler = rows == FILLER
+            is_damaged = features.flatten(1)[:, 0].isnan() & ~is_filler
+            is_empty = is_filler | is_damaged
+            features[is_empty] = 0.0
+            yield Batch(
+                features,
+                self.categories[rows].masked_fill(is_empty, NO_PICTURE),
+                self.targets[rows].masked_fill(is_empty[:, None], UNKNOWN),
+                rows,
+                dict.fromkeys(rows[is_damaged].tolist(), UNREADABLE),
+            )
+
+
+def encode(
+    encoder: Encoder,
+    loader: DataLoader[Batch],
+    num_rows: int,
+    autocast: Callable[[], torch.autocast],
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """Features [N, D] in float32 of the rows that a loader gives, NaN where there is no picture.
+
+    Args:
+        encoder: In evaluation mode, on its device.
+        loader: Batches of pictures.
+        num_rows: N.
+        autocast: The precision.
+        on_progress: Called with the number of rows done.
+    """
+    device = next(encoder.parameters()).device
+    features = torch.full((num_rows, encoder.backbone.width), torch.nan)
+    done = 0
+    for batch in loader:
+        with torch.inference_mode(), autocast():
+            found = encoder(batch.images.to(device, non_blocking=True)).float().cpu()
+        has_picture = batch.categories != NO_PICTURE
+        features[batch.rows[has_picture]] = found[has_picture]
+        done += len(batch.rows)
+        on_progress(done)
+    return features
+
+
+def cached_features(
+    folder: Path, key: str, num_views: int, compute: Callable[[int], Tensor]
+) -> Tensor:
+    """Features [V, N, D] from `<folder>/<key>.npy`, computed and written first if need be.
+
+    Args:
+        folder: Of the cache; made if it is not there.
+        key: Of the request; see `request_key`.
+        num_views: V.
+        compute: From the number of a view to its features [N, D].
+
+    Raises:
+        InputError: The disk is full, or the file is damaged.
+    """
+    path = folder / f"{key}.npy"
+    if not path.exists():
+        first = compute(0)
+        with write_atomically(path) as temporary:
+            shape = (num_views, *first.shape)
+            kept = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+            kept[0] = first
+            for view in range(1, num_views):
+                kept[view] = compute(view)
+            kept.flush()
+    try:
+        # Mapped, so processes share it; "c": a tensor of a read-only array would be warned about.
+        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it") from None
+
+
+def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentation: str) -> str:
+    """A name that changes with whatever changes features.
+
+    That is: backbone, its weights, preprocessing, augmentation, and path, size and time of last
+    change of every picture.
+
+    Args:
+        encoder: With its weights loaded.
+        config: Of the model.
+        table: The rows.
+        augmentation: What else there is to tell views apart: count, seed, precision.
+    """
+    digest = hashlib.sha256()
+    plain = {k: v for k, v in to_dict(config).items() if k in _BACKBONE}
+    digest.update(json.dumps([plain, augmentation], sort_keys=True).encode())
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    for row in range(len(table)):
+        path = table.path(row)
+        try:
+            status = path.stat()
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        except OSError:
+            digest.update(f"{path}\0missing\n".encode())
+    return digest.hexdigest()[:32]
+
+
+_BACKBONE = ("backbone", "backbone_parameters", "image_size", "normalization")
