@@ -182,11 +182,11 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     for name, predictor in predictors(path, calibration, folder, options):
         rate, lines = timed(predictor, table, folder)
         expected = expected or lines
-        peak = peaks.get(predictor.engine.precision, float("nan"))
-        share = rate * GFLOP_AN_IMAGE.get(backbone, float("nan")) / peak
+        peak, work = peaks.get(predictor.engine.precision), GFLOP_AN_IMAGE.get(backbone)
+        share = f"{rate * work / peak:4.0%} of" if peak and work else "outside"
         print(
-            f"{name:20} {rate:6.1f} images/s, {rate / baseline:5.2f} x naive, {share:4.0%} of the "
-            f"matrix products of its kind, {equal_labels(lines, expected):7.2%} equal labels, "
+            f"{name:20} {rate:6.1f} images/s, {rate / baseline:5.2f} x naive, {share} the measured "
+            f"matrix products, {equal_labels(lines, expected):7.2%} equal labels, "
             f"peak memory {memory_mb():.0f} MB"
         )
 

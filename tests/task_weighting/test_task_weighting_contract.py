@@ -282,7 +282,7 @@ def test_two_processes_make_the_update_of_one(name, head_scale, catalogue):
             model.losses(gathered),
             replica,
             model.shared,
-            mine,
+            gathered,
             seeded(),
             options=options,
             reduce=processes.sum_for(rank),
