@@ -102,7 +102,7 @@ class Run:
         """Whether DistributedDataParallel averages the gradients of the processes."""
         return self.method.kind == "losses"
 
-    @property
+    @cached_property
     def class_counts(self) -> dict[str, list[int]]:
         """Task name -> training labels of each class."""
         return named_class_counts(self.tables.training)
