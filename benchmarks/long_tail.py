@@ -9,6 +9,7 @@ The config is that of a run (`vtax train` writes it): its data, split and backbo
 """
 
 import argparse
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -29,10 +30,12 @@ from visual_taxonomy.evaluation import Report, evaluate, majority_report
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.model.classifier import Encoder, build_classifier
 from visual_taxonomy.model.heads import CategoryHeads
+from visual_taxonomy.training.feature_cache import encode
 from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.preparation import (
     Tables,
     count_classes,
+    named_class_counts,
     read_labelled_table,
     split_table,
 )
@@ -49,15 +52,14 @@ class Encoded(NamedTuple):
     features: Tensor
 
 
-def encode(encoder: Encoder, table: Table) -> Encoded:
+def encoded(encoder: Encoder, table: Table) -> Encoded:
     """Features of every picture, in the order of the table."""
     size = encoder.backbone.preprocessing.image_size
     dataset = PictureDataset(
         table.path, table.categories, table.targets, evaluation_transform(size), size
     )
     batches = make_loader(dataset, batches_in_order(len(table), 64), workers=1)
-    with torch.no_grad():
-        return Encoded(table, torch.cat([encoder(batch.images).float() for batch in batches]))
+    return Encoded(table, encode(encoder, batches, len(table), nullcontext))
 
 
 def logistic_regression(training: Encoded, validation: Encoded, balanced: bool) -> Report:
@@ -172,10 +174,8 @@ def main() -> None:
     model = build_classifier(tables.taxonomy, config.model)
     load_weights(model, config.model)
     encoder = model.encoder.eval()
-    training, validation = (encode(encoder, t) for t in (tables.training, tables.validation))
-    names = tables.taxonomy.task_names
-    counted = (of_task.tolist() for of_task in count_classes(tables.training))
-    counts = dict(zip(names, counted, strict=True))
+    training, validation = (encoded(encoder, t) for t in (tables.training, tables.validation))
+    counts = named_class_counts(tables.training)
 
     def show(loss: str, rule: str, report: Report) -> tuple[float, float]:
         rare, frequent = f1_by_frequency(report, counts)

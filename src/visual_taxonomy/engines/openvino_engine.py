@@ -3,22 +3,17 @@
 Shapes: as in `engines/base.py`.
 """
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 from typing_extensions import override
 
 from visual_taxonomy.bundle import ONNX, OPENVINO, Bundle
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.cores import available_cores
-from visual_taxonomy.engines.base import Engine, Picture, PictureBatch, softmax
-from visual_taxonomy.engines.pictures import load_pictures
-from visual_taxonomy.engines.processor import check_is_float32_on_cpu
-
-BATCH = 16
+from visual_taxonomy.engines.base import softmax
+from visual_taxonomy.engines.processor import GraphEngine
 
 
-class OpenVinoEngine(Engine):
+class OpenVinoEngine(GraphEngine):
     """A compiled model of OpenVINO on all cores this process may use.
 
     Args:
@@ -34,7 +29,7 @@ class OpenVinoEngine(Engine):
     def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
         import openvino
 
-        check_is_float32_on_cpu(self.name, config)
+        super().__init__(bundle, config)
         graph = bundle.folder / (OPENVINO if bundle.has(OPENVINO) else ONNX)
         # Left to itself, it computes in bfloat16 where the processor has the instructions.
         settings = {
@@ -43,16 +38,6 @@ class OpenVinoEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._model = openvino.Core().compile_model(graph, "CPU", settings)
-        self.precision = "int8" if bundle.int8 else "32"
-        self.image_size = bundle.preprocessing.image_size
-        self.batch_size = config.batch_size or BATCH
-        self.workers = config.workers
-
-    @override
-    def batches(
-        self, picture: Callable[[int], Picture], categories: np.ndarray
-    ) -> Iterator[PictureBatch]:
-        return load_pictures(picture, categories, self.image_size, self.batch_size, self.workers)
 
     @override
     def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:

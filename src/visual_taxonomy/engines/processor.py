@@ -1,7 +1,45 @@
-"""What the engines that run on the CPU alone have in common."""
+"""What the engines that run the graph of a bundle on the CPU have in common.
 
+Shapes: as in `engines/base.py`.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from typing_extensions import override
+
+from visual_taxonomy.bundle import Bundle
 from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.engines.base import Engine, Picture, PictureBatch
+from visual_taxonomy.engines.pictures import load_pictures
 from visual_taxonomy.errors import InputError
+
+_BATCH = 16
+
+
+class GraphEngine(Engine):
+    """A graph in the precision of its bundle, fed by threads that load pictures.
+
+    Args:
+        bundle: With the graph.
+        config: Batch size and loading threads.
+
+    Raises:
+        InputError: The config asks for a GPU or half precision.
+    """
+
+    def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
+        check_is_float32_on_cpu(self.name, config)
+        self.precision = "int8" if bundle.int8 else "32"
+        self.image_size = bundle.preprocessing.image_size
+        self.batch_size = config.batch_size or _BATCH
+        self.workers = config.workers
+
+    @override
+    def batches(
+        self, picture: Callable[[int], Picture], categories: np.ndarray
+    ) -> Iterator[PictureBatch]:
+        return load_pictures(picture, categories, self.image_size, self.batch_size, self.workers)
 
 
 def check_is_float32_on_cpu(engine: str, config: InferenceConfig) -> None:

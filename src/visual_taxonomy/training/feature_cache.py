@@ -6,6 +6,7 @@ Shapes: V views of a picture, N rows, D features, B rows of a batch, A slots.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
 from typing import cast
@@ -121,7 +122,7 @@ def encode(
     encoder: Encoder,
     loader: DataLoader[Batch],
     num_rows: int,
-    autocast: Callable[[], torch.autocast],
+    autocast: Callable[[], AbstractContextManager[object]],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
     """Features [N, D] in float32 of the rows that a loader gives, NaN where there is no picture.
