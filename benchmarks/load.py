@@ -68,13 +68,15 @@ def augmented_with_pillow(size: Size) -> Way:
     )
 
 
-def ours(source: Callable[[Path], object], transform: Transform, size: Size) -> Way:
+def ours(
+    source: Callable[[Path], object], transform: Transform, size: Size, seed: int | None = None
+) -> Way:
     """`PictureDataset` and `collate` over what `source` gives of a path."""
 
     def load(paths: list[Path]) -> object:
         categories, targets = np.zeros(len(paths), np.int64), np.zeros((len(paths), 1), np.int64)
         dataset = PictureDataset(
-            lambda row: source(paths[row]), categories, targets, transform, size
+            lambda row: source(paths[row]), categories, targets, transform, size, seed
         )
         return collate([dataset[Draw(row, 0)] for row in range(len(paths))])
 
@@ -99,8 +101,8 @@ def loading(paths: list[Path], size: Size, folder: Path) -> tuple[dict[str, Way]
     }
     training = {
         "ImageFolder, Pillow, augmented": augmented_with_pillow(size),
-        "draft, augmented": ours(lambda path: path, random, size),
-        "cached, augmented": ours(cached, random, size),
+        "draft, augmented": ours(lambda path: path, random, size, seed=0),
+        "cached, augmented": ours(cached, random, size, seed=0),
     }
     return plain, training
 

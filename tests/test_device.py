@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from visual_taxonomy import device
+from visual_taxonomy import cli, device
 from visual_taxonomy.device import DTYPES, pick_device, pick_precision
+from visual_taxonomy.errors import InputError
 
 CPU = torch.device("cpu")
 
@@ -20,23 +21,61 @@ def seconds(monkeypatch):
     return take
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "mps"])
-def test_a_named_accelerator_is_taken_as_it_is(name):
-    assert pick_device(name) == torch.device(name)
+@pytest.fixture
+def there(monkeypatch):
+    """Sets which accelerator torch finds; it was built for another one."""
+
+    def find(name: str | None) -> None:
+        def current(check_available: bool) -> torch.device | None:
+            return (name and torch.device(name)) if check_available else torch.device("xpu")
+
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", current)
+
+    return find
 
 
-@pytest.mark.parametrize("found", [torch.device("cuda"), torch.device("mps")])
-def test_auto_takes_the_accelerator_that_is_there(monkeypatch, found):
-    def current(check_available: bool) -> torch.device | None:
-        return found if check_available else torch.device("xpu")
-
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", current)
-    assert pick_device() == found
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_an_accelerator_that_is_there_is_taken_by_name_and_by_auto(there, name):
+    there(name)
+    assert pick_device(name) == pick_device() == torch.device(name)
 
 
-def test_auto_takes_the_cpu_where_there_is_no_accelerator(monkeypatch):
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
+@pytest.mark.parametrize("found", [None, "cuda", "mps"])
+def test_the_cpu_is_always_there(there, found):
+    there(found)
+    assert pick_device("cpu") == CPU
+
+
+def test_auto_takes_the_cpu_where_there_is_no_accelerator(there):
+    there(None)
     assert pick_device("auto") == CPU
+
+
+@pytest.mark.parametrize(
+    ("named", "found", "listed"),
+    [("cuda", None, "cpu"), ("mps", None, "cpu"), ("cuda", "mps", "mps and cpu")],
+)
+def test_an_accelerator_that_is_not_there_is_refused_with_what_is(there, named, found, listed):
+    there(found)
+    message = rf"--accelerator {named}: .* finds only {listed} on .* use --accelerator cpu or auto$"
+    with pytest.raises(InputError, match=message):
+        pick_device(named)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_commands_refuse_an_accelerator_that_is_not_there_before_any_work(
+    there, checkpoint_path, tmp_path, monkeypatch, capsys, command
+):
+    """The table they are given does not exist: nobody has looked for it yet."""
+    there(None)
+    model = [] if command == "train" else ["--ckpt_path", str(checkpoint_path)]
+    data = ["--img_dir", str(tmp_path), "--csv_path", str(tmp_path / "none.csv")]
+    monkeypatch.setattr("sys.argv", ["vtax", command, *data, *model, "--accelerator", "cuda"])
+    monkeypatch.setattr("warnings.showwarning", print)  # main sets it
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: --accelerator cuda: torch ")
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16", "16"])

@@ -5,6 +5,7 @@ import time
 import torch
 
 from visual_taxonomy.config import Precision
+from visual_taxonomy.errors import InputError
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 """The values of `--precision` beside "auto"."""
@@ -16,14 +17,23 @@ _SIZE = 1024
 def pick_device(accelerator: str = "auto") -> torch.device:
     """The device of an accelerator by name: "cpu", "cuda", "mps", or "auto" for the best there.
 
+    Raises:
+        InputError: This machine has none of that name, or torch cannot use it.
+
     Example:
         >>> pick_device("cpu")
         device(type='cpu')
     """
-    if accelerator != "auto":
-        return torch.device(accelerator)
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return found if found is not None else torch.device("cpu")
+    if accelerator == "cpu":
+        return torch.device("cpu")
+    found = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    if accelerator not in ("auto", found.type):
+        there = " and ".join(dict.fromkeys((found.type, "cpu")))
+        raise InputError(
+            f"--accelerator {accelerator}: torch {torch.__version__} finds only {there} on this "
+            "machine; use --accelerator cpu or auto"
+        )
+    return found
 
 
 def pick_precision(precision: Precision, device: torch.device) -> Precision:

@@ -81,6 +81,29 @@ def test_loading_leaves_the_random_state_of_the_process(table_of):
     assert np.random.get_state()[1].tolist() == before[1]
 
 
+def test_a_transform_that_fails_leaves_the_random_state_of_the_process(table_of):
+    def fail(picture: Tensor) -> Tensor:
+        raise RuntimeError(f"no room after {torch.rand(1)}")
+
+    dataset = augmented(table_of(1))
+    dataset.transform = fail
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="no room"):
+        dataset[Draw(0, 0)]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_without_a_seed_a_transform_draws_from_the_process():
+    dataset = plain(np.zeros((30, 30, 3), np.uint8))
+    dataset.transform = lambda picture: torch.randint(256, (3, *SIZE)).to(torch.uint8)
+    images = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        images.append(dataset[Draw(0, 0)].images)
+    assert torch.equal(images[0], images[1])
+    assert not torch.equal(images[0], images[2])
+
+
 def test_loading_leaves_the_random_state_of_the_gpu(table_of, monkeypatch):
     def fail(seed: int) -> None:
         raise AssertionError(f"seeded the GPU with {seed}")

@@ -5,13 +5,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from torch import nn
 
 from visual_taxonomy.bundle import ONNX, Bundle
+from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.engines.base import PictureBatch
+from visual_taxonomy.export.graph import write_onnx
 from visual_taxonomy.export.quantization import quantize, trunk_products
+from visual_taxonomy.model.classifier import build_classifier
 
 BLOCKS = 6
-PRODUCTS_A_BLOCK = 4  # query-key-value, projection, two of the perceptron
+PRODUCTS_A_BLOCK = 6  # queries, keys, values, projection, two of the perceptron
 PATCHES = 1
 
 
@@ -53,15 +57,31 @@ def test_weights_are_int8_with_a_scale_for_each_channel(quantized: Path) -> None
     assert len(weights) == BLOCKS * PRODUCTS_A_BLOCK + PATCHES
     for weight, scale in weights:
         assert weight.dtype == np.int8
-        assert scale.size == (weight.shape[0] if weight.ndim == 4 else weight.shape[1])
+        assert scale.size == weight.shape[1]
+
+
+def test_convolutions_are_products_too(taxonomy, tmp_path: Path) -> None:
+    config = ModelConfig("test_resnet", image_size=(32, 48))
+    classifier = build_classifier(taxonomy, config).eval()
+    write_onnx(classifier, tmp_path / "float.onnx")
+    convolutions = sum(isinstance(part, nn.Conv2d) for part in classifier.modules())
+    assert len(trunk_products(tmp_path / "float.onnx")) == convolutions
+    quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", batches(2))
+    nodes = onnx.load(tmp_path / "int8.onnx").graph.node
+    rounded = {n.output[0] for n in nodes if n.op_type == "DequantizeLinear"}
+    found = [n for n in nodes if n.op_type == "Conv" and {*n.input[:2]} <= rounded]
+    assert len(found) == convolutions
 
 
 def test_only_the_inputs_of_products_are_rounded(quantized: Path) -> None:
-    """Neither LayerNorm, softmax and attention scores, nor the heads."""
+    """Neither LayerNorm, softmax and attention scores, nor the heads.
+
+    The slice takes the class token from the rounded input of the products for keys and values.
+    """
     graph = onnx.load(quantized).graph
     rounded = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     consumers = {node.op_type for node in graph.node for value in node.input if value in rounded}
-    assert consumers <= {"MatMul", "Gemm", "Conv"}
+    assert consumers == {"MatMul", "Slice"}
     heads = [node for node in graph.node if any(v.startswith("heads") for v in node.input)]
     assert heads
     assert not any(value in rounded for node in heads for value in node.input)

@@ -107,6 +107,16 @@ def test_a_gradient_that_is_not_finite_names_step_tasks_and_learning_rate():
         losses.fetch(learning_rate=0.1)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_where_losses_need_not_be_finite_their_mean_is_not_either(value):
+    losses = EpochLosses(must_be_finite=False)
+    add(losses, 0, {"c/a": (2.0, 1), "c/b": (value, 1)}, torch.tensor(math.nan))
+    add(losses, 1, {"c/a": (2.0, 1), "c/b": (1.0, 1)})
+    losses.fetch(learning_rate=0.1)
+    assert losses.mean() == pytest.approx(value, nan_ok=True)
+    assert losses.sums["c/a"] == 4.0
+
+
 def row(epoch: int, **changes: float) -> dict[str, float]:
     return {name: float(i) for i, name in enumerate(COLUMNS)} | {"epoch": epoch} | changes
 

@@ -1,9 +1,11 @@
 """The training loop with every loss, schedule and weighting method, on a drawn catalogue."""
 
 import csv
+import json
 import math
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
 from visual_taxonomy.training import loop
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.loop import Interrupted, Result, train
+from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.setup import build_run
 
 PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
@@ -138,6 +141,79 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_save(
     config = replace(config, optimizer=replace(config.optimizer, scratch_lr=1e30, clip_norm=1e30))
     with pytest.raises(InputError, match=r"step \d+: the (loss|gradient) of .* at learning rate"):
         run(config)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_loss_of_a_later_epoch_that_is_not_finite_stops_the_run_too(
+    resumed: bool, small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(small_catalogue, tmp_path, method="none")
+    if resumed:
+        run(replace(config, optimizer=replace(config.optimizer, epochs=1)))
+        monkeypatch.setattr(loop, "open_folder", lambda _: None)  # another number of epochs
+        config = replace(config, run=replace(config.run, resume=True))
+    compute = Objective.forward
+    worsen = {0: 1.0, 1: math.nan}
+    monkeypatch.setattr(
+        Objective,
+        "forward",
+        lambda self, *of: {k: v * worsen[self.epoch] for k, v in compute(self, *of).items()},
+    )
+    with pytest.raises(InputError, match=r"step 4: the loss of .* is nan at learning rate"):
+        run(config)
+
+
+@pytest.fixture
+def validate_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what the validation losses of each epoch are multiplied by."""
+    compute = Objective.validation_losses
+
+    def multiply(*factors: float) -> None:
+        def losses(self: Objective, *of: object) -> dict[str, torch.Tensor]:
+            return {name: loss * factors[self.epoch] for name, loss in compute(self, *of).items()}
+
+        monkeypatch.setattr(Objective, "validation_losses", losses)
+
+    return multiply
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_after_a_validation_loss_that_is_not_finite_the_next_earns_all(
+    value: float,
+    small_catalogue: Path,
+    tmp_path: Path,
+    validate_as: Callable[..., None],
+) -> None:
+    validate_as(value, 1.0)
+    config = config_of(small_catalogue, tmp_path)
+    message = f"^epoch 1: the validation loss is {value}, which earns neither best_both"
+    with pytest.warns(UserWarning, match=message) as caught:
+        result = run(config)
+    assert len(caught) == 1
+    assert [math.isfinite(row["val_loss"]) for row in result.history] == [False, True]
+    earned = torch.load(result.folder / "best_loss.pt", weights_only=True)
+    assert earned["epoch"] == 1
+    assert earned["metrics"]["val_loss"] == result.history[1]["val_loss"]
+    best = torch.load(result.folder / "best_score.pt", weights_only=True)
+    improved = result.history[1]["hm"] > result.history[0]["hm"]
+    assert best["epoch"] == int(improved)
+    assert (result.folder / "best_both.pt").exists()
+
+
+def test_a_run_without_any_finite_validation_loss_says_what_is_missing(
+    small_catalogue: Path, tmp_path: Path, validate_as: Callable[..., None]
+) -> None:
+    validate_as(math.nan, math.nan)
+    missing = r"no best_both\.pt and no best_loss\.pt, only best_score\.pt and last\.pt;"
+    with pytest.warns(UserWarning, match=rf"^epoch [12]: .* is nan|{missing}") as caught:
+        result = run(config_of(small_catalogue, tmp_path))
+    *each, last = [str(warning.message) for warning in caught]
+    assert [text.split(":")[0] for text in each] == ["epoch 1", "epoch 2"]
+    assert "no epoch had a finite validation loss" in last
+    names = {path.name for path in result.folder.glob("*.pt")}
+    assert names == {"best_score.pt", "last.pt"}
+    text = (result.folder / "score_detailed_metrics.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=pytest.fail)["val_loss"] is None
 
 
 def test_patience_ends_a_run_that_does_not_improve(small_catalogue: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class PictureDataset(Dataset[Batch]):
         targets: [N, A] class indices of the rows, -1 where unknown.
         transform: From the uint8 tensor [3, H, W] of a picture to one of the image size.
         image_size: H and W, for the blank that stands for an unreadable picture.
-        seed: Of the random transforms.
+        seed: Of the random transforms; None if the transform draws nothing, which saves time.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PictureDataset(Dataset[Batch]):
         targets: np.ndarray,
         transform: Transform,
         image_size: tuple[int, int],
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         self.picture = picture
         self.categories = categories
@@ -82,13 +82,8 @@ class PictureDataset(Dataset[Batch]):
             pixels = self._pixels(draw.row)
         except UnreadableImage as reason:
             return self._without_picture(draw.row, {draw.row: str(reason)})
-        with torch.random.fork_rng(devices=[]):
-            entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
-            # Not torch.manual_seed, which would seed the GPU too: dropout draws from there.
-            torch.default_generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
-            image = self.transform(torch.from_numpy(pixels).permute(2, 0, 1))
         return Batch(
-            _channels_last(image),
+            _channels_last(self._transformed(pixels, draw)),
             torch.tensor([self.categories[draw.row]]),
             torch.from_numpy(self.targets[draw.row][None]),
             torch.tensor([draw.row]),
@@ -101,6 +96,20 @@ class PictureDataset(Dataset[Batch]):
             return source
         height, width = self.image_size
         return decode_image(source, least_size=(DECODE_MARGIN * height, DECODE_MARGIN * width))
+
+    def _transformed(self, pixels: np.ndarray, draw: Draw) -> Tensor:
+        picture = torch.from_numpy(pixels).permute(2, 0, 1)
+        if self.seed is None:
+            return self.transform(picture)
+        entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
+        # Not torch.manual_seed, which would seed the GPU too: dropout draws from there.
+        generator = torch.default_generator
+        state = generator.get_state()
+        generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+        try:
+            return self.transform(picture)
+        finally:
+            generator.set_state(state)
 
     def _without_picture(self, row: int, problems: dict[int, str]) -> Batch:
         slots = self.targets.shape[1]

@@ -50,7 +50,8 @@ def check_is_float32_on_cpu(engine: str, config: InferenceConfig) -> None:
     """
     if config.accelerator not in ("auto", "cpu"):
         raise InputError(
-            f"--accelerator {config.accelerator}: {engine} runs on the CPU here; use --engine torch"
+            f"--accelerator {config.accelerator}: {engine} runs on the CPU here; use "
+            "--engine torch, with a checkpoint or a bundle that holds weights (--to bundle)"
         )
     if config.precision not in ("auto", "32"):
         raise InputError(

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.export.transformer import exported_encoder
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.model.heads import CategoryHeads
 
@@ -89,7 +90,7 @@ class ExportedClassifier(nn.Module):
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self.encoder = classifier.encoder
+        self.encoder = exported_encoder(classifier.encoder)
         self.heads = ExportedHeads(classifier.heads)
 
     @override

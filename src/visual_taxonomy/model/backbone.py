@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.model.class_token import narrow_last_block
 
 GCL_URL = "https://marqo-gcl-public.s3.us-west-2.amazonaws.com/v1"
 """Where the GCL checkpoints (CLIP adapted to ten million shop products) are published."""
@@ -228,6 +229,7 @@ def create_backbone(
     arguments: dict[str, Any] = {"num_classes": tower.width if tower else 0, **(parameters or {})}
     size = _resolve_size(name, image_size, arguments)
     model = _create_model(name, timm_name, size, arguments)
+    narrow_last_block(model)
     config = resolve_model_data_config(model)
     height, width = size or config["input_size"][-2:]
     preprocessing = Preprocessing(

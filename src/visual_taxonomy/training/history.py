@@ -51,6 +51,8 @@ class EpochLosses:
     """Task -> sum of its loss over labelled entries."""
     entries: dict[str, int] = field(default_factory=dict)
     """Task -> labelled entries."""
+    must_be_finite: bool = True
+    """Whether `fetch` refuses losses and gradients that are not finite; validation does not."""
     _steps: list[tuple[int, list[str], list[int], Tensor]] = field(default_factory=list)
 
     def add(
@@ -64,7 +66,8 @@ class EpochLosses:
         """Move the kept steps into the sums.
 
         Raises:
-            InputError: A loss or gradient is not finite; the message names step and task.
+            InputError: A loss or gradient is not finite, although it must be; the message names
+                step and task.
         """
         if not self._steps:
             return
@@ -73,12 +76,12 @@ class EpochLosses:
         for step, names, counts, _ in self._steps:
             for name, count in zip(names, counts, strict=True):
                 value = fetched[position]
-                if not math.isfinite(value):
+                if self.must_be_finite and not math.isfinite(value):
                     raise _not_finite(f"the loss of '{name}' is {value}", step, learning_rate)
                 self.sums[name] = self.sums.get(name, 0.0) + value * count
                 self.entries[name] = self.entries.get(name, 0) + count
                 position += 1
-            if not math.isfinite(fetched[position]):
+            if self.must_be_finite and not math.isfinite(fetched[position]):
                 what = f"the gradient of {', '.join(names)} is {fetched[position]}"
                 raise _not_finite(what, step, learning_rate)
             position += 1

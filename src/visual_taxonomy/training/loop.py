@@ -30,7 +30,14 @@ from visual_taxonomy.training.preparation import (
     split_table,
     write_class_counts,
 )
-from visual_taxonomy.training.saving import CONFIG_NAME, open_folder, restore, save_epoch, save_last
+from visual_taxonomy.training.saving import (
+    CONFIG_NAME,
+    open_folder,
+    restore,
+    save_epoch,
+    save_last,
+    warn_of_missing,
+)
 from visual_taxonomy.training.setup import Run, build_run
 from visual_taxonomy.training.step import Validation, train_step, validate
 
@@ -91,6 +98,7 @@ def train(config: TrainConfig, console: Console) -> Result | None:
     validation = validation or validate(run)
     if not fabric.is_global_zero:
         return None
+    warn_of_missing(run)
     return Result(
         config.run.folder,
         validation.report,

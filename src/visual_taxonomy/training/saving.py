@@ -1,7 +1,9 @@
 """What a run leaves on the disk, and how it goes on from there."""
 
 import json
-from collections.abc import Callable
+import math
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,8 +67,14 @@ def _check_unchanged(config: TrainConfig, kept: Path) -> None:
 
 def save_last(run: Run) -> None:
     """Write last.pt: the weights and all that the next step depends on."""
+    training = _training_state(run)
+    if run.fabric.is_global_zero:
+        write_checkpoint(run.config.run.folder / LAST_NAME, _checkpoint(run, {}, training))
+
+
+def _training_state(run: Run) -> dict[str, Any]:
     position = run.position
-    training = {
+    return {
         "epoch": position.epoch,
         "step": position.step,
         "records": position.records.to_dict(),
@@ -82,20 +90,28 @@ def save_last(run: Run) -> None:
         "device_random": _device_random(run),
         "generator": run.generator.get_state(),
     }
-    if run.fabric.is_global_zero:
-        write_checkpoint(run.config.run.folder / LAST_NAME, _checkpoint(run, {}, training))
 
 
 def save_epoch(run: Run, validation: Validation, earned: tuple[str, ...]) -> None:
-    """Write metrics.csv, and checkpoint and detailed metrics of each record of the epoch."""
+    """Write metrics.csv, and checkpoint and detailed metrics of each record of the epoch.
+
+    A validation loss that is not finite breaks no record; it is warned of, and null in JSON.
+    """
     if not run.fabric.is_global_zero:
         return
     folder = run.config.run.folder
     write_metrics(folder, run.position.history)
     run.diagnostics.write(folder)
+    is_finite = math.isfinite(validation.loss)
+    if not is_finite:
+        warnings.warn(
+            f"epoch {run.position.epoch + 1}: the validation loss is {validation.loss}, which "
+            "earns neither best_both.pt nor best_loss.pt",
+            stacklevel=1,
+        )
     metrics = {
         "epoch": run.position.epoch,
-        "val_loss": validation.loss,
+        "val_loss": validation.loss if is_finite else None,
         **validation.report.to_dict(),
     }
     for kind in earned:
@@ -104,11 +120,25 @@ def save_epoch(run: Run, validation: Validation, earned: tuple[str, ...]) -> Non
         write_text(folder / f"{kind}_{METRICS_JSON}", text)
 
 
+def warn_of_missing(run: Run) -> None:
+    """Say at the end of a run which checkpoints no epoch has earned."""
+    folder, names = run.config.run.folder, [f"best_{kind}.pt" for kind in KINDS]
+    missing = [name for name in names if not (folder / name).exists()]
+    if missing:
+        there = [name for name in (*names, LAST_NAME) if (folder / name).exists()]
+        warnings.warn(
+            f"{folder}: no epoch had a finite validation loss, so there is no "
+            f"{' and no '.join(missing)}, only {' and '.join(there)}; lower --scratch_lr and "
+            "--pretrained_lr or use --precision 32",
+            stacklevel=1,
+        )
+
+
 def restore(run: Run, say: Callable[[str], None]) -> None:
     """Put the run where its last.pt was written; without one it starts from the beginning.
 
     Raises:
-        InputError: last.pt is damaged or of another taxonomy.
+        InputError: last.pt is damaged, of another taxonomy, or lacks what this version needs.
     """
     path = run.config.run.folder / LAST_NAME
     if not path.exists():
@@ -118,6 +148,12 @@ def restore(run: Run, say: Callable[[str], None]) -> None:
     if checkpoint.taxonomy != run.tables.taxonomy:
         raise InputError(f"{path}: its taxonomy is not the one of {run.config.data.csv_path}")
     saved = checkpoint.training
+    missing = _missing(_training_state(run), saved)
+    if missing:
+        raise InputError(
+            f"{path} lacks {', '.join(missing)}: another version of vtax wrote it, or a run with "
+            "another --precision; resume with that one, or train anew (--overwrite)"
+        )
     run.model.load_state_dict(dict(checkpoint.weights))
     run.optimizer.load_state_dict(saved["optimizer"])
     run.scaler.load_state_dict(saved["scaler"])
@@ -136,6 +172,17 @@ def restore(run: Run, say: Callable[[str], None]) -> None:
         EpochLosses(dict(saved["loss_sums"]), dict(saved["loss_entries"])),
     )
     say(f"going on from epoch {run.position.epoch + 1}, step {run.position.step}")
+
+
+def _missing(expected: Mapping[str, Any], saved: Mapping[str, Any], inside: str = "") -> list[str]:
+    """Dotted names of what a state of this version has and the saved one has not."""
+    found = []
+    for name, value in expected.items():
+        if name not in saved:
+            found.append(f"{inside}{name}")
+        elif isinstance(value, Mapping) and isinstance(saved[name], Mapping):
+            found += _missing(value, saved[name], f"{inside}{name}.")
+    return found
 
 
 def _checkpoint(run: Run, metrics: dict[str, Any], training: dict[str, Any]) -> Checkpoint:

@@ -87,7 +87,7 @@ def validate(run: Run) -> Validation:
     """Score the model on the validation rows; the same on all processes."""
     run.model.eval()
     run.objective.eval()
-    losses = EpochLosses()
+    losses = EpochLosses(must_be_finite=False)
     table = run.tables.validation
     predicted = np.full_like(table.targets, UNKNOWN)
     unreadable = 0
