@@ -284,8 +284,7 @@ def measure_prediction(
 
     def predict() -> Iterator[int]:
         while True:
-            for batch in engine.batches(table.path, table.categories):
-                engine.probabilities(batch.images, batch.categories)
+            for batch, _ in engine.answers(engine.batches(table.path, table.categories)):
                 yield len(batch.rows)
 
     return _measurement(

@@ -149,8 +149,7 @@ class Predictor:
             picture: Gives the picture of a row; called in the loading processes.
             categories: [N] indices of the rows' categories.
         """
-        for batch in self.engine.batches(picture, categories):
-            probabilities = self.engine.probabilities(batch.images, batch.categories)
+        for batch, probabilities in self.engine.answers(self.engine.batches(picture, categories)):
             probabilities[batch.categories < 0] = 0.0
             classes = probabilities.argmax(axis=2)
             classes[probabilities.sum(axis=2) == 0] = UNKNOWN

@@ -66,7 +66,16 @@ def test_pictures_come_in_order_with_their_problems(engine: Engine, table_of) ->
     assert batches[1].problems == {3: "the file is missing"}
 
 
+def test_answers_come_in_the_order_of_the_batches(engine: Engine, table_of) -> None:
+    table = table_of(8)
+    found = list(engine.answers(engine.batches(table.path, table.categories)))
+    assert [batch.rows.tolist() for batch, _ in found] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    for batch, probabilities in found:
+        alone = engine.probabilities(batch.images, batch.categories)
+        assert probabilities == pytest.approx(alone, abs=1e-5)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_size_of_batches_is_chosen_where_it_is_not_given(bundle: Bundle, name: str) -> None:
     engine = make_engine(bundle, InferenceConfig(name, precision="32", accelerator="cpu"))
-    assert engine.batch_size in (16, 32, 64)
+    assert engine.batch_size in (8, 32, 64)

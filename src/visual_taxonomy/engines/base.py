@@ -4,7 +4,7 @@ Shapes: N pictures of a batch, A slots, C classes of the widest task, H and W in
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -58,6 +58,11 @@ class Engine(ABC):
             images: [N, 3, H, W] uint8.
             categories: [N] int64; what is given for -1 means nothing.
         """
+
+    def answers(self, batches: Iterable[PictureBatch]) -> Iterator[tuple[PictureBatch, np.ndarray]]:
+        """Each batch with its probabilities, in order."""
+        for batch in batches:
+            yield batch, self.probabilities(batch.images, batch.categories)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

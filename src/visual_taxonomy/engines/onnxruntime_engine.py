@@ -3,6 +3,9 @@
 Shapes: as in `engines/base.py`.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from typing_extensions import override
 
@@ -12,9 +15,12 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.engines.base import softmax
 from visual_taxonomy.engines.processor import GraphEngine
 
+_MOST_STREAMS = 8
+"""Each holds the tensors of a batch."""
+
 
 class OnnxRuntimeEngine(GraphEngine):
-    """A session of ONNX Runtime on all cores this process may use.
+    """A session of ONNX Runtime on all cores this process may use, shared by a few streams.
 
     Args:
         bundle: With an ONNX graph.
@@ -31,12 +37,17 @@ class OnnxRuntimeEngine(GraphEngine):
 
         super().__init__(bundle, config)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cores()
+        self.streams = min(available_cores(), _MOST_STREAMS)
+        options.intra_op_num_threads = available_cores() // self.streams
+        self._pool = ThreadPoolExecutor(self.streams, "stream")
         self._session = onnxruntime.InferenceSession(
             bundle.folder / ONNX, options, providers=["CPUExecutionProvider"]
         )
 
     @override
-    def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+    def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
+        return self._pool.submit(self._run, images, categories).result
+
+    def _run(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
         (logits,) = self._session.run(None, {"images": images, "categories": categories})
         return softmax(logits)

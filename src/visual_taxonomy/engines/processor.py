@@ -3,7 +3,9 @@
 Shapes: as in `engines/base.py`.
 """
 
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from typing_extensions import override
@@ -14,11 +16,14 @@ from visual_taxonomy.engines.base import Engine, Picture, PictureBatch
 from visual_taxonomy.engines.pictures import load_pictures
 from visual_taxonomy.errors import InputError
 
-_BATCH = 16
+_BATCH = 8  # what a core computes then still fits its cache
 
 
 class GraphEngine(Engine):
     """A graph in the precision of its bundle, fed by threads that load pictures.
+
+    Several batches are computed at the same time, each on its share of the cores: cores that work
+    on batches of their own need not wait for each other at each product.
 
     Args:
         bundle: With the graph.
@@ -27,6 +32,9 @@ class GraphEngine(Engine):
     Raises:
         InputError: The config asks for a GPU or half precision.
     """
+
+    streams: int
+    """Batches that are computed at the same time."""
 
     def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
         check_is_float32_on_cpu(self.name, config)
@@ -40,6 +48,40 @@ class GraphEngine(Engine):
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
         return load_pictures(picture, categories, self.image_size, self.batch_size, self.workers)
+
+    @abstractmethod
+    def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
+        """Begin to compute what `probabilities` gives.
+
+        No more than `streams` + 1 batches may be begun and not fetched.
+
+        Returns:
+            What waits for the probabilities and fetches them.
+        """
+
+    @override
+    def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        return self.start(images, categories)()
+
+    @override
+    def answers(self, batches: Iterable[PictureBatch]) -> Iterator[tuple[PictureBatch, np.ndarray]]:
+        begun: deque[tuple[PictureBatch, Callable[[], np.ndarray]]] = deque()
+        try:
+            for batch in batches:
+                begun.append((batch, self.start(batch.images, batch.categories)))
+                if len(begun) > self.streams:
+                    yield _fetched(*begun.popleft())
+            while begun:
+                yield _fetched(*begun.popleft())
+        finally:
+            for _, fetch in begun:
+                fetch()
+
+
+def _fetched(
+    batch: PictureBatch, fetch: Callable[[], np.ndarray]
+) -> tuple[PictureBatch, np.ndarray]:
+    return batch, fetch()
 
 
 def check_is_float32_on_cpu(engine: str, config: InferenceConfig) -> None:
