@@ -214,7 +214,7 @@ class RunConfig:
     overwrite: bool = False
     """Start anew in a run folder that holds a run."""
     save_every: int = 200
-    """Steps between two saves of last.pt inside an epoch; there is one after each epoch too."""
+    """Steps between saves of last.pt in an epoch; epochs end with one too, if they last 10 s."""
     log_every: int = 20
     """Steps between two readings of the losses."""
     precision: Precision = "auto"

@@ -10,6 +10,8 @@ from visual_taxonomy.model.heads import (
     CategoryBatchNorm,
     CategoryHeads,
     CategoryLinear,
+    _by_groups,
+    _of_all,
 )
 from visual_taxonomy.taxonomy import Taxonomy
 
@@ -29,6 +31,27 @@ def features(rows: int = 8, width: int = 6) -> torch.Tensor:
 
 def category_is(k: int) -> torch.Tensor:
     return torch.eq(CATEGORY, k)
+
+
+def test_rows_in_groups_are_rows_picked_from_all_products() -> None:
+    position = torch.tensor([2, 0, 2, 3, 0])  # no row is of layer 1
+    layers = [(torch.randn(5, 6), torch.randn(5)) for _ in range(4)]
+    leaves = [torch.randn(5, 6), *(tensor for layer in layers for tensor in layer)]
+    for leaf in leaves:
+        leaf.requires_grad_()
+    weights = torch.randn(5, 5)
+    found, expected = (
+        (output, torch.autograd.grad((output * weights).sum(), leaves))
+        for output in (way(leaves[0], position, layers) for way in (_by_groups, _of_all))
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_one_category_alone_takes_all_rows() -> None:
+    layer = CategoryLinear(3, 6, 4)
+    rows = features()
+    expected = F.linear(rows, layer.weights[1], layer.biases[1])
+    torch.testing.assert_close(layer(rows, CATEGORY, [1]), expected)
 
 
 def test_batch_norm_of_each_category_is_a_torch_batch_norm_over_its_rows() -> None:

@@ -279,6 +279,33 @@ def test_watching_the_gradients_of_a_cheap_method_changes_nothing_and_costs_no_p
     assert catalogue.passes == before + 1
 
 
+def test_a_frozen_trunk_is_watched_by_the_gradients_of_its_features():
+    features, neck = torch.randn(4, 3, requires_grad=True), nn.Linear(3, 2)
+    targets = torch.randn(2, 4)
+
+    def losses() -> dict[str, torch.Tensor]:
+        hidden = neck(features).tanh()
+        return {f"c/{i}": (hidden[:, i] - targets[i]).square().mean() for i in range(2)}
+
+    gradients = [
+        torch.autograd.grad(loss, features, retain_graph=True)[0] for loss in losses().values()
+    ]
+    expected = torch.tensor([[(a * b).sum() for b in gradients] for a in gradients]).double()
+    own = torch.autograd.grad(sum(losses().values()), neck.weight)[0]
+    seen = []
+    multi_task_backward(
+        losses(),
+        build_task_weighting("EW", ["c/0", "c/1"]),
+        list(neck.parameters()),
+        features,
+        on_gramian=lambda *found: seen.append(found),
+    )
+    ((names, gramian),) = seen
+    assert names == ("c/0", "c/1")
+    torch.testing.assert_close(gramian, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(neck.weight.grad, own)
+
+
 def test_nothing_active_adds_nothing(catalogue):
     method = build_task_weighting("MGDA", catalogue.tasks)
     assert multi_task_backward({}, method, catalogue.shared) is None

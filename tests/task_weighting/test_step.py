@@ -25,6 +25,7 @@ def step():
         options=BackwardOptions(),
         reduce=None,
         on_gramian=None,
+        watched=None,
     )
 
 

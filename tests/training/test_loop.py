@@ -86,6 +86,22 @@ def test_every_loss_trains_with_every_schedule(
     assert all(torch.isfinite(weight).all() for weight in weights(result).values())
 
 
+@pytest.mark.parametrize(("seconds", "saves"), [(0.0, [1, 2, 3]), (3600.0, [3])])
+def test_short_epochs_share_a_save_and_the_last_one_is_saved(
+    seconds: float,
+    saves: list[int],
+    small_catalogue: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    monkeypatch.setattr(loop, "save_last", lambda run: seen.append(run.position.epoch))
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", seconds)
+    config = config_of(small_catalogue, tmp_path)
+    run(replace(config, optimizer=replace(config.optimizer, epochs=3)))
+    assert seen == saves
+
+
 @pytest.mark.parametrize("method", TASK_WEIGHTINGS)
 def test_every_method_trains_and_resumes_bit_equal(
     method: str, small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -140,12 +140,31 @@ class CategoryLinear(nn.Module):
         self, features: Tensor, category: Tensor, present: Sequence[int] | None = None
     ) -> Tensor:
         present = range(len(self.weights)) if present is None else present
+        layers = [(self.weights[k], self.biases[k]) for k in present]
+        if len(layers) == 1:
+            return F.linear(features, *layers[0])
         position = _members(category, present).argmax(dim=1)
-        weight = torch.cat([self.weights[k] for k in present])
-        bias = torch.cat([self.biases[k] for k in present])
-        of_all = F.linear(features, weight, bias).unflatten(1, (len(present), -1))
-        # Not of_all[arange, position]: the gradient of such an index is several times as slow.
-        return of_all.gather(1, position[:, None, None].expand(-1, 1, of_all.shape[2]))[:, 0]
+        if features.device.type == "cpu":
+            return _by_groups(features, position, layers)
+        return _of_all(features, position, layers)
+
+
+def _by_groups(
+    features: Tensor, position: Tensor, layers: Sequence[tuple[Tensor, Tensor]]
+) -> Tensor:
+    """Each row by its own layer alone, for which a GPU would have to count the rows first."""
+    order = position.argsort(stable=True)
+    groups = features[order].split(position.bincount(minlength=len(layers)).tolist())
+    rows = [F.linear(group, *layer) for group, layer in zip(groups, layers, strict=True)]
+    return torch.cat(rows).index_select(0, order.argsort())
+
+
+def _of_all(features: Tensor, position: Tensor, layers: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Each row by every layer, of which its own is picked."""
+    weight, bias = (torch.cat(parameters) for parameters in zip(*layers, strict=True))
+    of_all = F.linear(features, weight, bias).unflatten(1, (len(layers), -1))
+    # Not of_all[arange, position]: the gradient of such an index is several times as slow.
+    return of_all.gather(1, position[:, None, None].expand(-1, 1, of_all.shape[2]))[:, 0]
 
 
 class AttributeClassifiers(nn.Module):

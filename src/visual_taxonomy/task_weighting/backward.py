@@ -61,7 +61,8 @@ def multi_task_backward(
             order in every step. Kinds that track gradients need all of the run; others may get
             those in use only, which saves memory.
         features: [N, D] output of the trunk, through which alone the losses depend on it; None if
-            there is no such tensor.
+            there is no such tensor. A leaf that requires a gradient is the output of a frozen
+            trunk, which is only watched.
         generator: CPU generator for methods that draw; give all processes the same state.
         num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
@@ -96,7 +97,8 @@ def multi_task_backward(
     _check_scalars(losses)
     if not losses:
         return None
-    trains_trunk = features is not None and features.requires_grad
+    watched = features if features is not None and features.requires_grad else None
+    of_trunk = None if watched is None or watched.is_leaf else watched
     step = Step(
         names=tuple(losses),
         losses=tuple(losses.values()),
@@ -104,11 +106,12 @@ def multi_task_backward(
         tasks=method.indices(tuple(losses)),
         method=method,
         shared=tuple(parameter for parameter in shared if parameter.requires_grad),
-        features=features if trains_trunk else None,
+        features=of_trunk,
         generator=generator,
         options=options,
-        reduce=reduce if trains_trunk else None,
+        reduce=None if of_trunk is None else reduce,
         on_gramian=on_gramian,
+        watched=watched,
     )
     return _STEPS[method.kind](step)
 
@@ -217,7 +220,8 @@ def _apply(
 def _observe(step: Step) -> None:
     """Hand out the Gramian of the feature gradients, for methods that need none."""
     if step.on_gramian is not None:
-        of_features = replace(step, options=replace(step.options, source="features"))
+        options = replace(step.options, source="features")
+        of_features = replace(step, options=options, features=step.watched)
         gramian, _, _ = _gramian(of_features)
         step.on_gramian(step.names, gramian.cpu())
 

@@ -29,6 +29,8 @@ class Step:
     options: BackwardOptions
     reduce: Callable[[Tensor], Tensor] | None
     on_gramian: Callable[[tuple[str, ...], Tensor], None] | None
+    watched: Tensor | None
+    """Features whose gradients `on_gramian` is told of, where the method needs none."""
 
     def select(self, positions: Sequence[int]) -> "Step":
         """The step with some of its tasks only."""

@@ -41,6 +41,9 @@ from visual_taxonomy.training.saving import (
 from visual_taxonomy.training.setup import Run, build_run
 from visual_taxonomy.training.step import Validation, train_step, validate
 
+_SECONDS_BETWEEN_SAVES = 10.0
+"""Epochs that end sooner after the last save do without: it would take a part of their time."""
+
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
     """The run was asked to stop; last.pt says where."""
@@ -84,15 +87,20 @@ def train(config: TrainConfig, console: Console) -> Result | None:
     if config.run.resume:
         restore(run, console.print)
     validation = None
+    saved = time.perf_counter()
     with stop_request() as stop, progress_bar(console) as progress:
         bar = progress.add_task("", total=config.optimizer.epochs * len(run.sampler))
-        while run.position.epoch < config.optimizer.epochs and not _out_of_patience(run):
+        while not _has_ended(run):
             started = time.perf_counter()
             seconds_waiting = _train_epoch(run, stop, progress, bar)
             trained = time.perf_counter()
             validation = validate(run)
             _end_epoch(run, validation, trained - started, seconds_waiting)
             console.print(_line(run))
+            is_last = stop.came or _has_ended(run)
+            if fabric.broadcast(is_last or time.perf_counter() - saved >= _SECONDS_BETWEEN_SAVES):
+                save_last(run)
+                saved = time.perf_counter()
             if stop.came:
                 raise Interrupted
     validation = validation or validate(run)
@@ -216,7 +224,6 @@ def _end_epoch(run: Run, validation: Validation, seconds: float, waiting: float)
     position.records, earned = position.records.update(validation.report.hm, validation.loss)
     save_epoch(run, validation, earned)
     position.epoch, position.step, position.losses = position.epoch + 1, 0, EpochLosses()
-    save_last(run)
 
 
 def _shall_stop(run: Run, stop: StopRequest) -> bool:
@@ -229,8 +236,9 @@ def _shall_stop(run: Run, stop: StopRequest) -> bool:
     return bool(cast(Tensor, run.fabric.all_reduce(asked, reduce_op="sum")) > 0)
 
 
-def _out_of_patience(run: Run) -> bool:
-    return run.position.records.idle_epochs >= run.config.optimizer.patience
+def _has_ended(run: Run) -> bool:
+    limits, position = run.config.optimizer, run.position
+    return position.epoch >= limits.epochs or position.records.idle_epochs >= limits.patience
 
 
 def _line(run: Run) -> str:

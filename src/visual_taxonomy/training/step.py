@@ -43,11 +43,12 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
     entries, categories, _ = _labels(run, batch)
     if not entries.tasks:
         return
-    features, output = _forward(run, batch, categories, entries.tasks)
+    is_wanted = run.diagnostics.wants_gradients(run.position.step)
+    is_watched = is_wanted and run.method.kind == "losses"
+    features, output = _forward(run, batch, categories, entries.tasks, is_watched)
     losses = run.objective(output, entries)
     counts = dict(zip(losses, entries.counts, strict=True))
     seen: list[Gramian] = []
-    is_wanted = run.diagnostics.wants_gradients(run.position.step)
     weights = multi_task_backward(
         {name: run.scaler.scale(loss) for name, loss in losses.items()},
         run.method,
@@ -123,12 +124,21 @@ def _labels(run: Run, batch: Batch) -> tuple[Entries, Tensor, Tensor]:
 
 
 def _forward(
-    run: Run, batch: Batch, categories: Tensor, tasks: tuple[int, ...] | None
+    run: Run,
+    batch: Batch,
+    categories: Tensor,
+    tasks: tuple[int, ...] | None,
+    is_watched: bool = False,
 ) -> tuple[Tensor, HeadOutput]:
-    """Features of the global batch, and what the heads make of them."""
+    """Features of the global batch, and what the heads make of them.
+
+    Watched features take part in the gradients though the trunk is frozen.
+    """
     with run.autocast():
         share = run.encoder(batch.images.to(run.device, non_blocking=True))
     # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
     scale = run.fabric.world_size if run.averages else 1
     features = gather_rows(run.fabric, share.float(), scale)[: len(categories)]
+    if is_watched:
+        features.requires_grad_()
     return features, run.model.heads(features, categories, tasks)
