@@ -31,6 +31,7 @@ class OnnxRuntimeEngine(GraphEngine):
     """
 
     name = "onnxruntime"
+    usual_batch_size = 8
 
     def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
         import onnxruntime

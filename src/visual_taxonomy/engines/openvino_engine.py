@@ -28,6 +28,7 @@ class OpenVinoEngine(GraphEngine):
     """
 
     name = "openvino"
+    usual_batch_size = 16
 
     def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
         import openvino

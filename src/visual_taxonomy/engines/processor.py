@@ -6,6 +6,7 @@ Shapes: as in `engines/base.py`.
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import override
@@ -15,8 +16,6 @@ from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.engines.base import Engine, Picture, PictureBatch
 from visual_taxonomy.engines.pictures import load_pictures
 from visual_taxonomy.errors import InputError
-
-_BATCH = 8  # what a core computes then still fits its cache
 
 
 class GraphEngine(Engine):
@@ -33,6 +32,9 @@ class GraphEngine(Engine):
         InputError: The config asks for a GPU or half precision.
     """
 
+    usual_batch_size: ClassVar[int]
+    """The fastest one where none is given: what a core computes of it should fit its cache."""
+
     streams: int
     """Batches that are computed at the same time."""
 
@@ -40,7 +42,7 @@ class GraphEngine(Engine):
         check_is_float32_on_cpu(self.name, config)
         self.precision = "int8" if bundle.int8 else "32"
         self.image_size = bundle.preprocessing.image_size
-        self.batch_size = config.batch_size or _BATCH
+        self.batch_size = config.batch_size or self.usual_batch_size
         self.workers = config.workers
 
     @override
