@@ -22,9 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from original import with_whole_last_block
 from PIL import Image
-from timm.layers.attention import Attention
-from timm.models.vision_transformer import Block
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
@@ -35,21 +34,10 @@ from visual_taxonomy.data.synthetic import synthesize, synthetic_taxonomy
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.export.folder import Trial, export
-from visual_taxonomy.model.class_token import ClassTokenAttention, ClassTokenBlock
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.prediction import Predictor
 from visual_taxonomy.prediction_file import write_predictions
 from visual_taxonomy.taxonomy import Taxonomy
-
-
-def with_whole_last_block(model: Classifier) -> Classifier:
-    """The last block computes every token, as in the original."""
-    for module in model.modules():
-        if type(module) is ClassTokenBlock:
-            module.__class__ = Block  # type: ignore[assignment]
-        elif type(module) is ClassTokenAttention:
-            module.__class__ = Attention  # type: ignore[assignment]
-    return model
 
 
 def gflop(model: Classifier) -> float:
@@ -193,7 +181,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     # Labels without meaning: the export is measured on half of them, whatever comes out.
     calibration = table_of(taxonomy, others, np.arange(len(others)) % len(taxonomy.categories))
     calibration.targets[:, 0] = 0
-    original = with_whole_last_block(checkpoint.classifier())
+    original = checkpoint.classifier()
+    with_whole_last_block(original)
     backbone, work = checkpoint.model.backbone, gflop(checkpoint.classifier())
     print(f"{backbone}, {len(paths)} pictures, {torch.get_num_threads()} threads")
     print(f"GFLOP a picture: {work:.2f}, in the original's loop {gflop(original):.2f}")

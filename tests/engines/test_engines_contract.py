@@ -1,6 +1,7 @@
 """What every engine promises, on one bundle."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -73,6 +74,24 @@ def test_answers_come_in_the_order_of_the_batches(engine: Engine, table_of) -> N
     for batch, probabilities in found:
         alone = engine.probabilities(batch.images, batch.categories)
         assert probabilities == pytest.approx(alone, abs=1e-5)
+
+
+def test_threads_may_share_an_engine(engine: Engine) -> None:
+    images, categories = noise(3), np.array([0, 1, 1])
+    alone = engine.probabilities(images, categories)
+    with ThreadPoolExecutor(5) as pool:
+        found = list(pool.map(lambda _: engine.probabilities(images, categories), range(40)))
+    for probabilities in found:
+        assert probabilities == pytest.approx(alone, abs=1e-5)
+
+
+def test_answers_that_nobody_fetches_to_the_end_are_let_go(engine: Engine, table_of) -> None:
+    table = table_of(8)
+    answers = engine.answers(engine.batches(table.path, table.categories))
+    first, _ = next(answers)
+    answers.close()
+    assert first.rows.tolist() == [0, 1, 2]
+    assert engine.probabilities(first.images, first.categories).shape == (3, 3, 3)
 
 
 @pytest.mark.parametrize("name", NAMES)

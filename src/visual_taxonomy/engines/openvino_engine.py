@@ -5,6 +5,8 @@ Shapes: as in `engines/base.py`.
 
 from collections import deque
 from collections.abc import Callable
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from typing_extensions import override
@@ -41,16 +43,19 @@ class OpenVinoEngine(GraphEngine):
             "INFERENCE_NUM_THREADS": available_cores(),
             "PERFORMANCE_HINT": "THROUGHPUT",
         }
-        model = openvino.Core().compile_model(graph, "CPU", settings)
-        self.streams = model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._idle = deque(model.create_infer_request() for _ in range(self.streams + 1))
+        self._model = openvino.Core().compile_model(graph, "CPU", settings)
+        self.streams = self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._idle: deque[Any] = deque()
+        self._handing_over = Lock()
 
     @override
     def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
-        # OpenVINO's own queue of work, not a thread for each stream: its Python side can lock up
-        # when two threads hand over inputs at once.
-        request = self._idle.popleft()
-        request.start_async({"images": images, "categories": categories}, share_inputs=True)
+        try:
+            request = self._idle.popleft()
+        except IndexError:
+            request = self._model.create_infer_request()
+        with self._handing_over:  # two threads that do so at once can lock each other up
+            request.start_async({"images": images, "categories": categories}, share_inputs=True)
 
         def fetch() -> np.ndarray:
             try:

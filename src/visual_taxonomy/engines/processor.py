@@ -55,8 +55,6 @@ class GraphEngine(Engine):
     def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
         """Begin to compute what `probabilities` gives.
 
-        No more than `streams` + 1 batches may be begun and not fetched.
-
         Returns:
             What waits for the probabilities and fetches them.
         """
