@@ -57,22 +57,19 @@ def multi_task_backward(
     Args:
         losses: Task name -> scalar loss, of the active tasks only.
         method: From `build_task_weighting`.
-        shared: Trainable parameters that more than one task uses (trunk and neck), in the same
-            order in every step. Kinds that track gradients need all of the run; others may get
-            those in use only, which saves memory.
-        features: [N, D] output of the trunk, through which alone the losses depend on it; None if
-            there is no such tensor. A leaf that requires a gradient is the output of a frozen
-            trunk, which is only watched.
+        shared: Trainable parameters that more than one task uses (trunk and neck), always in one
+            order: all, for kinds that track gradients; others need those in use only.
+        features: [N, D] output of the trunk, through which alone the losses depend on it, if there
+            is one; of a frozen trunk a leaf, whose gradients `on_gramian` alone asks for.
         generator: CPU generator for methods that draw; give all processes the same state.
         num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
-        reduce: Sum over processes of what depends on this process's part of the images, the
-            gradients of the trunk, before anything non-linear. Losses and features must be those
-            of all images, equal on all processes (gathered features whose backward pass gives each
-            process the gradient of its own images). Needs `features`.
+        reduce: Sum over processes of the trunk's gradients, which are those of a process's own
+            images, before anything non-linear. Losses and features must be of all images and equal
+            everywhere (gathered, each process getting its own images' gradient). Needs `features`.
         on_gramian: Called with the names [A] and the Gramian [A, A] (float64, CPU) that the
-            weights come from, where they are not reused; for methods without one, with that of
-            the gradients of the features. Costs no pass, but a transfer.
+            weights come from, where they are not reused; for other methods that of the gradients
+            of the features. Costs no pass, but a transfer.
 
     Returns:
         Task name -> weight of its loss in the shared update; None if no task could be used.
