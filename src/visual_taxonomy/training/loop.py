@@ -97,11 +97,12 @@ def train(config: TrainConfig, console: Console) -> Result | None:
             validation = validate(run)
             _end_epoch(run, validation, trained - started, seconds_waiting)
             console.print(_line(run))
-            is_last = stop.came or _has_ended(run)
+            stopping = stop.came
+            is_last = stopping or _has_ended(run)
             if fabric.broadcast(is_last or time.perf_counter() - saved >= _SECONDS_BETWEEN_SAVES):
                 save_last(run)
                 saved = time.perf_counter()
-            if stop.came:
+            if stopping:
                 raise Interrupted
     validation = validation or validate(run)
     if not fabric.is_global_zero:
