@@ -24,15 +24,14 @@ import numpy as np
 import torch
 from original import with_whole_last_block
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
+from visual_taxonomy.benchmarking import forward_flops, matrix_rates
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.config import EngineName, InferenceConfig, ModelConfig, Precision
 from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.synthetic import synthesize, synthetic_taxonomy
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.device import DTYPES
 from visual_taxonomy.export.folder import Trial, export
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.prediction import Predictor
@@ -41,11 +40,8 @@ from visual_taxonomy.taxonomy import Taxonomy
 
 
 def gflop(model: Classifier) -> float:
-    """Billions of operations of the products that one picture needs."""
-    height, width = model.encoder.backbone.preprocessing.image_size
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, height, width, dtype=torch.uint8), torch.tensor([0]))
-    return counter.get_total_flops() / 1e9
+    """Billions of operations of the products that encode one picture."""
+    return forward_flops(model.encoder, model.encoder.backbone.preprocessing.image_size) / 1e9
 
 
 def naive(model: Classifier, paths: list[Path], categories: np.ndarray) -> float:
@@ -70,17 +66,6 @@ def table_of(taxonomy: Taxonomy, paths: list[Path], categories: np.ndarray) -> T
     names = np.array([str(path) for path in paths])
     targets = np.full((len(paths), taxonomy.num_slots), -1)
     return Table(taxonomy, np.arange(len(paths)).astype(str), categories, targets, names, Path("/"))
-
-
-def gflops(dtype: torch.dtype) -> float:
-    """Billions of operations per second of a large matrix product."""
-    matrix = torch.randn(2048, 2048).to(dtype)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        torch.mm(matrix, matrix)
-        times.append(time.perf_counter() - started)
-    return 2 * 2048**3 / min(times) / 1e9
 
 
 def memory_mb() -> float:
@@ -206,7 +191,8 @@ def compare(
         for name, predictor in ways.items():
             rate, lines[name] = timed(predictor, table, options.folder)
             rates[name].append(rate)
-        peaks = {kind: max(peak, gflops(DTYPES[kind])) for kind, peak in peaks.items()}
+        found = matrix_rates(torch.device("cpu"), list(peaks))
+        peaks = {kind: max(peak, found[kind] / 1e9) for kind, peak in peaks.items()}
     print("GFLOP/s of matrix products:", ", ".join(f"{k} {peak:.0f}" for k, peak in peaks.items()))
     print(f"{'naive loop':20} {max(baselines):6.1f} images/s")
     expected = lines[next(iter(ways))]
