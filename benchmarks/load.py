@@ -29,8 +29,8 @@ from visual_taxonomy.data.dataset import PictureDataset, collate
 from visual_taxonomy.data.image_cache import cache_in_folder, cached_size, shrink
 from visual_taxonomy.data.images import decode_image
 from visual_taxonomy.data.sampler import Draw
-from visual_taxonomy.data.synthetic import synthesize
 from visual_taxonomy.data.transforms import Transform, evaluation_transform, training_transform
+from visual_taxonomy.synthetic.catalogue import synthesize
 
 BATCH = 8
 BICUBIC = transforms.InterpolationMode.BICUBIC

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from visual_taxonomy.config import ModelConfig, ObjectiveConfig
-from visual_taxonomy.data.synthetic import synthetic_taxonomy
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.freezing import freeze
 from visual_taxonomy.model.heads import HeadOutput
+from visual_taxonomy.synthetic.catalogue import synthetic_taxonomy
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.objective import Entries, Objective
 

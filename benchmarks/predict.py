@@ -26,16 +26,16 @@ from original import with_whole_last_block
 from PIL import Image
 from torchvision.transforms import v2
 
-from visual_taxonomy.benchmarking import forward_flops, matrix_rates
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.commands.benchmarking import forward_flops, matrix_rates
 from visual_taxonomy.config import EngineName, InferenceConfig, ModelConfig, Precision
 from visual_taxonomy.data.label_file import DUMMY
-from visual_taxonomy.data.synthetic import synthesize, synthetic_taxonomy
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.export.folder import Trial, export
+from visual_taxonomy.inference.export.bundle_writer import Trial, export
+from visual_taxonomy.inference.prediction import Predictor
+from visual_taxonomy.inference.prediction_file import write_predictions
 from visual_taxonomy.model.classifier import Classifier, build_classifier
-from visual_taxonomy.prediction import Predictor
-from visual_taxonomy.prediction_file import write_predictions
+from visual_taxonomy.synthetic.catalogue import synthesize, synthetic_taxonomy
 from visual_taxonomy.taxonomy import Taxonomy
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from visual_taxonomy.data.synthetic import synthesize
+from visual_taxonomy.synthetic.catalogue import synthesize
 
 SIZES = (160, 512)
 """Heights in pixels: the default of `synthesize` and that of a large picture."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from visual_taxonomy.benchmarking import drawn_table, measure_training
+from visual_taxonomy.commands.benchmarking import drawn_table, measure_training
 from visual_taxonomy.config import ModelConfig, RunConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.model.classifier import Classifier, build_classifier

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 if TYPE_CHECKING:
-    from visual_taxonomy.bundle import Bundle
     from visual_taxonomy.checkpoint import Checkpoint
     from visual_taxonomy.data.table import Table
+    from visual_taxonomy.inference.bundle import Bundle
     from visual_taxonomy.taxonomy import Taxonomy
 
 
@@ -92,6 +92,6 @@ def checkpoint_path(checkpoint: "Checkpoint", tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def bundle(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> "Bundle":
     """The checkpoint as a bundle with weights and an ONNX graph; not to be written to."""
-    from visual_taxonomy.export.folder import export
+    from visual_taxonomy.inference.export.bundle_writer import export
 
     return export(checkpoint_path, tmp_path_factory.mktemp("bundle") / "model", "bundle")

@@ -19,9 +19,9 @@ from polars.testing import assert_frame_equal
 from visual_taxonomy import cli
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE
 from visual_taxonomy.data.dataset import Batch
-from visual_taxonomy.data.synthetic import synthesize
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.prediction import Predictor
+from visual_taxonomy.inference.prediction import Predictor
+from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
 from visual_taxonomy.training import loop
 from visual_taxonomy.training.setup import Run

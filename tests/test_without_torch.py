@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from visual_taxonomy import cli
-from visual_taxonomy.bundle import Bundle
 from visual_taxonomy.cores import available_cores
+from visual_taxonomy.inference.bundle import Bundle
 
 WITHOUT_TORCH = """
 import sys
@@ -28,7 +28,7 @@ from visual_taxonomy.cli import main
 """
 ONE_ROW_AT_A_TIME = """
 import time
-from visual_taxonomy.engines.onnxruntime_engine import OnnxRuntimeEngine
+from visual_taxonomy.inference.engines.onnxruntime_engine import OnnxRuntimeEngine
 run = OnnxRuntimeEngine.start
 def slowly(self, images, categories):
     with open(LOG, "a") as log:

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from visual_taxonomy import __version__
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.bundle import WEIGHTS, Bundle
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
@@ -102,16 +100,4 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content["metrics"],
         content["class_counts"],
         content["training"],
-    )
-
-
-def checkpoint_of(bundle: Bundle) -> Checkpoint:
-    """The checkpoint that a bundle with weights was made from, without its training state."""
-    return Checkpoint(
-        bundle.taxonomy,
-        bundle.model,
-        load_file(bundle.folder / WEIGHTS),
-        bundle.source["epoch"],
-        bundle.source["metrics"],
-        bundle.class_counts,
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from visual_taxonomy import cli
-from visual_taxonomy.bundle import ONNX, Bundle, read_bundle
 from visual_taxonomy.checkpoint import write_checkpoint
 from visual_taxonomy.commands.export import Export
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.export import folder
+from visual_taxonomy.inference.bundle import ONNX, Bundle, read_bundle
+from visual_taxonomy.inference.export import bundle_writer
 
 PATHS = {"checkpoint": Path("a.pt"), "out": Path("out")}
 
@@ -31,7 +31,9 @@ def catalogue(table_of, tmp_path: Path) -> list[str]:
 def quick(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph of the same checkpoint, without making it again."""
     monkeypatch.setattr(
-        folder, "write_onnx", lambda classifier, path: shutil.copy(bundle.folder / ONNX, path)
+        bundle_writer,
+        "write_onnx",
+        lambda classifier, path: shutil.copy(bundle.folder / ONNX, path),
     )
 
 

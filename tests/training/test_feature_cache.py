@@ -16,9 +16,9 @@ from visual_taxonomy.config import (
     TrainConfig,
 )
 from visual_taxonomy.data.sampler import FILLER, Draw
-from visual_taxonomy.data.synthetic import synthesize
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import build_classifier
+from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.training.feature_cache import (
     UNREADABLE,
     FeatureBatches,

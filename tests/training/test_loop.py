@@ -24,9 +24,9 @@ from visual_taxonomy.config import (
     RunConfig,
     TrainConfig,
 )
-from visual_taxonomy.data.synthetic import synthesize
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.losses import LOSSES
+from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
 from visual_taxonomy.training import loop
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME

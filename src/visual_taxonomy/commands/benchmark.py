@@ -35,7 +35,7 @@ def benchmark(options: Benchmark) -> int:
     from dataclasses import asdict
 
     from visual_taxonomy.atomic import write_text
-    from visual_taxonomy.benchmarking import as_text_table, measure_all
+    from visual_taxonomy.commands.benchmarking import as_text_table, measure_all
 
     with console.status("drawing pictures") as status:
         figures = measure_all(

@@ -11,7 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.progress import show_progress
 
 if TYPE_CHECKING:
-    from visual_taxonomy.export.folder import Trial
+    from visual_taxonomy.inference.export.bundle_writer import Trial
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Export:
 
 def export(options: Export) -> int:
     """Write a checkpoint as a folder that runs anywhere with the same answers."""
-    from visual_taxonomy.export.folder import export as write
+    from visual_taxonomy.inference.export.bundle_writer import export as write
 
     trial = _trial(options)
     count = None if trial is None else 2 * len(trial.split()[1])
@@ -84,7 +84,7 @@ def _trial(options: Export) -> "Trial | None":
         return None
     from visual_taxonomy.checkpoint import read_checkpoint
     from visual_taxonomy.data.table import read_table
-    from visual_taxonomy.export.folder import Trial
+    from visual_taxonomy.inference.export.bundle_writer import Trial
 
     taxonomy = read_checkpoint(options.checkpoint).taxonomy
     table = read_table(options.csv_path, options.img_dir, taxonomy)

@@ -8,7 +8,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from visual_taxonomy.prediction import Predictor
+    from visual_taxonomy.inference.prediction import Predictor
 
 
 def load_predictor(
@@ -19,7 +19,7 @@ def load_predictor(
     Raises:
         InputError: It cannot be used, or the taxonomies differ.
     """
-    from visual_taxonomy.prediction import Predictor
+    from visual_taxonomy.inference.prediction import Predictor
 
     predictor = Predictor.load(path, config)
     if attributes_config is not None and Taxonomy.read(attributes_config) != predictor.taxonomy:

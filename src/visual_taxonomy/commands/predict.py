@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from visual_taxonomy.bundle import is_bundle
 from visual_taxonomy.commands.model_files import load_predictor
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.bundle import is_bundle
 from visual_taxonomy.progress import show_progress
 
 
@@ -37,7 +37,7 @@ class Predict:
 def predict(options: Predict) -> int:
     """Predict the attributes of the products of a CSV."""
     from visual_taxonomy.data.table import read_table
-    from visual_taxonomy.prediction_file import request_of, write_predictions
+    from visual_taxonomy.inference.prediction_file import request_of, write_predictions
 
     status = 0
     for checkpoint, out in outputs(options.ckpt_path, options.out_csv_path):

@@ -25,7 +25,7 @@ class Synthesize:
 
 def synthesize(options: Synthesize) -> int:
     """Draw a catalogue of garments whose pictures show their labels."""
-    from visual_taxonomy.data.synthetic import synthesize as draw
+    from visual_taxonomy.synthetic.catalogue import synthesize as draw
 
     with show_progress(console, "drawing", options.rows) as advance:
         draw(

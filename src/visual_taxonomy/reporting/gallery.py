@@ -12,7 +12,7 @@ from PIL import Image
 from visual_taxonomy.data.images import read_image
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.prediction import Predictor
+from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.reporting.style import (
     GREEN,
     GRID,

@@ -35,7 +35,7 @@ from visual_taxonomy.task_weighting import (
     TaskWeighting,
     build_task_weighting,
 )
-from visual_taxonomy.task_weighting.equal import EqualWeighting
+from visual_taxonomy.task_weighting.methods.equal import EqualWeighting
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.distributed import parallelize
 from visual_taxonomy.training.history import EpochLosses

@@ -1,0 +1,107 @@
+"""Load pictures for an engine in threads, without torch.
+
+Decoders and Pillow's resizing release the interpreter's lock, so threads share the cores, and no
+picture travels between processes. Shapes: N pictures of a batch, H and W in pixels.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+
+from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
+from visual_taxonomy.inference.engines.base import Picture, PictureBatch
+
+NO_PICTURE = -1
+"""Category of a row whose picture could not be read."""
+
+_GREY = 128
+_BATCHES_AHEAD = 2
+
+
+def load_pictures(
+    picture: Callable[[int], Picture],
+    categories: np.ndarray,
+    image_size: tuple[int, int],
+    batch_size: int,
+    workers: int,
+) -> Iterator[PictureBatch]:
+    """The pictures of rows 0 ... len(categories) - 1, in order, a few batches ahead of their use.
+
+    Args:
+        picture: Gives the picture of a row; called in the threads.
+        categories: Indices of the rows' categories.
+        image_size: H and W.
+        batch_size: Pictures of a batch.
+        workers: Threads, no more than there are cores; 0 loads where it is called.
+    """
+    starts = range(0, len(categories), batch_size)
+    groups = [np.arange(start, min(start + batch_size, len(categories))) for start in starts]
+    if workers == 0:
+        for rows in groups:
+            images = np.empty((len(rows), 3, *image_size), np.uint8)
+            reasons = [_load(picture, int(row), images[i]) for i, row in enumerate(rows)]
+            yield _batch(rows, images, categories, reasons)
+        return
+    pool = ThreadPoolExecutor(min(workers, available_cores()), "pictures")
+    ahead: deque[tuple[np.ndarray, np.ndarray, list[Future[str | None]]]] = deque()
+    try:
+        for rows in groups:
+            images = np.empty((len(rows), 3, *image_size), np.uint8)
+            tasks = [pool.submit(_load, picture, int(r), images[i]) for i, r in enumerate(rows)]
+            ahead.append((rows, images, tasks))
+            if len(ahead) > _BATCHES_AHEAD:
+                yield _finished(*ahead.popleft(), categories)
+        while ahead:
+            yield _finished(*ahead.popleft(), categories)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def resized(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """Pixels [H', W', 3] resized to [H, W, 3] as `evaluation_transform` does.
+
+    By Pillow, not by torch, whose uint8 kernel was made after Pillow's: where pictures shrink the
+    two differ by a grey level here and there.
+
+    Example:
+        >>> resized(np.full((9, 9, 3), 7, np.uint8), (4, 2)).shape
+        (4, 2, 3)
+    """
+    height, width = image_size
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _load(picture: Callable[[int], Picture], row: int, image: np.ndarray) -> str | None:
+    """Fill `image` [3, H, W] with the picture of a row, or say why not."""
+    height, width = image.shape[1:]
+    least = (DECODE_MARGIN * height, DECODE_MARGIN * width)
+    try:
+        pixels = decode_image(picture(row), least_size=least)
+    except UnreadableImage as reason:
+        image[:] = _GREY
+        return str(reason)
+    image[:] = resized(pixels, (height, width)).transpose(2, 0, 1)
+    return None
+
+
+def _finished(
+    rows: np.ndarray,
+    images: np.ndarray,
+    tasks: list[Future[str | None]],
+    categories: np.ndarray,
+) -> PictureBatch:
+    return _batch(rows, images, categories, [task.result() for task in tasks])
+
+
+def _batch(
+    rows: np.ndarray, images: np.ndarray, categories: np.ndarray, reasons: list[str | None]
+) -> PictureBatch:
+    problems = {
+        int(row): reason for row, reason in zip(rows, reasons, strict=True) if reason is not None
+    }
+    readable = np.array([reason is None for reason in reasons])
+    return PictureBatch(rows, images, np.where(readable, categories[rows], NO_PICTURE), problems)

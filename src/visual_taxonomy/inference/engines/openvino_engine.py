@@ -1,0 +1,67 @@
+"""Run the graph of a bundle with OpenVINO on the CPU.
+
+Shapes: as in `inference/engines/base.py`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.cores import available_cores
+from visual_taxonomy.inference.bundle import ONNX, OPENVINO, Bundle
+from visual_taxonomy.inference.engines.base import softmax
+from visual_taxonomy.inference.engines.graph_engine import GraphEngine
+
+
+class OpenVinoEngine(GraphEngine):
+    """A compiled model of OpenVINO on all cores this process may use, in the streams it asks for.
+
+    Args:
+        bundle: With an OpenVINO or an ONNX graph.
+        config: Batch size and loading threads.
+
+    Raises:
+        InputError: The config asks for a GPU or half precision.
+    """
+
+    name = "openvino"
+    usual_batch_size = 16
+
+    def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
+        import openvino
+
+        super().__init__(bundle, config)
+        graph = bundle.folder / (OPENVINO if bundle.has(OPENVINO) else ONNX)
+        # Left to itself, it computes in bfloat16 where the processor has the instructions.
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": available_cores(),
+            "PERFORMANCE_HINT": "THROUGHPUT",
+        }
+        self._model = openvino.Core().compile_model(graph, "CPU", settings)
+        self.streams = self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._idle: deque[Any] = deque()
+        self._handing_over = Lock()
+
+    @override
+    def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
+        try:
+            request = self._idle.popleft()
+        except IndexError:
+            request = self._model.create_infer_request()
+        with self._handing_over:  # two threads that do so at once can lock each other up
+            request.start_async({"images": images, "categories": categories}, share_inputs=True)
+
+        def fetch() -> np.ndarray:
+            try:
+                request.wait()
+                return softmax(request.get_output_tensor(0).data)
+            finally:
+                self._idle.append(request)
+
+        return fetch

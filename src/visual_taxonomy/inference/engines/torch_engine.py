@@ -1,0 +1,81 @@
+"""Run a checkpoint, or the weights of a bundle, with torch.
+
+Shapes: as in `inference/engines/base.py`.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from typing_extensions import override
+
+from visual_taxonomy.checkpoint import Checkpoint
+from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.transforms import evaluation_transform
+from visual_taxonomy.device import DTYPES, pick_device, pick_precision
+from visual_taxonomy.inference.bundle import WEIGHTS, Bundle
+from visual_taxonomy.inference.engines.base import Engine, Picture, PictureBatch
+from visual_taxonomy.taxonomy import UNKNOWN
+
+GPU_BATCH = 64
+CPU_BATCH = 32
+
+
+class TorchEngine(Engine):
+    """A checkpoint on the best device, its trunk in the precision that is fastest there.
+
+    Args:
+        checkpoint: The model.
+        config: Batch size, loading processes, precision and device.
+    """
+
+    name = "torch"
+
+    def __init__(self, checkpoint: Checkpoint, config: InferenceConfig) -> None:
+        self.device = pick_device(config.accelerator)
+        self.precision = pick_precision(config.precision, self.device)
+        self.model = checkpoint.classifier().to(self.device)
+        # Pure half precision, not autocast: no weight is converted twice. The heads stay float32.
+        self.model.encoder.backbone.to(DTYPES[self.precision])
+        self.image_size = self.model.encoder.backbone.preprocessing.image_size
+        self.num_slots = checkpoint.taxonomy.num_slots
+        self.batch_size = config.batch_size or (
+            CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
+        )
+        self.workers = min(config.workers, available_cores())
+
+    @override
+    def batches(
+        self, picture: Callable[[int], Picture], categories: np.ndarray
+    ) -> Iterator[PictureBatch]:
+        unlabelled = np.full((len(categories), self.num_slots), UNKNOWN)
+        transform = evaluation_transform(self.image_size)
+        dataset = PictureDataset(picture, categories, unlabelled, transform, self.image_size)
+        draws = batches_in_order(len(categories), self.batch_size)
+        for batch in make_loader(dataset, draws, self.workers, self.device.type == "cuda"):
+            yield PictureBatch(
+                batch.rows.numpy(), batch.images.numpy(), batch.categories.numpy(), batch.problems
+            )
+
+    @override
+    def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            pictures = torch.from_numpy(images).to(self.device, non_blocking=True)
+            logits = self.model(pictures, torch.from_numpy(categories).to(self.device))
+            # A slot that a category does not have is -inf throughout: softmax gives NaN there.
+            return logits.softmax(dim=2).nan_to_num(0.0).cpu().numpy()
+
+
+def checkpoint_of(bundle: Bundle) -> Checkpoint:
+    """The checkpoint that a bundle with weights was made from, without its training state."""
+    return Checkpoint(
+        bundle.taxonomy,
+        bundle.model,
+        load_file(bundle.folder / WEIGHTS),
+        bundle.source["epoch"],
+        bundle.source["metrics"],
+        bundle.class_counts,
+    )

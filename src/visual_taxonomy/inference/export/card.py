@@ -1,0 +1,139 @@
+"""The model card of a bundle, and the list of packages that run it."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from visual_taxonomy.inference.bundle import ONNX, OPENVINO, WEIGHTS, Bundle
+
+RUNTIME = (
+    "filelock",
+    "numpy",
+    "pillow",
+    "polars",
+    "rich",
+    "simplejpeg",
+    "tomli-w",
+    "typing-extensions",
+    "tyro",
+)
+"""What `vtax predict` imports beside an engine."""
+
+_ENGINES = {WEIGHTS: "torch", ONNX: "onnxruntime", OPENVINO: "openvino"}
+_WORST = 10
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what makes and runs a bundle."""
+    names = ["visual-taxonomy", "torch", "timm", "onnx", "onnxruntime", "openvino", *RUNTIME]
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def requirements(bundle: Bundle) -> str:
+    """The text of requirements.txt: what runs the bundle's graph without torch."""
+    usual = "openvino" if bundle.has(OPENVINO) else "onnxruntime"
+    engine = bundle.measured.get("engine", usual)
+    lines = [f"{name}=={bundle.versions[name]}" for name in (*RUNTIME, engine)]
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def card(bundle: Bundle, name: str) -> str:
+    """The text of the model card, in Markdown; `name` is its title."""
+    model, pictures = bundle.model, bundle.preprocessing
+    height, width = pictures.image_size
+    engines = ", ".join(engine for file, engine in _ENGINES.items() if bundle.has(file))
+    graph = "int8 products in the trunk, float32 elsewhere" if bundle.int8 else "float32"
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            f"Attributes of a product from its picture: {model.backbone}, "
+            f"{len(bundle.taxonomy.categories)} categories, {len(bundle.taxonomy.tasks)} "
+            "attributes. Made by `vtax export`; all figures are in `bundle.json`.",
+            "",
+            "| | |",
+            "|---|---|",
+            f"| runs with | {engines} ({graph}) |",
+            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch']}, "
+            f"SHA-256 {bundle.source['sha256'][:16]} |",
+            f"| picture | {pictures.color}, {height} x {width} pixels (height x width), "
+            f"{pictures.resize}, ratio not kept |",
+            f"| normalisation | inside the model: mean {_numbers(pictures.mean)}, "
+            f"standard deviation {_numbers(pictures.std)} |",
+            f"| validation | {_validation(bundle.source['metrics'])} |",
+            f"| versions | {', '.join(f'{k} {v}' for k, v in bundle.versions.items())} |",
+            "",
+            *_measured(bundle.measured),
+            *_use(bundle),
+            *_attributes(bundle),
+        ]
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+def _validation(metrics: dict[str, Any]) -> str:
+    if "hm" not in metrics:
+        return "no scores in the checkpoint"
+    return f"HM-F1 {metrics['hm']:.4f}, micro {metrics['micro']:.4f}, macro {metrics['macro']:.4f}"
+
+
+def _measured(measured: Any) -> list[str]:  # noqa: ANN401 - plain values of the manifest
+    lines = ["## Agreement with the checkpoint", ""]
+    if not measured:
+        return [*lines, "Not measured: no CSV was given to `vtax export`.", ""]
+    worst = sorted(measured["heads"].items(), key=lambda item: item[1])[:_WORST]
+    return [
+        *lines,
+        f"{measured['agreement']:.3%} of {measured['labels']:,} labels of {measured['rows']:,} "
+        f"rows of {measured['csv']} are the same ({measured['engine']}). HM-F1 of the export "
+        f"{measured['hm_export']:.4f}, of the checkpoint {measured['hm_checkpoint']:.4f}.",
+        "",
+        "| attribute (the lowest first) | same labels |",
+        "|---|---|",
+        *(f"| {name} | {share:.2%} |" for name, share in worst),
+        "",
+    ]
+
+
+def _use(bundle: Bundle) -> list[str]:
+    lines = [
+        "## Use",
+        "",
+        "```text",
+        "vtax predict --ckpt_path THIS_FOLDER --img_dir IMAGES --csv_path TABLE.csv",
+        "```",
+        "",
+    ]
+    if bundle.has(ONNX) or bundle.has(OPENVINO):
+        lines += [
+            "Without torch:",
+            "",
+            "```text",
+            "pip install -r requirements.txt",
+            f"pip install --no-deps visual-taxonomy=={bundle.versions['visual-taxonomy']}",
+            "```",
+            "",
+            "The graph takes `images` (uint8, batch x 3 x height x width) and `categories` (int64,",
+            "batch; indices in the order of `taxonomy.json`) and gives `logits` (batch x attribute",
+            "x class); -inf where the category has no such attribute, or the attribute no such",
+            "class.",
+            "",
+        ]
+    return lines
+
+
+def _attributes(bundle: Bundle) -> list[str]:
+    lines = ["## Attributes", "", "| category | attribute | classes |", "|---|---|---|"]
+    lines += [
+        f"| {task.category} | {task.attribute} | {', '.join(task.classes)} |"
+        for task in bundle.taxonomy.tasks
+    ]
+    return [*lines, ""]

@@ -1,0 +1,202 @@
+"""A drawn catalogue in the layout of the real one: tables and pictures in a folder."""
+
+import io
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from visual_taxonomy.cores import available_cores
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.synthetic.garments import draw_product
+from visual_taxonomy.synthetic.labels import as_catalogued, draw_labels, synthetic_taxonomy
+
+if TYPE_CHECKING:  # the workers import this file too, and need no tables
+    import polars as pl
+
+__all__ = ["synthesize", "synthetic_taxonomy"]
+
+_SMALLEST_IMAGE = 32
+_MAX_COLUMNS = 10
+_CHUNK = 8
+
+_FILES = (
+    "images",
+    "attrs_config.json",
+    "category_attributes.parquet",
+    "test_labels.csv",
+    "test.csv",
+    "train.csv",
+)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run of rows for one worker process."""
+
+    folder: Path
+    seed: int
+    rows: range
+    image_size: int
+
+
+def synthesize(
+    out: Path,
+    rows: int,
+    seed: int = 0,
+    image_size: int = 160,
+    test_share: float = 0.2,
+    workers: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> None:
+    """Draw a catalogue in the layout of the real one.
+
+    Writes `images/{id:06d}.jpg`, `train.csv` (labels with holes, and `LABEL_NOISE` of them wrong),
+    `test.csv` (no labels), `test_labels.csv` (what the test pictures show: no hole, no error),
+    `category_attributes.parquet` and `attrs_config.json`. Everything is made in a folder beside
+    and moved to its place at the end, train.csv last: what is there is complete. The same
+    arguments give the same bytes, whatever the number of workers.
+
+    Args:
+        out: Folder to write to; made if it does not exist.
+        rows: Pictures to draw, train and test together; at least 1.
+        seed: Seed of all chance, at least 0.
+        image_size: Height of the pictures in pixels, at least 32; the width is three quarters.
+        test_share: Share of the rows held back as test, at least 0 and below 1.
+        workers: Processes that draw, this one among them; None uses every core.
+        on_progress: Called with the number of pictures drawn so far, after every few.
+
+    Raises:
+        InputError: A number is out of its range, or `out` already holds such files.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     synthesize(Path(folder), rows=5, image_size=32, workers=1)
+        ...     (Path(folder) / "train.csv").read_text().splitlines()[0]
+        'id,Category,len,attr_1,attr_2,attr_3,attr_4,attr_5,attr_6,attr_7,attr_8,attr_9,attr_10'
+    """
+    workers = available_cores() if workers is None else workers
+    _check(rows, seed, image_size, test_share, workers)
+    _check_free(out)
+    folder = out / ".unfinished"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "images").mkdir(parents=True)
+    jobs = [
+        _Job(folder / "images", seed, range(start, min(start + _CHUNK, rows)), image_size)
+        for start in range(0, rows, _CHUNK)
+    ]
+    drawn = 0
+    for count in _run(jobs, workers, lambda: _write_tables(folder, rows, seed, test_share)):
+        drawn += count
+        if on_progress is not None:
+            on_progress(drawn)
+    for name in _FILES:
+        (folder / name).rename(out / name)
+    folder.rmdir()
+
+
+def _check(rows: int, seed: int, image_size: int, test_share: float, workers: int) -> None:
+    if rows < 1:
+        raise InputError(f"rows: {rows}, expected at least 1")
+    if seed < 0:
+        raise InputError(f"seed: {seed}, expected 0 or more")
+    if image_size < _SMALLEST_IMAGE:
+        raise InputError(f"image_size: {image_size} pixels, expected at least {_SMALLEST_IMAGE}")
+    if workers < 1:
+        raise InputError(f"workers: {workers}, expected at least 1")
+    if not 0 <= test_share < 1:
+        raise InputError(f"test_share: {test_share}, expected at least 0 and below 1")
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, expected a folder to write the catalogue to")
+    for name in reversed(_FILES):
+        if (out / name).exists():
+            raise InputError(
+                f"{out / name}: exists already and is not overwritten; "
+                "choose another folder or remove it"
+            )
+
+
+def _run(jobs: list[_Job], workers: int, meanwhile: Callable[[], None]) -> Iterator[int]:
+    """Pictures drawn by one job after another; does `meanwhile` while the workers start."""
+    workers = min(workers, len(jobs))
+    if workers == 1:
+        meanwhile()
+        yield from map(_draw_rows, jobs)
+        return
+    # spawn: a fork of a process that holds torch's or polars' threads can hang
+    pool = ProcessPoolExecutor(workers - 1, mp_context=get_context("spawn"))
+    try:
+        left = deque((pool.submit(_draw_rows, job), job) for job in jobs)
+        meanwhile()
+        while left:
+            future, job = left[-1]
+            if future.cancel():  # nobody has begun it: this process is a worker too
+                left.pop()
+                yield _draw_rows(job)
+            else:
+                yield left.popleft()[0].result()
+            while left and left[0][0].done():
+                yield left.popleft()[0].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _draw_rows(job: _Job) -> int:
+    for row in job.rows:
+        category, labels = draw_labels(job.seed, row)
+        rng = np.random.default_rng((job.seed, row, 1))
+        picture = draw_product(category, labels, rng, job.image_size)
+        encoded = io.BytesIO()
+        picture.save(encoded, "JPEG", quality=int(rng.integers(60, 96)))
+        (job.folder / f"{row:06d}.jpg").write_bytes(encoded.getvalue())
+    return len(job.rows)
+
+
+def _write_tables(folder: Path, rows: int, seed: int, test_share: float) -> None:
+    import polars as pl
+
+    shuffled = np.random.default_rng((seed, rows)).permutation(rows)
+    test = set(shuffled[: min(round(rows * test_share), rows - 1)].tolist())
+    products = [(row, *draw_labels(seed, row)) for row in range(rows)]
+    held_back = _table(p for p in products if p[0] in test)
+    held_back.write_csv(folder / "test_labels.csv")
+    held_back.select("id", "Category").write_csv(folder / "test.csv")
+    _table(
+        (row, category, as_catalogued(category, labels, seed, row))
+        for row, category, labels in products
+        if row not in test
+    ).write_csv(folder / "train.csv")
+    taxonomy = synthetic_taxonomy()
+    attributes = [list(taxonomy.attributes(category)) for category in taxonomy.categories]
+    pl.DataFrame(
+        {
+            "Category": taxonomy.categories,
+            "No_of_attribute": [len(names) for names in attributes],
+            "Attribute_list": attributes,
+        }
+    ).write_parquet(folder / "category_attributes.parquet")
+    (folder / "attrs_config.json").write_text(taxonomy.to_json(), encoding="utf-8")
+
+
+def _table(products: Iterator[tuple[int, str, dict[str, str]]]) -> "pl.DataFrame":
+    import polars as pl
+
+    taxonomy = synthetic_taxonomy()
+    columns = [f"attr_{i + 1}" for i in range(_MAX_COLUMNS)]
+    records = []
+    for row, category, labels in products:
+        names = taxonomy.attributes(category)
+        cells = [labels.get(name) for name in names] + [None] * (_MAX_COLUMNS - len(names))
+        records.append((row, category, len(names), *cells))
+    schema = {"id": pl.Int64, "Category": pl.String, "len": pl.Int64}
+    return pl.DataFrame(records, schema=schema | dict.fromkeys(columns, pl.String), orient="row")

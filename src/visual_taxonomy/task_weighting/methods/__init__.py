@@ -1,0 +1,1 @@
+"""The task-weighting methods, a file each."""

@@ -1,0 +1,177 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors
+import torch
+
+from visual_taxonomy.checkpoint import write_checkpoint
+from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.bundle import (
+    CARD,
+    MANIFEST,
+    ONNX,
+    OPENVINO,
+    REQUIREMENTS,
+    TAXONOMY,
+    WEIGHTS,
+    Bundle,
+    read_bundle,
+)
+from visual_taxonomy.inference.engines.torch_engine import checkpoint_of
+from visual_taxonomy.inference.export import bundle_writer
+from visual_taxonomy.inference.export.bundle_writer import Trial, export
+from visual_taxonomy.inference.prediction import Predictor
+
+ALWAYS = {CARD, MANIFEST, REQUIREMENTS, TAXONOMY}
+
+
+def names(path: Path) -> set[str]:
+    return {file.name for file in path.iterdir()}
+
+
+@pytest.fixture
+def quick(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph of the same checkpoint, without making it again."""
+    monkeypatch.setattr(
+        bundle_writer,
+        "write_onnx",
+        lambda classifier, path: shutil.copy(bundle.folder / ONNX, path),
+    )
+
+
+@pytest.fixture
+def trial(table_of) -> Trial:
+    return Trial(table_of(24), "rows.csv", calibration=8)
+
+
+def test_a_bundle_holds_all_and_nothing_is_left_beside_it(bundle: Bundle) -> None:
+    assert names(bundle.folder) == ALWAYS | {WEIGHTS, ONNX}
+    assert names(bundle.folder.parent) == {bundle.folder.name}
+
+
+def test_weights_are_those_of_the_checkpoint_bit_by_bit(bundle: Bundle, checkpoint) -> None:
+    again = checkpoint_of(bundle)
+    assert again.taxonomy == checkpoint.taxonomy
+    assert again.model == checkpoint.model
+    for name, weight in checkpoint.weights.items():
+        assert torch.equal(again.weights[name], weight)
+    with safetensors.safe_open(bundle.folder / WEIGHTS, "np") as file:
+        assert set(file.keys()) == set(checkpoint.weights)
+
+
+def test_without_a_trial_the_card_says_that_nothing_was_measured(bundle: Bundle) -> None:
+    assert bundle.measured == {}
+    assert "Not measured: no CSV was given" in (bundle.folder / CARD).read_text()
+
+
+def test_the_source_is_named_with_its_checksum(bundle: Bundle, checkpoint_path: Path) -> None:
+    assert bundle.source["name"] == checkpoint_path.name
+    assert bundle.source["sha256"] == bundle_writer.checksum(checkpoint_path)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_onnx_folder_holds_the_graph_alone(checkpoint_path: Path, tmp_path: Path) -> None:
+    export(checkpoint_path, tmp_path / "new" / "out", "onnx")
+    assert names(tmp_path / "new" / "out") == ALWAYS | {ONNX}
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_openvino_folder_gives_the_answers_of_the_checkpoint(
+    checkpoint_path: Path, trial: Trial, tmp_path: Path
+) -> None:
+    made = export(checkpoint_path, tmp_path / "out", "openvino", trial=trial, workers=0)
+    assert names(tmp_path / "out") == ALWAYS | {OPENVINO, "model.bin"}
+    assert made.measured["engine"] == "openvino"
+    assert made.measured["agreement"] == 1.0
+    assert read_bundle(tmp_path / "out") == made
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_measured_bundle_carries_its_figures(
+    checkpoint_path: Path, trial: Trial, tmp_path: Path
+) -> None:
+    done: list[int] = []
+    made = export(checkpoint_path, tmp_path / "out", "onnx", False, trial, 0, done.append)
+    assert made.measured["csv"] == "rows.csv"
+    assert made.measured["rows"] == 16
+    assert done[-1] == 32
+    assert read_bundle(tmp_path / "out") == made
+    assert (
+        f"of {made.measured['labels']} labels of 16 rows of rows.csv are the same (onnxruntime)"
+        in (tmp_path / "out" / CARD).read_text()
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_8_bits_make_a_smaller_graph_that_is_measured_on_other_rows(
+    bundle: Bundle, checkpoint_path: Path, trial: Trial, tmp_path: Path
+) -> None:
+    loose = Trial(trial.table, trial.csv, trial.calibration, least=0.5)
+    made = export(checkpoint_path, tmp_path / "out", "onnx", True, loose, 0)
+    assert made.int8
+    assert names(tmp_path / "out") == ALWAYS | {ONNX}
+    size, exact = ((path / ONNX).stat().st_size for path in (tmp_path / "out", bundle.folder))
+    assert size < 0.6 * exact  # of a tiny trunk; a large one comes to a quarter
+    predictor = Predictor.load(tmp_path / "out", InferenceConfig(workers=0))
+    assert predictor.engine.name == made.measured["engine"] == "openvino"
+    assert predictor.engine.precision == "int8"
+    assert "openvino==" in (tmp_path / "out" / REQUIREMENTS).read_text()
+
+
+def test_rows_to_calibrate_and_to_measure_are_disjoint_and_bounded(table_of) -> None:
+    table = table_of(20)
+    first, second = Trial(table, "", calibration=6, measured=8).split()
+    assert (len(first), len(second)) == (6, 8)
+    assert not set(first.ids) & set(second.ids)
+    first, second = Trial(table, "", calibration=100).split()
+    assert sorted([*first.ids, *second.ids]) == sorted(table.ids)
+    assert len(first) == 10
+    assert np.array_equal(Trial(table, "").split()[1].ids, Trial(table, "").split()[1].ids)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_export_below_the_gate_writes_nothing(checkpoint, trial: Trial, tmp_path: Path) -> None:
+    """The graph is of other weights than the checkpoint."""
+    weights = {name: weight.clone() for name, weight in checkpoint.weights.items()}
+    weights["heads.classifiers.biases.0"] += torch.tensor([0.0, 0.0, 50.0])
+    other = type(checkpoint)(checkpoint.taxonomy, checkpoint.model, weights)
+    write_checkpoint(tmp_path / "other.pt", other)
+    with pytest.raises(InputError, match=r"moved most: Sarees/border .*; nothing was written"):
+        export(tmp_path / "other.pt", tmp_path / "out", "onnx", trial=trial, workers=0)
+    assert names(tmp_path) == {"other.pt", "pictures"}
+
+
+def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
+        export(checkpoint_path, tmp_path, "bundle")
+
+
+def test_8_bits_need_pictures(checkpoint_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--int8 is calibrated on real pictures .*--csv_path"):
+        export(checkpoint_path, tmp_path / "out", "onnx", int8=True)
+
+
+def test_missing_packages_are_named_with_the_extra(
+    checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_writer, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"needs onnx, onnxscript, onnxruntime: .*\[export\]'"):
+        export(checkpoint_path, tmp_path / "out", "bundle")
+    with pytest.raises(InputError, match=r"onnxruntime, openvino: .*\[export,openvino\]'"):
+        export(checkpoint_path, tmp_path / "out", "openvino")
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_export_that_breaks_off_leaves_nothing(
+    checkpoint_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle_writer, "write_manifest", fail)
+    with pytest.raises(KeyboardInterrupt):
+        export(checkpoint_path, tmp_path / "out", "onnx")
+    assert names(tmp_path) == set()
