@@ -3,19 +3,28 @@
 A checkpoint holds all that prediction needs: weights, taxonomy, configuration, scores, version.
 """
 
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from visual_taxonomy import __version__
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
+from visual_taxonomy.model.original_checkpoint import (
+    NUMPY_NUMBERS,
+    convert_original,
+    is_original,
+)
 from visual_taxonomy.taxonomy import Taxonomy
 
 FORMAT = 1
@@ -72,19 +81,21 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         torch.save(content, temporary)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkpoint:
     """Read a checkpoint onto the CPU without unpickling code.
 
+    Args:
+        path: A file of `write_checkpoint`, or a checkpoint of the original competition system.
+        attributes_config: The taxonomy as JSON. Ours must be the same. The original's files hold
+            none: theirs is this one, its order at the word of who gives it (with a warning).
+
     Raises:
-        InputError: The file is missing, damaged, of another format, or not a checkpoint.
+        InputError: The file is missing, damaged, of another format, or not a checkpoint; the
+            taxonomy does not fit it, or is needed and was not given.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint") from None
-    except Exception as error:
-        # torch reports damage and forbidden pickles by many types of its own.
-        raise InputError(f"{path}: not a checkpoint of vtax, or damaged ({error})") from error
+    content = _load(path)
+    if is_original(content):
+        return _from_original(path, content, attributes_config)
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
         raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
     if content["format"] != FORMAT:
@@ -92,8 +103,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: format {content['format']}, written by version {content['version']}; "
             f"this version {__version__} reads format {FORMAT}"
         )
+    taxonomy = Taxonomy.from_dict(content["taxonomy"])
+    if attributes_config is not None:
+        taxonomy.check_same(attributes_config, path)
     return Checkpoint(
-        Taxonomy.from_dict(content["taxonomy"]),
+        taxonomy,
         from_dict(ModelConfig, content["model"], str(path)),
         content["weights"],
         content["epoch"],
@@ -101,3 +115,61 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content["class_counts"],
         content["training"],
     )
+
+
+def read_original(path: Path, attributes_config: Path) -> Checkpoint:
+    """Read a checkpoint of the original competition system, and nothing else.
+
+    Raises:
+        InputError: It is none, or the taxonomy does not fit it.
+    """
+    content = _load(path)
+    if not is_original(content):
+        raise InputError(f"{path}: not a checkpoint of the original system; nothing to convert")
+    return _from_original(path, content, attributes_config)
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such checkpoint") from None
+        except Exception as error:
+            # torch reports damage and forbidden pickles by many types of its own.
+            raise InputError(
+                f"{path}: not a checkpoint of vtax, or damaged ({_reason(path, error)})"
+            ) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """In a few words; torch's own go on with how to unpickle the file all the same."""
+    if isinstance(error, UnpicklingError):
+        forbidden: list[str] = []
+        with suppress(Exception):  # no zip file, or one cut off
+            forbidden = get_unsafe_globals_in_checkpoint(path)
+        if forbidden:
+            return f"it holds {', '.join(sorted(forbidden)[:3])}"
+    if isinstance(error, RuntimeError | OSError):
+        return str(error).partition(". ")[0].partition("\n")[0]
+    return "not made of tensors and plain values"
+
+
+def _from_original(
+    path: Path, content: Mapping[str, Any], attributes_config: Path | None
+) -> Checkpoint:
+    if attributes_config is None:
+        raise InputError(
+            f"{path}: a checkpoint of the original competition system, which holds no attribute "
+            "and no class by name. Give the JSON it was trained with (that of the competition is "
+            "configs/competition.json): --attributes_config FILE; or make a checkpoint that "
+            f"carries it: vtax convert {path} --attributes_config FILE --out best.pt"
+        )
+    taxonomy = Taxonomy.read(attributes_config)
+    model, weights, epoch, metrics = convert_original(path, content, taxonomy, attributes_config)
+    warnings.warn(
+        f"{path} holds no attribute and no class by name: that {attributes_config} lists them in "
+        "the order of its training is your word; in another order the answers are wrong",
+        stacklevel=1,
+    )
+    return Checkpoint(taxonomy, model, weights, epoch, metrics)

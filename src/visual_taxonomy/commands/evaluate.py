@@ -20,7 +20,7 @@ class Evaluate:
     ckpt_path: Path
     """Checkpoint, or bundle of `vtax export`."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint."""
+    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
     out: Path | None = None
     """JSON file for the detailed metrics."""
     plots: Path | None = None
@@ -44,8 +44,9 @@ def evaluate(options: Evaluate) -> int:
     with show_progress(console, "predicting", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)
     report = score(table.taxonomy, predicted, table.targets, table.categories)
-    baseline = majority_report(
-        table.taxonomy, predictor.class_counts, table.targets, table.categories
+    counts = predictor.class_counts  # a checkpoint of the original system has none
+    baseline = (
+        majority_report(table.taxonomy, counts, table.targets, table.categories) if counts else None
     )
     console.print(score_table(report, baseline))
     if options.out is not None:

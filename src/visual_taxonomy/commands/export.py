@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 class Export:
     """Write a checkpoint as a folder that runs anywhere with the same answers."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint."""
     out: Path
     """Folder to make."""
+    checkpoint: tyro.conf.Positional[Path | None] = None
+    """Checkpoint."""
+    ckpt_path: Path | None = None
+    """The checkpoint, under the name of the flag in predict and evaluate."""
+    attributes_config: Path | None = None
+    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
     to: Literal["bundle", "onnx", "openvino"] = "bundle"
     """bundle: weights for torch and an ONNX graph; onnx: the graph; openvino: its own form."""
     int8: bool = False
@@ -40,6 +44,8 @@ class Export:
     """Processes or threads that load its pictures, no more than there are cores."""
 
     def __post_init__(self) -> None:
+        if (self.checkpoint is None) == (self.ckpt_path is None):
+            raise InputError("give one checkpoint: `vtax export FILE`, or --ckpt_path FILE")
         if (self.csv_path is None) != (self.img_dir is None):
             raise InputError("--csv_path and --img_dir belong together; give both or none")
         if self.min_agreement is not None and not 0 <= self.min_agreement <= 1:
@@ -48,6 +54,13 @@ class Export:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise InputError(f"--{name} must be {value} or more, not {getattr(self, name)}")
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint, whichever way it was given."""
+        path = self.checkpoint or self.ckpt_path
+        assert path is not None
+        return path
 
 
 def export(options: Export) -> int:
@@ -58,13 +71,14 @@ def export(options: Export) -> int:
     count = None if trial is None else 2 * len(trial.split()[1])
     with show_progress(console, "comparing", count) as advance:
         bundle = write(
-            options.checkpoint,
+            options.path,
             options.out,
             options.to,
             options.int8,
             trial,
             options.workers,
             advance,
+            options.attributes_config,
         )
     if bundle.measured:
         console.print(
@@ -86,7 +100,7 @@ def _trial(options: Export) -> "Trial | None":
     from visual_taxonomy.data.table import read_table
     from visual_taxonomy.inference.export.bundle_writer import Trial
 
-    taxonomy = read_checkpoint(options.checkpoint).taxonomy
+    taxonomy = read_checkpoint(options.path, options.attributes_config).taxonomy
     table = read_table(options.csv_path, options.img_dir, taxonomy)
     return Trial(
         table,

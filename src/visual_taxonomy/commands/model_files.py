@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visual_taxonomy.config import InferenceConfig
-from visual_taxonomy.errors import InputError
-from visual_taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from visual_taxonomy.inference.prediction import Predictor
@@ -16,15 +14,11 @@ def load_predictor(
 ) -> "Predictor":
     """Load a checkpoint or a bundle, whose taxonomy must be the one given, if one is.
 
+    A checkpoint of the original system has no taxonomy: there it must be given.
+
     Raises:
         InputError: It cannot be used, or the taxonomies differ.
     """
     from visual_taxonomy.inference.prediction import Predictor
 
-    predictor = Predictor.load(path, config)
-    if attributes_config is not None and Taxonomy.read(attributes_config) != predictor.taxonomy:
-        raise InputError(
-            f"{attributes_config} is not the taxonomy of {path}; leave --attributes_config out: "
-            "a model carries its own"
-        )
-    return predictor
+    return Predictor.load(path, config, attributes_config)

@@ -23,7 +23,7 @@ class Predict:
     ckpt_path: Path
     """Checkpoint, bundle of `vtax export`, or a folder of checkpoints: one CSV each."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint."""
+    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
     out_csv_path: Path | None = None
     """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder.
     A killed run is gone on with when it is started again."""

@@ -74,15 +74,29 @@ class Predictor:
         self.engine = make_engine(model, config)
 
     @classmethod
-    def load(cls, path: Path | str, config: InferenceConfig = _DEFAULTS) -> "Predictor":
+    def load(
+        cls,
+        path: Path | str,
+        config: InferenceConfig = _DEFAULTS,
+        attributes_config: Path | None = None,
+    ) -> "Predictor":
         """Load a checkpoint file or a bundle folder.
 
+        Args:
+            path: The file or folder.
+            config: How to run it.
+            attributes_config: The taxonomy as JSON: of a checkpoint of the original system, which
+                carries none; of others it must be their own.
+
         Raises:
-            InputError: It is missing, damaged, or neither.
+            InputError: It is missing, damaged, or neither; or the taxonomy does not fit.
         """
         path = Path(path)
         if is_bundle(path):
-            return cls(read_bundle(path), config)
+            bundle = read_bundle(path)
+            if attributes_config is not None:
+                bundle.taxonomy.check_same(attributes_config, path)
+            return cls(bundle, config)
         if path.is_dir():
             raise InputError(f"{path}: neither a checkpoint file nor a bundle of `vtax export`")
         if not find_spec("torch"):
@@ -92,7 +106,7 @@ class Predictor:
             )
         from visual_taxonomy.checkpoint import read_checkpoint
 
-        return cls(read_checkpoint(path), config)
+        return cls(read_checkpoint(path, attributes_config), config)
 
     def predict(self, pictures: Sequence[Picture], categories: Sequence[str]) -> list[Prediction]:
         """Predict the attributes of N pictures, of mixed categories in one batch.

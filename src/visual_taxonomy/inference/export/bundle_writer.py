@@ -85,6 +85,7 @@ def export(
     trial: Trial | None = None,
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda done: None,
+    attributes_config: Path | None = None,
 ) -> Bundle:
     """Write a folder that runs without the checkpoint.
 
@@ -99,6 +100,7 @@ def export(
         trial: Rows to measure on; None: the card says that it was not measured.
         workers: Processes or threads that load the pictures of the trial.
         on_progress: Called with the number of predictions done while it is measured.
+        attributes_config: The taxonomy as JSON, for a checkpoint of the original system.
 
     Returns:
         The bundle, at its place.
@@ -108,7 +110,7 @@ def export(
             backbone not exported, or the answers differ by more than is allowed.
     """
     _check_possible(out, kind, int8, trial)
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, attributes_config)
     classifier = checkpoint.classifier()
     with _new_folder(out) as folder:
         write_text(folder / TAXONOMY, checkpoint.taxonomy.to_json())
