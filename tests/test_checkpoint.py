@@ -1,6 +1,7 @@
 import errno
 import os
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,36 @@ def test_a_pickle_of_code_is_refused_and_not_run(tmp_path):
     with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax, or damaged"):
         read_checkpoint(path)
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("module", r"it holds torch\.nn\.modules\.linear\.Linear"),
+        ("old format", "not made of tensors and plain values"),
+        ("pickle", "not made of tensors and plain values"),
+        ("text", "not made of tensors and plain values"),
+        ("TorchScript", "not made of tensors and plain values"),
+    ],
+)
+def test_the_message_on_a_foreign_file_is_one_line_without_advice_to_unpickle_it(
+    tmp_path, kind, reason
+):
+    path = tmp_path / "a.pt"
+    layer = torch.nn.Linear(1, 1)
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(layer))
+    elif kind == "text":
+        path.write_text("<!DOCTYPE html>")
+    elif kind == "TorchScript":
+        with warnings.catch_warnings(action="ignore"):
+            torch.jit.save(torch.jit.script(layer), path)
+    else:
+        torch.save(layer, path, _use_new_zipfile_serialization=kind == "module")
+    with pytest.raises(InputError, match=rf"a\.pt: not a checkpoint .* \({reason}\)$") as caught:
+        read_checkpoint(path)
+    assert "weights_only" not in str(caught.value)
+    assert len(str(caught.value).removeprefix(str(tmp_path))) < 120
 
 
 @pytest.mark.parametrize(

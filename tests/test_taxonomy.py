@@ -169,3 +169,13 @@ def test_a_missing_file_is_refused_with_the_remedy(tmp_path):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a folder; name the file in it"):
         Taxonomy.read(tmp_path)
+
+
+def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
+    path = tmp_path / "attrs.json"
+    path.write_text(taxonomy.to_json(), encoding="utf-8")
+    taxonomy.check_same(path, Path("best.pt"))
+    turned = Taxonomy.from_dict(dict(reversed(taxonomy.to_dict().items())))
+    path.write_text(turned.to_json(), encoding="utf-8")
+    with pytest.raises(InputError, match=r"attrs\.json is not the taxonomy of best\.pt; leave"):
+        taxonomy.check_same(path, Path("best.pt"))

@@ -150,9 +150,9 @@ def _reason(path: Path, error: Exception) -> str:
             forbidden = get_unsafe_globals_in_checkpoint(path)
         if forbidden:
             return f"it holds {', '.join(sorted(forbidden)[:3])}"
-    if isinstance(error, RuntimeError | OSError):
-        return str(error).partition(". ")[0].partition("\n")[0]
-    return "not made of tensors and plain values"
+    text = str(error).partition(". ")[0].partition("\n")[0]
+    plain = isinstance(error, RuntimeError | OSError) and "weights_only" not in text
+    return text if plain else "not made of tensors and plain values"
 
 
 def _from_original(

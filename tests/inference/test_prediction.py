@@ -243,6 +243,13 @@ def test_a_bundle_is_loaded_like_a_checkpoint(bundle, predictor, table_of):
         assert probabilities(found) == pytest.approx(probabilities(expected), abs=2e-3)
 
 
+def test_a_bundle_beside_another_taxonomy_is_refused(bundle, attributes_config):
+    assert Predictor.load(bundle.folder, CONFIG, attributes_config).taxonomy == bundle.taxonomy
+    attributes_config.write_text('{"Sarees": {"border": ["zari"]}}')
+    with pytest.raises(InputError, match=r"attrs\.json is not the taxonomy of .*model"):
+        Predictor.load(bundle.folder, CONFIG, attributes_config)
+
+
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(InputError, match="neither a checkpoint file nor a bundle"):
         Predictor.load(tmp_path)

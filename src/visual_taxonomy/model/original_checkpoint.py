@@ -31,7 +31,7 @@ from visual_taxonomy.taxonomy import Taxonomy
 
 _TOWER = "clip_model.visual."
 _BACKBONE_OF_PATCH = {32: "ViT-B-32", 14: "ViT-L-14"}
-_HEAD = re.compile(r"(.+)_fcs\.(\d+)\.weight", re.DOTALL)
+_HEAD = re.compile(r"(.+)_fcs\.(\d{1,4})\.weight", re.DOTALL)
 _NUMBER = re.compile(r"[<>|=]([fiu][1248]|b1)")
 _STATISTICS = "norm.running_"
 _NORM, _LINEAR = "b_norm.bn_layers", "inter_linear.ln_layers"
