@@ -39,6 +39,14 @@ def test_a_model_survives_the_file_bit_by_bit(tmp_path, checkpoint):
         assert torch.equal(read.classifier()(PICTURES, CATEGORIES), expected)
 
 
+def test_a_file_that_does_not_say_how_columns_were_named_is_read(tmp_path, checkpoint):
+    write_checkpoint(tmp_path / "a.pt", checkpoint)
+    content = content_of(tmp_path / "a.pt")
+    del content["named_columns"]
+    torch.save(content, tmp_path / "b.pt")
+    assert not read_checkpoint(tmp_path / "b.pt").named_columns
+
+
 def test_all_else_survives_the_file(tmp_path, checkpoint):
     written = replace(
         checkpoint,
@@ -47,12 +55,14 @@ def test_all_else_survives_the_file(tmp_path, checkpoint):
         ),
         epoch=7,
         metrics={"hm": 0.5, "categories": {"Sarees": {"support": 3}}},
+        named_columns=True,
         training={"step": 3, "random": torch.get_rng_state(), "history": [{"lr": 0.1}]},
     )
     write_checkpoint(tmp_path / "a.pt", written)
     read = read_checkpoint(tmp_path / "a.pt")
     assert read.taxonomy == written.taxonomy
     assert read.model == written.model
+    assert read.named_columns
     assert (read.epoch, read.metrics) == (7, written.metrics)
     assert torch.equal(read.training["random"], torch.get_rng_state())
     assert read.training["history"] == [{"lr": 0.1}]

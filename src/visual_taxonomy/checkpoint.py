@@ -43,6 +43,8 @@ class Checkpoint:
         metrics: Scores on the validation rows, as in the detailed metrics file.
         class_counts: Task name -> training labels of each class, in the order of the taxonomy.
         training: Only in last.pt: all that a resumed run needs beside the weights.
+        named_columns: Whether the training CSV named its label columns by the attributes, not
+            attr_1, attr_2, ...; predictions are answered alike.
     """
 
     taxonomy: Taxonomy
@@ -52,6 +54,7 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    named_columns: bool = False
 
     def classifier(self) -> Classifier:
         """The model with its weights, in evaluation mode, on the CPU."""
@@ -76,6 +79,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "metrics": dict(checkpoint.metrics),
         "class_counts": dict(checkpoint.class_counts),
         "training": dict(checkpoint.training),
+        "named_columns": checkpoint.named_columns,
     }
     with write_atomically(path) as temporary:
         torch.save(content, temporary)
@@ -114,6 +118,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
         content["metrics"],
         content["class_counts"],
         content["training"],
+        bool(content.get("named_columns", False)),  # absent in files of version 0.1
     )
 
 

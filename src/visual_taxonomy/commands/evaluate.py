@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from visual_taxonomy.commands.model_files import load_predictor
+from visual_taxonomy.commands.model_files import load_predictor, model_inputs
+from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.progress import show_progress
+
+SCORES_NAME = "scores.png"
+GALLERY_NAME = "gallery.png"
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Evaluate:
     """JSON file for the detailed metrics."""
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
+    overwrite: bool = False
+    """Replace an existing JSON file and existing plots."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -39,6 +45,7 @@ def evaluate(options: Evaluate) -> int:
     from visual_taxonomy.reporting.gallery import pick_pictures, plot_gallery
     from visual_taxonomy.reporting.scores import plot_scores, score_table
 
+    _check_outputs(options)
     predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
     table = read_table(options.csv_path, options.img_dir, predictor.taxonomy)
     with show_progress(console, "predicting", len(table)) as advance:
@@ -53,9 +60,20 @@ def evaluate(options: Evaluate) -> int:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
         write_text(options.out, text)
     if options.plots is not None:
-        plot_scores(report, baseline, options.plots / "scores.png")
-        plot_gallery(pick_pictures(predictor, table), options.plots / "gallery.png")
+        plot_scores(report, baseline, options.plots / SCORES_NAME)
+        plot_gallery(pick_pictures(predictor, table), options.plots / GALLERY_NAME)
     if problems:
         errors.print(f"{len(problems)} pictures could not be read; their labels count as missed")
         return EXIT_UNREADABLE
     return 0
+
+
+def _check_outputs(options: Evaluate) -> None:
+    inputs = [options.csv_path, options.attributes_config, *model_inputs(options.ckpt_path)]
+    if options.out is not None:
+        check_output("--out", options.out, inputs, options.overwrite)
+    if options.plots is not None:
+        for name in (SCORES_NAME, GALLERY_NAME):
+            # A picture of the catalogue may be called so.
+            read = [*inputs, options.img_dir / name]
+            check_output("--plots", options.plots / name, read, options.overwrite)

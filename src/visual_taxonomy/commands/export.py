@@ -37,9 +37,9 @@ class Export:
     min_agreement: float | None = None
     """Least share of equal labels; None: 0.999, with --int8 0.99."""
     max_rows: int = 2000
-    """Most rows of the CSV to compare on."""
+    """Most rows of the CSV to compare on; if it has more, they are drawn at random."""
     calibration_rows: int = 256
-    """Most rows of the CSV to calibrate --int8 with; they are not compared on."""
+    """Most rows to calibrate --int8 with, at most half the CSV; they are not compared on."""
     workers: int = 2
     """Processes or threads that load its pictures, no more than there are cores."""
 
@@ -68,7 +68,7 @@ def export(options: Export) -> int:
     from visual_taxonomy.inference.export.bundle_writer import export as write
 
     trial = _trial(options)
-    count = None if trial is None else 2 * len(trial.split()[1])
+    count = None if trial is None else 2 * len(trial.split(options.int8)[1])
     with show_progress(console, "comparing", count) as advance:
         bundle = write(
             options.path,
@@ -81,10 +81,11 @@ def export(options: Export) -> int:
             options.attributes_config,
         )
     if bundle.measured:
+        found = bundle.measured
         console.print(
-            f"{bundle.measured['agreement']:.3%} of {bundle.measured['labels']} labels agree; "
-            f"HM-F1 {bundle.measured['hm_export']:.4f}, of the checkpoint "
-            f"{bundle.measured['hm_checkpoint']:.4f}"
+            f"{found['agreement']:.3%} of {found['labels']} labels agree, on {found['rows']} of "
+            f"the {found['csv_rows']} rows of {found['csv']}; HM-F1 {found['hm_export']:.4f}, of "
+            f"the checkpoint {found['hm_checkpoint']:.4f}"
         )
     else:
         console.print("agreement with the checkpoint: not measured (give --csv_path, --img_dir)")

@@ -1,9 +1,10 @@
-"""Load the model that a command was given."""
+"""The model that a command was given: load it, and which files it is read from."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.inference.bundle import is_bundle
 
 if TYPE_CHECKING:
     from visual_taxonomy.inference.prediction import Predictor
@@ -22,3 +23,12 @@ def load_predictor(
     from visual_taxonomy.inference.prediction import Predictor
 
     return Predictor.load(path, config, attributes_config)
+
+
+def model_inputs(path: Path) -> list[Path]:
+    """The files of a checkpoint or a bundle; CSVs in a bundle's folder are no part of it."""
+    if not is_bundle(path):
+        return [path]
+    return [
+        file for file in path.iterdir() if file.suffix != ".csv" and not file.name.startswith(".")
+    ]

@@ -70,7 +70,8 @@ class Bundle:
         int8: Whether the matrix products of the graph are in 8 bits.
         class_counts: Task name -> training labels of each class.
         decision: Per-head offsets and thresholds; empty in format 1.
-        source: The checkpoint: its name, SHA-256, epoch and validation scores.
+        source: The checkpoint: its name, SHA-256, epoch and validation scores, and whether its
+            training CSV named its label columns by the attributes.
         versions: Package -> version the folder was made with.
         measured: Agreement with the checkpoint on given rows; empty if it was not measured.
     """
@@ -86,6 +87,11 @@ class Bundle:
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def named_columns(self) -> bool:
+        """Whether the training CSV named its label columns by the attributes."""
+        return bool(self.source.get("named_columns", False))
 
     def has(self, name: str) -> bool:
         """Whether the folder holds the model file of that name."""

@@ -71,6 +71,7 @@ class Predictor:
     def __init__(self, model: "Checkpoint | Bundle", config: InferenceConfig = _DEFAULTS) -> None:
         self.taxonomy = model.taxonomy
         self.class_counts = model.class_counts
+        self.named_columns = model.named_columns
         self.engine = make_engine(model, config)
 
     @classmethod

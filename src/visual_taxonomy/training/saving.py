@@ -194,6 +194,7 @@ def _checkpoint(run: Run, metrics: dict[str, Any], training: dict[str, Any]) -> 
         metrics,
         run.class_counts,
         training,
+        bool(run.tables.training.named_columns),
     )
 
 

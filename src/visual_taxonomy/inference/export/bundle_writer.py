@@ -44,6 +44,8 @@ Kind = Literal["bundle", "onnx", "openvino"]
 FLOAT_GATE = 0.999
 INT8_GATE = 0.99
 _CALIBRATION_BATCH = 16
+_READ_AND_WRITE = 0o666
+"""What the mode of the folder, which follows the umask, has in common with that of its files."""
 _PACKAGES = {
     "bundle": ("onnx", "onnxscript", "onnxruntime"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
@@ -58,7 +60,7 @@ class Trial:
     Args:
         table: Labelled rows.
         csv: Name of the file they came from.
-        calibration: Most rows to calibrate with; they are not measured on.
+        calibration: Most rows to calibrate 8 bits with; they are not measured on.
         measured: Most rows to measure on.
         least: Least share of equal labels; None: 99.9 % in float32, 99 % in 8 bits.
     """
@@ -69,10 +71,10 @@ class Trial:
     measured: int = 2000
     least: float | None = None
 
-    def split(self) -> tuple[Table, Table]:
-        """Rows to calibrate with, at most half, and rows to measure on; both in a fixed shuffle."""
+    def split(self, int8: bool) -> tuple[Table, Table]:
+        """Rows to calibrate with, none in float32, at most half in 8 bits; rows to measure on."""
         order = np.random.default_rng(0).permutation(len(self.table))
-        first = min(self.calibration, len(order) // 2)
+        first = min(self.calibration, len(order) // 2) if int8 else 0
         last = first + self.measured
         return self.table.take(order[:first]), self.table.take(np.sort(order[first:last]))
 
@@ -129,7 +131,7 @@ def export(
 
 
 def _check_possible(out: Path, kind: Kind, int8: bool, trial: Trial | None) -> None:
-    if out.exists():
+    if os.path.lexists(out):  # a link to nothing counts too
         raise InputError(f"--out {out} exists already; name another folder, or remove it")
     if int8 and trial is None:
         raise InputError(
@@ -150,7 +152,7 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
         write_onnx(classifier, graph)
     else:
         write_onnx(classifier, plain)
-        table, _ = trial.split()
+        table, _ = trial.split(int8=True)
         size = classifier.encoder.backbone.preprocessing.image_size
         quantize(
             plain,
@@ -182,6 +184,7 @@ def _describe(
             "sha256": checksum(path),
             "epoch": checkpoint.epoch,
             "metrics": dict(checkpoint.metrics),
+            "named_columns": checkpoint.named_columns,
         },
         versions=versions(),
     )
@@ -197,11 +200,12 @@ def _measure(
     exact = InferenceConfig("torch", workers=workers, precision="32")
     runs = InferenceConfig(workers=workers, precision="32", accelerator="cpu")
     exported = Predictor(bundle, runs)
-    _, table = trial.split()
+    _, table = trial.split(bundle.int8)
     agreement = measure(Predictor(checkpoint, exact), exported, table, on_progress)
     gate = INT8_GATE if bundle.int8 else FLOAT_GATE
     check_gate(agreement, gate if trial.least is None else trial.least)
-    return {"csv": trial.csv, "engine": exported.engine.name, **agreement.to_dict()}
+    given = {"csv": trial.csv, "csv_rows": len(trial.table)}
+    return {**given, "engine": exported.engine.name, **agreement.to_dict()}
 
 
 @contextmanager
@@ -214,6 +218,8 @@ def _new_folder(path: Path) -> Iterator[Path]:
         with name_full_disk(path):
             yield temporary
             for file in temporary.iterdir():
+                # safetensors writes files that only their owner may read.
+                file.chmod(temporary.stat().st_mode & _READ_AND_WRITE)
                 with file.open("rb+") as opened:
                     os.fsync(opened.fileno())
         os.replace(temporary, path)
