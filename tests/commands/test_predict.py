@@ -127,6 +127,20 @@ def test_devices_pipes_and_folders_are_refused(run, tmp_path: Path) -> None:
         run("--out_csv_path", tmp_path)
 
 
+def test_of_several_csvs_none_is_written_if_one_may_not_be_replaced(
+    run, checkpoint_copy: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(checkpoint_copy, folder / "b.pt")
+    assert run(model=folder) == 0
+    (folder / "b.csv").write_text("edited by hand")
+    shutil.copy(checkpoint_copy, folder / "a.pt")
+    with pytest.raises(InputError, match=r"b\.csv: exists already"):
+        run(model=folder)
+    assert not (folder / "a.csv").exists()
+
+
 def test_an_existing_csv_is_replaced_only_with_overwrite(run, tmp_path: Path) -> None:
     default = tmp_path / "best.csv"
     for out, flags in ((tmp_path / "out.csv", ["--out_csv_path"]), (default, [])):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import build_task_weighting
@@ -32,7 +33,7 @@ def make_run(tmp_path: Path, taxonomy: Taxonomy) -> Callable[..., SimpleNamespac
         return SimpleNamespace(
             config=TrainConfig(DataConfig(Path("a"), Path("b")), run=RunConfig(tmp_path)),
             fabric=SimpleNamespace(is_global_zero=True),
-            tables=SimpleNamespace(taxonomy=taxonomy),
+            tables=SimpleNamespace(taxonomy=taxonomy, training=SimpleNamespace(named_columns=())),
             device=torch.device("cpu"),
             model=model,
             model_config=ModelConfig(),
@@ -136,3 +137,13 @@ def test_only_checkpoints_that_are_missing_at_the_end_are_named(
     for kind in ("both", "loss"):
         (folder / f"best_{kind}.pt").touch()
     warn_of_missing(run)
+
+
+@pytest.mark.parametrize("columns", [(), ("color", "border")])
+def test_a_checkpoint_remembers_whether_columns_were_named(
+    make_run: Callable[..., SimpleNamespace], columns: tuple[str, ...]
+) -> None:
+    run = make_run()
+    run.tables.training.named_columns = columns
+    save_last(run)
+    assert read_checkpoint(last_of(run)).named_columns == bool(columns)

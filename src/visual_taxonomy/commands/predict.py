@@ -1,6 +1,5 @@
 """`vtax predict`."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -53,6 +52,8 @@ def predict(options: Predict) -> int:
     """Predict the attributes of the products of a CSV."""
     pairs = outputs(options.ckpt_path, options.out_csv_path)
     _check_outputs(options, pairs)
+    # Existing CSVs come first: whether they may stay is known before anything is written.
+    pairs.sort(key=lambda pair: not pair[1].exists())
     return max(_predict(options, checkpoint, out) for checkpoint, out in pairs)
 
 
@@ -104,13 +105,12 @@ def _report(written: "Written", rows: int) -> int:
     return 0
 
 
-def _check_outputs(options: Predict, pairs: Iterable[tuple[Path, Path]]) -> None:
+def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
     """Refuse outputs that are inputs, before the first of them is written."""
     from visual_taxonomy.data.images import IMAGE_SUFFIXES
     from visual_taxonomy.inference.prediction_file import companions
     from visual_taxonomy.inference.receipt import receipt_path
 
-    pairs = list(pairs)
     inputs = [options.csv_path, options.attributes_config]
     for checkpoint, _ in pairs:
         inputs += model_inputs(checkpoint)
