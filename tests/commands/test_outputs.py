@@ -91,7 +91,10 @@ def test_evaluate_refuses_its_inputs_and_needs_overwrite(
         cli.run([*evaluate, "--out", str(report)])
     assert report.read_text() == "mine"
     assert cli.run([*evaluate, "--out", str(report), "--overwrite"]) == 0
-    assert '"hm"' in report.read_text()
+    written = report.read_bytes()
+    assert cli.run([*evaluate, "--out", str(report)]) == 0  # its own report is made anew
+    assert report.read_bytes() == written
+    assert b'"hm"' in written
 
 
 def test_evaluate_does_not_plot_over_the_plots_of_a_run_or_over_an_image(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from visual_taxonomy.commands.outputs import check_output
+from visual_taxonomy.commands.outputs import check_output, is_report
 from visual_taxonomy.commands.terminal import console
 from visual_taxonomy.config import ModelConfig
 
@@ -29,14 +29,15 @@ class Benchmark:
     out: Path | None = None
     """JSON file for the figures."""
     overwrite: bool = False
-    """Replace an existing JSON file."""
+    """Replace an existing file that is not a report of this command."""
 
 
 def benchmark(options: Benchmark) -> int:
     """Measure how fast this machine decodes, loads, trains and predicts."""
     if options.out is not None:
         inputs = [Path(options.model.pretrained_ckpt)]
-        check_output("--out", options.out, inputs, options.overwrite)
+        replaceable = options.overwrite or is_report(options.out, "measurements")
+        check_output("--out", options.out, inputs, replaceable)
 
     import json
     from dataclasses import asdict

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
-from visual_taxonomy.commands.outputs import check_output
+from visual_taxonomy.commands.outputs import check_output, is_report
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.progress import show_progress
@@ -30,7 +30,7 @@ class Evaluate:
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
     overwrite: bool = False
-    """Replace an existing JSON file and existing plots."""
+    """Replace existing plots, and a JSON file that is no report of this command."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -71,7 +71,8 @@ def evaluate(options: Evaluate) -> int:
 def _check_outputs(options: Evaluate) -> None:
     inputs = [options.csv_path, options.attributes_config, *model_inputs(options.ckpt_path)]
     if options.out is not None:
-        check_output("--out", options.out, inputs, options.overwrite)
+        replaceable = options.overwrite or is_report(options.out, "hm", "categories")
+        check_output("--out", options.out, inputs, replaceable)
     if options.plots is not None:
         for name in (SCORES_NAME, GALLERY_NAME):
             # A picture of the catalogue may be called so.

@@ -1,5 +1,6 @@
 """Where a command may write: never over what it reads, nor over a file without being told to."""
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +41,23 @@ def check_output(flag: str, path: Path, inputs: Iterable[Path | None], overwrite
         raise InputError(
             f"{flag} {path}: exists already; name another file, or replace it with --overwrite"
         )
+
+
+def is_report(path: Path, *keys: str) -> bool:
+    """Whether a file is a JSON object with these keys: a report that its command may replace.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "report.json"
+        >>> _ = path.write_text('{"hm": 0.5, "categories": {}}')
+        >>> is_report(path, "hm", "categories"), is_report(path, "measurements")
+        (True, False)
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.keys() >= set(keys)
 
 
 def _is_same(source: Path, path: Path) -> bool:
