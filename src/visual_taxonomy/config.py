@@ -226,13 +226,17 @@ class RunConfig:
     num_nodes: int = 1
     """Machines, each with that many devices."""
     wandb: bool = False
-    """Log to Weights & Biases (extra: visual-taxonomy[wandb])."""
+    """Log to Weights & Biases, or for `wandb sync` later with WANDB_MODE=offline (extra:
+    visual-taxonomy[wandb])."""
     wandb_project: str = "visual_taxonomy"
     """Project in Weights & Biases."""
     tensorboard: bool = False
     """Log to TensorBoard in the run folder (extra: visual-taxonomy[tensorboard])."""
     mlflow: bool = False
-    """Log to MLflow in the run folder (extra: visual-taxonomy[mlflow])."""
+    """Log to MLflow, a database in the run folder or the server MLFLOW_TRACKING_URI (extra:
+    visual-taxonomy[mlflow])."""
+    log_checkpoint: bool = False
+    """Also send the recommended checkpoint to the trackers, at the end of the run."""
 
     def __post_init__(self) -> None:
         _positive(save_every=self.save_every, log_every=self.log_every)
