@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from lightning.fabric.loggers import Logger
+from lightning.fabric.loggers.logger import Logger
 
 from visual_taxonomy.config import RunConfig
 
