@@ -4,8 +4,10 @@ BIN := .venv/bin
 DEMO_ROWS ?= 3000
 DEMO_EPOCHS ?= 12
 DEMO_DIR ?= demo
+SOAK_ROUNDS ?= 300
+SOAK_SEED ?= 0
 
-.PHONY: help setup demo test test-lowest test-package check docs lock
+.PHONY: help setup demo test test-lowest test-package soak check docs lock
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  /' | column -t -s '  ' -l 2
@@ -32,6 +34,9 @@ test-lowest: setup  ## every command once with the oldest dependencies allowed, 
 
 test-package: setup  ## build sdist and wheel, try both in clean environments
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/test_package.sh
+
+soak: setup  ## kill, starve and harm every command, 300 rounds (SOAK_ROUNDS), about half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/soak.py --rounds $(SOAK_ROUNDS) --seed $(SOAK_SEED)
 
 check: setup  ## lint, formatting, types, layers, spelling
 	$(BIN)/ruff check .
