@@ -7,7 +7,7 @@ DEMO_DIR ?= demo
 SOAK_ROUNDS ?= 300
 SOAK_SEED ?= 0
 
-.PHONY: help setup demo test test-lowest test-package soak check docs lock
+.PHONY: help setup demo test test-lowest test-package soak check docs docs-site lock
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  /' | column -t -s '  ' -l 2
@@ -47,6 +47,9 @@ check: setup  ## lint, formatting, types, layers, spelling
 
 docs: setup  ## run every code block of README.md and docs/
 	$(BIN)/pytest README.md docs
+
+docs-site: setup  ## build docs/_build/index.html from the pages and the docstrings
+	PYTHONPATH=src $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 
 lock: setup  ## renew the pins in requirements/
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes pyproject.toml --group dev --extra tensorboard -o requirements/dev.lock

@@ -226,14 +226,14 @@ class RunConfig:
     num_nodes: int = 1
     """Machines, each with that many devices."""
     wandb: bool = False
-    """Log to Weights & Biases, or for `wandb sync` later with WANDB_MODE=offline (extra:
+    """Log to Weights & Biases, or for `wandb sync` later with WANDB_MODE=offline (needs
     visual-taxonomy[wandb])."""
     wandb_project: str = "visual_taxonomy"
     """Project in Weights & Biases."""
     tensorboard: bool = False
-    """Log to TensorBoard in the run folder (extra: visual-taxonomy[tensorboard])."""
+    """Log to TensorBoard in the run folder (needs visual-taxonomy[tensorboard])."""
     mlflow: bool = False
-    """Log to MLflow, a database in the run folder or the server MLFLOW_TRACKING_URI (extra:
+    """Log to MLflow, a database in the run folder or the server MLFLOW_TRACKING_URI (needs
     visual-taxonomy[mlflow])."""
     log_checkpoint: bool = False
     """Also send the recommended checkpoint to the trackers, at the end of the run."""
