@@ -23,8 +23,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training import loop
-from visual_taxonomy.training.setup import Run
+from visual_taxonomy.training.trainer import Trainer
 
 ROWS = 90
 STEPS_AN_EPOCH = 8
@@ -258,13 +257,14 @@ def test_every_method_reaches_with_two_processes_what_it_reaches_with_one(
     runs.write_text(json.dumps([arguments(method, 2) for method in methods]), encoding="utf-8")
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     two = launch(*torchrun, str(script), str(runs))
-    step, has_lone_label = loop.train_step, []
+    step, has_lone_label = Trainer.train_step, []
 
-    def look_and_step(run: Run, batch: Batch, number: int) -> None:
-        has_lone_label.append(1 in run.objective.entries(batch.categories, batch.targets).counts)
-        step(run, batch, number)
+    def look_and_step(trainer: Trainer, batch: Batch) -> None:
+        entries = trainer.objective.entries(batch.categories, batch.targets)
+        has_lone_label.append(1 in entries.counts)
+        step(trainer, batch)
 
-    monkeypatch.setattr(loop, "train_step", look_and_step)
+    monkeypatch.setattr(Trainer, "train_step", look_and_step)
     for name in ("curves.plot_training", "scores.plot_scores", "conflicts.plot_conflicts"):
         monkeypatch.setattr(f"visual_taxonomy.reporting.{name}", lambda *_: None)
     for method in methods:

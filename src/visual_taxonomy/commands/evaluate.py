@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from visual_taxonomy.commands.model_files import load_predictor
-from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
+from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
 from visual_taxonomy.config import InferenceConfig
-from visual_taxonomy.progress import show_progress
 
 
 @dataclass(frozen=True)

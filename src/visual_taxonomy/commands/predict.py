@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from visual_taxonomy.commands.model_files import load_predictor
-from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
+from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import is_bundle
-from visual_taxonomy.progress import show_progress
 
 
 @dataclass(frozen=True)

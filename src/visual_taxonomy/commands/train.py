@@ -1,6 +1,6 @@
 """`vtax train`."""
 
-from visual_taxonomy.commands.terminal import EXIT_INTERRUPTED, console, errors
+from visual_taxonomy.commands.terminal import EXIT_INTERRUPTED, console, errors, terminal
 from visual_taxonomy.config import TrainConfig
 
 
@@ -10,11 +10,11 @@ def train(config: TrainConfig) -> int:
     from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
     from visual_taxonomy.reporting.curves import plot_training
     from visual_taxonomy.reporting.scores import plot_scores, score_table
-    from visual_taxonomy.training.loop import Interrupted
-    from visual_taxonomy.training.loop import train as train_model
+    from visual_taxonomy.training.train import train as train_model
+    from visual_taxonomy.training.trainer import Interrupted
 
     try:
-        result = train_model(config, console)
+        result = train_model(config, terminal)
     except Interrupted:
         folder = config.run.folder
         errors.print(f"stopped; go on with: vtax train --config {folder / 'config.toml'} --resume")

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
-from rich.console import Console
 
 from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
 from visual_taxonomy.config import (
@@ -24,15 +23,18 @@ from visual_taxonomy.config import (
     RunConfig,
     TrainConfig,
 )
+from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training import loop
+from visual_taxonomy.training import train as whole_run
+from visual_taxonomy.training import trainer as trainer_module
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
-from visual_taxonomy.training.loop import Interrupted, Result, train
 from visual_taxonomy.training.objective import Objective
-from visual_taxonomy.training.setup import build_run
+from visual_taxonomy.training.setup import build_trainer
+from visual_taxonomy.training.train import Result, train
+from visual_taxonomy.training.trainer import Interrupted, Trainer
 
 PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
 
@@ -65,7 +67,7 @@ def config_of(catalogue: Path, save_dir: Path, **objective: object) -> TrainConf
 
 
 def run(config: TrainConfig) -> Result:
-    result = train(config, Console(quiet=True))
+    result = train(config)
     assert result is not None
     return result
 
@@ -95,8 +97,8 @@ def test_short_epochs_share_a_save_and_the_last_one_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = []
-    monkeypatch.setattr(loop, "save_last", lambda run: seen.append(run.position.epoch))
-    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", seconds)
+    monkeypatch.setattr(Trainer, "save", lambda trainer: seen.append(trainer.source.epoch))
+    monkeypatch.setattr(trainer_module, "_SECONDS_BETWEEN_SAVES", seconds)
     config = config_of(small_catalogue, tmp_path)
     run(replace(config, optimizer=replace(config.optimizer, epochs=3)))
     assert seen == saves
@@ -109,16 +111,16 @@ def test_every_method_trains_and_resumes_bit_equal(
     whole = run(config_of(small_catalogue, tmp_path / "whole", method=method))
     assert [math.isfinite(row["train_loss"]) for row in whole.history] == [True, True]
 
-    step = loop.train_step
+    step = Trainer.train_step
 
-    def step_and_interrupt(run: object, batch: object, number: int) -> None:
-        step(run, batch, number)
-        if number == 2:
+    def step_and_interrupt(trainer: Trainer, batch: Batch) -> None:
+        step(trainer, batch)
+        if trainer.source.step_of_run == 2:
             signal.raise_signal(signal.SIGINT)
 
     config = config_of(small_catalogue, tmp_path / "resumed", method=method)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_step", step_and_interrupt)
+        patch.setattr(Trainer, "train_step", step_and_interrupt)
         with pytest.raises(Interrupted):
             run(config)
     resumed = run(replace(config, run=replace(config.run, resume=True)))
@@ -132,12 +134,12 @@ def test_every_method_trains_and_resumes_bit_equal(
 def test_from_a_cache_no_picture_is_read_again(
     small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build_and_remove(config: TrainConfig, *rest: object) -> object:
-        built = build_run(config, *rest)
+    def build_and_remove(config: TrainConfig, *rest: object, **more: object) -> Trainer:
+        built = build_trainer(config, *rest, **more)
         shutil.rmtree(config.data.img_dir)
         return built
 
-    monkeypatch.setattr(loop, "build_run", build_and_remove)
+    monkeypatch.setattr(whole_run, "build_trainer", build_and_remove)
     results = []
     for number, place in enumerate((tmp_path / "cache", tmp_path / "cache", Path("ram"))):
         catalogue = tmp_path / "catalogue"
@@ -166,7 +168,7 @@ def test_a_loss_of_a_later_epoch_that_is_not_finite_stops_the_run_too(
     config = config_of(small_catalogue, tmp_path, method="none")
     if resumed:
         run(replace(config, optimizer=replace(config.optimizer, epochs=1)))
-        monkeypatch.setattr(loop, "open_folder", lambda _: None)  # another number of epochs
+        monkeypatch.setattr(whole_run, "open_folder", lambda _: None)  # another number of epochs
         config = replace(config, run=replace(config.run, resume=True))
     compute = Objective.forward
     worsen = {0: 1.0, 1: math.nan}
