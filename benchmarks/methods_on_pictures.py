@@ -45,9 +45,8 @@ def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
     trunk = encoder.backbone.model
     frozen = nn.Sequential(trunk.conv_stem, trunk.bn1, *list(trunk.blocks)[:-stages])
     size = encoder.backbone.preprocessing.image_size
-    dataset = PictureDataset(
-        table.path, table.categories, table.targets, evaluation_transform(size), size
-    )
+    transform = evaluation_transform(size, encoder.backbone.preprocessing.interpolation)
+    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
     found = []
     with torch.no_grad():
         for batch in make_loader(dataset, batches_in_order(len(table), 64), workers=1):

@@ -169,3 +169,8 @@ def test_a_missing_file_is_refused_with_the_remedy(tmp_path):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a folder; name the file in it"):
         Taxonomy.read(tmp_path)
+
+
+def test_a_task_names_the_class_of_an_index():
+    task = Task("Sarees", "border", ("zari", "no"))
+    assert [task.label(index) for index in (1, 0, UNKNOWN)] == ["no", "zari", None]

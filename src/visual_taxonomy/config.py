@@ -88,6 +88,8 @@ class ModelConfig:
     """Height and width of the pictures in pixels; None: what the backbone was made for."""
     normalization: Literal["backbone", "clip", "imagenet", "inception"] = "backbone"
     """Mean and std of the pictures; inception scales to -1 ... 1."""
+    interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "backbone"] = "bicubic"
+    """Filter that resizes the pictures; backbone: the one it was published with."""
     unlock_block: int = -8
     """Blocks (stages) from this index on are trained; 0 trains the whole backbone."""
     unfreeze_proj: bool = True
@@ -128,14 +130,16 @@ class ObjectiveConfig:
     """Class weights by epoch: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
     train_rule_parameters: Parameters = field(default_factory=dict)
     """Parameters of the train rule, as NAME VALUE pairs: onset 0.8."""
-    beta: float = 0.999
-    """Beta of the effective number of samples: CE-CB, F-CB, DRW, CBReweight."""
+    beta: float | None = None
+    """Beta of the effective number of samples (CE-CB, F-CB, DRW, CBReweight); None: their own
+    default, 0.9999 as in the paper."""
     drw_start_epoch: int | None = None
     """First epoch (from 0) that DRW re-weights; None: its paper's, after 0.8 of the epochs."""
     ib_start_epoch: int | None = None
     """First epoch (from 0) of IB and IBFocal proper, CE before; None: half the epochs."""
     method: str = "none"
-    """Multi-task weighting: EW, UW, PCGrad, ...: see `vtax list methods`; none: the plain sum."""
+    """Multi-task weighting: EW, UW, PCGrad, ...: see `vtax list methods`. EW and none both sum the
+    losses: EW skips a task whose loss is not finite, none stops the run there."""
     method_parameters: Parameters = field(default_factory=dict)
     """Parameters of the method, as NAME VALUE pairs."""
     gradient_source: Literal["auto", "parameters", "features", "last_layer"] = "auto"
@@ -155,7 +159,7 @@ class ObjectiveConfig:
     """Learning rate of task weights that are learnt (UW, GradNorm, IMTL), constant."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta <= 1:
+        if self.beta is not None and not 0 <= self.beta <= 1:
             raise InputError(f"--beta must lie in [0, 1], not {self.beta}")
         _not_negative(method_lr=self.method_lr)
         _positive(update_weights_every=self.update_weights_every)

@@ -20,6 +20,7 @@ from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform, training_transform
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier
+from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.progress import Reporter
 from visual_taxonomy.training.parallel import Parallel
 from visual_taxonomy.training.preparation import Tables
@@ -102,9 +103,9 @@ def picture_source(
     """
     data, on_gpu = config.data, parallel.device.type == "cuda"
     sampler = make_sampler(config, tables, parallel)
-    size = model.encoder.backbone.preprocessing.image_size
-    training = pictures_of(config, tables.training, size, parallel, reporter, is_augmented=True)
-    validation = pictures_of(config, tables.validation, size, parallel, reporter)
+    given = model.encoder.backbone.preprocessing
+    training = pictures_of(config, tables.training, given, parallel, reporter, is_augmented=True)
+    validation = pictures_of(config, tables.validation, given, parallel, reporter)
     return BatchSource(
         sampler,
         make_loader(training, sampler, data.train_workers, on_gpu),
@@ -138,19 +139,20 @@ def validation_draws(config: TrainConfig, tables: Tables, parallel: Parallel) ->
 def pictures_of(
     config: TrainConfig,
     table: Table,
-    image_size: tuple[int, int],
+    preprocessing: Preprocessing,
     parallel: Parallel,
     reporter: Reporter,
     is_augmented: bool = False,
 ) -> PictureDataset:
     """The pictures of a table, resized, and augmented if asked."""
     make = training_transform if is_augmented else evaluation_transform
+    size = preprocessing.image_size
     return PictureDataset(
-        _read(config, table, image_size, parallel, reporter),
+        _read(config, table, size, parallel, reporter),
         table.categories,
         table.targets,
-        make(image_size),
-        image_size,
+        make(size, preprocessing.interpolation),
+        size,
         config.data.random_state if is_augmented else None,
     )
 

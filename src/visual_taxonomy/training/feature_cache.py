@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, to_dict
-from visual_taxonomy.data.dataset import NO_PICTURE, Batch
+from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.images import NO_PICTURE
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
@@ -148,4 +149,4 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
     return digest.hexdigest()[:32]
 
 
-_BACKBONE = ("backbone", "backbone_parameters", "image_size", "normalization")
+_BACKBONE = ("backbone", "backbone_parameters", "image_size", "normalization", "interpolation")

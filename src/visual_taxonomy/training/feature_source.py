@@ -58,8 +58,8 @@ def feature_source(
     model.eval()
     found = []
     for table, num_views in ((tables.training, views), (tables.validation, 0)):
-        size = model.encoder.backbone.preprocessing.image_size
-        pictures = pictures_of(config, table, size, parallel, reporter, is_augmented=num_views > 0)
+        given = model.encoder.backbone.preprocessing
+        pictures = pictures_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
         found.append(_features(config, table, pictures, num_views, model, parallel, reporter))
     draws = validation_draws(config, tables, parallel)
     return BatchSource(
