@@ -14,7 +14,8 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import build_task_weighting
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
-from visual_taxonomy.training.saving import LAST_NAME, restore, save_last, warn_of_missing
+from visual_taxonomy.training.run_folder import LAST_NAME
+from visual_taxonomy.training.saving import restore, save_last, warn_of_missing
 from visual_taxonomy.training.setup import Position
 
 STATE = (
@@ -44,6 +45,7 @@ def make_run(tmp_path: Path, taxonomy: Taxonomy) -> Callable[..., SimpleNamespac
             generator=torch.Generator(),
             diagnostics=TaskDiagnostics(taxonomy.task_names, 1, 1),
             position=Position(epoch=1, step=2),
+            on_saved=lambda: None,
         )
 
     return make
