@@ -21,7 +21,8 @@ from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.optimizer import OptimizerStep
 from visual_taxonomy.training.parallel import Parallel
 from visual_taxonomy.training.recorder import Recorder
-from visual_taxonomy.training.saving import LAST_NAME, Saver
+from visual_taxonomy.training.run_folder import LAST_NAME
+from visual_taxonomy.training.saving import Saver
 from visual_taxonomy.training.task_updates import TaskUpdates
 
 STATE = ("source", "objective", "updates", "optimizer", "parallel", "recorder")

@@ -15,6 +15,8 @@ from typing_extensions import override
 
 from visual_taxonomy.progress import Advance, Reporter
 
+EXIT_SYSTEM_LIMIT = 1
+"""The system ended a part of the program; the same command may succeed with less memory."""
 EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3

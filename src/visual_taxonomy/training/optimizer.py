@@ -62,7 +62,6 @@ class OptimizerStep:
         """The losses as they go into the backward pass."""
         return {name: self.scaler.scale(loss) for name, loss in losses.items()}
 
-    @property
     def loss_scale(self) -> float:
         """What `scaled` multiplies by."""
         return float(self.scaler.get_scale())

@@ -7,9 +7,9 @@ trunk have to be summed, which DistributedDataParallel does while it goes backwa
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning.fabric import Fabric
@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from visual_taxonomy.config import RunConfig
 from visual_taxonomy.device import pick_device
+from visual_taxonomy.errors import InputError
 
 T = TypeVar("T")
 
@@ -77,6 +78,24 @@ class Parallel:
         """A block that the first process runs before the others."""
         return self.fabric.rank_zero_first()
 
+    def on_first(self, compute: Callable[[], T]) -> T:
+        """What `compute` gives on the first process, on all; the others wait, however long.
+
+        Raises:
+            InputError: `compute` raised it; all processes end with it, so that none waits for ever.
+        """
+        outcome: T | InputError | None = None
+        with self.first_goes_first():
+            if self.is_first:
+                try:
+                    outcome = compute()
+                except InputError as error:
+                    outcome = error
+        outcome = self.broadcast(outcome)
+        if isinstance(outcome, InputError):
+            raise outcome
+        return cast(T, outcome)
+
     def seed(self, seed: int) -> None:
         """Seed Python, NumPy and torch of this process."""
         self.fabric.seed_everything(seed, verbose=False)
@@ -114,6 +133,14 @@ class Parallel:
             return share
         joined: Tensor = _GatherRows.apply(share, self, gradient_scale)
         return joined
+
+    def gather_objects(self, value: T) -> list[T]:
+        """The plain values of all processes, on each of them."""
+        if self.world_size == 1:
+            return [value]
+        gathered: list[T | None] = [None] * self.world_size
+        distributed.all_gather_object(gathered, value)
+        return cast(list[T], gathered)
 
     def any(self, claim: bool) -> bool:
         """Whether the claim holds for any process; all of them have to ask."""

@@ -1,6 +1,6 @@
 """What a run measures on its way: losses, scores of each epoch, records, what the tasks do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from visual_taxonomy.task_weighting import Update
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.history import EpochLosses, write_metrics
 from visual_taxonomy.training.records import Records
+from visual_taxonomy.training.unreadable import Unreadable
 
 
 class Log(Protocol):
@@ -35,6 +36,8 @@ class Recorder:
         self.history: list[dict[str, float]] = []
         """A row of metrics.csv for each epoch that has ended."""
         self.records = Records()
+        self.unreadable = Unreadable()
+        """Pictures that could not be read; unreadable.csv holds them, so no state does."""
 
     def add_losses(
         self, step: int, losses: Mapping[str, Tensor], counts: Sequence[int], norm: Tensor
@@ -42,18 +45,22 @@ class Recorder:
         """Keep a step's losses by task, the labels behind each, and the norm of the gradient."""
         self.losses.add(step, losses, counts, norm)
 
-    def add_update(self, step: int, step_of_epoch: int, update: Update, scale: float) -> None:
+    def add_update(
+        self, step: int, step_of_epoch: int, update: Update, scale: Callable[[], float]
+    ) -> None:
         """Keep weights and gradients of a step.
 
         Args:
             step: Its number in the run.
             step_of_epoch: Its number in the epoch.
             update: What the step did.
-            scale: What the losses were multiplied by.
+            scale: Says what the losses were multiplied by; asked for only where it is needed.
         """
         # Weights of an earlier step are passed over: the next new ones are watched instead.
-        if not update.is_reused:
-            self.diagnostics.add(step, step_of_epoch, update.weights, update.gramian, scale)
+        if self.diagnostics.is_due(step_of_epoch) and not update.is_reused:
+            weights, gramian, _ = update
+            self.diagnostics.add(step, step_of_epoch, weights, gramian, scale())
+        self.diagnostics.add_unseen(update.weights)
 
     def fetch(self, learning_rate: float) -> None:
         """Move what was kept on the device into the sums, and what was watched to the loggers.

@@ -3,66 +3,23 @@
 import json
 import math
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from visual_taxonomy.atomic import write_text
+from visual_taxonomy.atomic import link_or_copy, write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import ModelConfig, TrainConfig, read_toml, to_dict, to_toml
+from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
-from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
-from visual_taxonomy.training.history import METRICS_NAME
-from visual_taxonomy.training.preparation import SPLIT_NAME
 from visual_taxonomy.training.records import KINDS
+from visual_taxonomy.training.run_folder import LAST_NAME
 from visual_taxonomy.training.validation import Validation
 
-LAST_NAME = "last.pt"
-CONFIG_NAME = "config.toml"
 METRICS_JSON = "detailed_metrics.json"
-_MAY_CHANGE = {
-    "data": {"img_dir", "csv_path", "train_workers", "val_workers", "split_path"},
-    "optimizer": {"patience"},
-}
-
-
-def open_folder(config: TrainConfig) -> None:
-    """Make the run folder, or check that the run in it is the one to go on with.
-
-    Raises:
-        InputError: There is a run that is neither resumed nor overwritten, or the resumed one
-            had another config.
-    """
-    kept = config.run.folder / CONFIG_NAME
-    if kept.exists() and not config.run.overwrite:
-        if not config.run.resume:
-            raise InputError(
-                f"{config.run.folder} holds a run already: go on with it (--resume), start anew "
-                "(--overwrite) or choose another --run_name"
-            )
-        _check_unchanged(config, kept)
-    elif config.run.overwrite:
-        names = [name for kind in KINDS for name in (f"best_{kind}.pt", f"{kind}_{METRICS_JSON}")]
-        for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, DIAGNOSTICS_NAME, *names):
-            (config.run.folder / name).unlink(missing_ok=True)
-    as_started = replace(config.run, resume=False, overwrite=False)
-    write_text(kept, to_toml(replace(config, run=as_started)))
-
-
-def _check_unchanged(config: TrainConfig, kept: Path) -> None:
-    new, old = to_dict(config), to_dict(read_toml(TrainConfig, kept))
-    for section in ("data", "model", "objective", "optimizer"):
-        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
-            now, then = new[section].get(name), old[section].get(name)
-            if now != then:
-                raise InputError(
-                    f"--resume: --{name} is {now}, but the run in {kept.parent} has {then}; "
-                    f"start with `vtax train --config {kept} --resume`"
-                )
 
 
 class Part(Protocol):
@@ -90,6 +47,7 @@ class Saver:
         model: Its config with `head` resolved, as a checkpoint keeps it.
         class_counts: Task name -> training labels of each class.
         is_first: Whether this process writes files.
+        on_saved: Called on the first process once a checkpoint is on the disk.
     """
 
     folder: Path
@@ -97,6 +55,7 @@ class Saver:
     model: ModelConfig
     class_counts: Mapping[str, list[int]]
     is_first: bool = True
+    on_saved: Callable[[], None] = lambda: None
 
     def save_last(self, parts: Parts, epoch: int) -> None:
         """Write last.pt: the weights and all that the next step depends on."""
@@ -104,6 +63,7 @@ class Saver:
         if self.is_first:
             content = self._checkpoint(weights, epoch, {}, training)
             write_checkpoint(self.folder / LAST_NAME, content)
+            self.on_saved()
 
     def save_best(
         self,
@@ -130,11 +90,16 @@ class Saver:
             "val_loss": validation.loss if is_finite else None,
             **validation.report.to_dict(),
         }
+        text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
         for kind in earned:
-            content = self._checkpoint(weights, epoch, metrics, {})
-            write_checkpoint(self.folder / f"best_{kind}.pt", content)
-            text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
+            path = self.folder / f"best_{kind}.pt"
+            if kind == earned[0]:
+                write_checkpoint(path, self._checkpoint(weights, epoch, metrics, {}))
+            else:  # the same content: written once
+                link_or_copy(self.folder / f"best_{earned[0]}.pt", path)
             write_text(self.folder / f"{kind}_{METRICS_JSON}", text)
+        if earned:
+            self.on_saved()
 
     def restore(self, parts: Parts) -> bool:
         """Put every part where last.pt was written; False if there is none.

@@ -1,6 +1,6 @@
 """Build a trainer from a config."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def build_trainer(
     callbacks: Sequence[Callback] = (),
     make_source: MakeSource = source_of,
     make_optimizer: MakeOptimizer = adamw,
+    on_saved: Callable[[], None] = lambda: None,
 ) -> Trainer:
     """Put together what the config names.
 
@@ -66,6 +67,7 @@ def build_trainer(
         callbacks: Called after each epoch, in order.
         make_source: Chooses where the batches come from.
         make_optimizer: Makes the optimizer of parameter groups.
+        on_saved: Called on the first process once a checkpoint is on the disk.
 
     Raises:
         InputError: A name or parameter does not exist, weights are missing or do not fit.
@@ -96,6 +98,7 @@ def build_trainer(
             replace(config.model, head=classifier.heads.classifiers.kind),
             named_class_counts(tables.training),
             parallel.is_first,
+            on_saved,
         ),
         callbacks=callbacks,
         reporter=reporter,

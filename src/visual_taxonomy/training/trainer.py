@@ -13,13 +13,13 @@ builds a trainer from a config; `train.py` is the whole run.
 """
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.table import Table
 from visual_taxonomy.progress import SILENT, Advance, Reporter
 from visual_taxonomy.training.batch_source import BatchSource
 from visual_taxonomy.training.history import epoch_line
@@ -33,6 +33,7 @@ from visual_taxonomy.training.preparation import Tables
 from visual_taxonomy.training.recorder import Recorder
 from visual_taxonomy.training.saving import Part, Saver
 from visual_taxonomy.training.task_updates import TaskUpdates
+from visual_taxonomy.training.unreadable import TRAINING, VALIDATION
 from visual_taxonomy.training.validation import Validation, validate
 
 _SECONDS_BETWEEN_SAVES = 10.0
@@ -106,22 +107,18 @@ class Trainer:
             "recorder": self.recorder,
         }
 
-    def fit(self) -> Validation:
+    def fit(self) -> None:
         """Train to the end, or until no epoch has improved for a while, and save on the way.
 
-        Returns:
-            What the last pass over the validation rows found.
-
         Raises:
-            InputError: A loss or gradient is not finite.
+            InputError: A loss or gradient is not finite, or no picture can be read.
             Interrupted: Ctrl-C or SIGTERM came; last.pt is written.
         """
-        validation = None
         saved = time.perf_counter()
         total = self.config.optimizer.epochs * len(self.source)
         with stop_request() as stop, self.reporter.progress("", total) as advance:
             while not self.has_ended:
-                validation = self._run_epoch(stop, advance)
+                self._run_epoch(stop, advance)
                 stopping = self.parallel.any(stop.came)
                 is_due = time.perf_counter() - saved >= _SECONDS_BETWEEN_SAVES
                 if self.parallel.broadcast(stopping or self.has_ended or is_due):
@@ -129,7 +126,6 @@ class Trainer:
                     saved = time.perf_counter()
                 if stopping:
                     raise Interrupted
-        return validation or self.validate()
 
     @property
     def has_ended(self) -> bool:
@@ -153,30 +149,29 @@ class Trainer:
         """
         return self.saver.restore(self.parts)
 
-    def _run_epoch(self, stop: StopRequest, advance: Advance) -> Validation:
+    def _run_epoch(self, stop: StopRequest, advance: Advance) -> None:
         started = time.perf_counter()
         waiting = self._train_epoch(stop, advance)
         seconds = time.perf_counter() - started
         validation = self.validate()
+        folder = self.config.run.folder
+        self.recorder.unreadable.report(self.parallel, self.tables_by_part(), folder)
         self._end_epoch(validation, seconds, waiting)
-        return validation
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> float:
         """Train on the batches that are left; returns the seconds it waited for them."""
         self.objective.start_epoch(self.source.epoch, self.parallel.device)
         skipped = self.updates.num_skipped
-        waiting, unreadable = 0.0, 0
+        waiting = 0.0
         self.model.train()
         asked = time.perf_counter()
         for batch in self.source.rest_of_epoch():
             waiting += time.perf_counter() - asked
-            unreadable += len(batch.problems)
+            self.recorder.unreadable.add(TRAINING, batch)
             self.train_step(batch)
             self.source.advance()
             self._after_step(stop, advance)
             asked = time.perf_counter()
-        if unreadable:
-            warnings.warn(f"{unreadable} pictures could not be read and were skipped", stacklevel=1)
         self.updates.warn_of_skipped(skipped)
         self.updates.end_epoch()
         return waiting
@@ -203,8 +198,7 @@ class Trainer:
         update = self.updates(self.optimizer.scaled(losses), features, counts, watch)
         if update is None:
             return
-        if self.recorder.diagnostics.is_due(step_of_epoch):
-            self.recorder.add_update(step, step_of_epoch, update, self.optimizer.loss_scale)
+        self.recorder.add_update(step, step_of_epoch, update, self.optimizer.loss_scale)
         norm = self.optimizer.step()
         used = {name: loss for name, loss in losses.items() if name in update.weights}
         self.recorder.add_losses(step, used, [counts[name] for name in used], norm)
@@ -222,6 +216,7 @@ class Trainer:
             mean = self.recorder.losses.mean()
             advance(source.step_of_run, text=f"epoch {source.epoch + 1}, loss {mean:.3f}")
         if saving:
+            self.recorder.unreadable.check(self.parallel, self.tables_by_part())
             self.save()
         if stopping:
             raise Interrupted
@@ -258,4 +253,9 @@ class Trainer:
 
     def validate(self) -> Validation:
         """Score the model on the validation rows; the same on all processes."""
-        return validate(self.source.validation, self.tables.validation, self.model, self.objective)
+        batches = self.recorder.unreadable.watching(VALIDATION, self.source.validation)
+        return validate(batches, self.tables.validation, self.model, self.objective)
+
+    def tables_by_part(self) -> dict[str, Table]:
+        """The rows by the names that messages have for them."""
+        return {TRAINING: self.tables.training, VALIDATION: self.tables.validation}
