@@ -12,9 +12,10 @@ from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.sampler import FILLER
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.training.parallel import Parallel
 from visual_taxonomy.training.unreadable import TRAINING, UNREADABLE_NAME, VALIDATION, Unreadable
 
-ALONE = SimpleNamespace(world_size=1, is_global_zero=True)
+ALONE = Parallel(SimpleNamespace(world_size=1, is_global_zero=True))
 
 
 @pytest.fixture
@@ -108,5 +109,5 @@ def test_what_other_processes_have_found_counts(
     seen = Unreadable()
     seen.add(TRAINING, batch([1], {1: "the file is empty"}))  # the other one could read a picture
     with pytest.warns(UserWarning, match="2 pictures could not be read"):
-        seen.report(SimpleNamespace(world_size=2, is_global_zero=True), tables, tmp_path)
+        seen.report(Parallel(SimpleNamespace(world_size=2, is_global_zero=True)), tables, tmp_path)
     assert [row["id"] for row in read(tmp_path)] == ["1", "3"]
