@@ -179,3 +179,8 @@ def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
     path.write_text(turned.to_json(), encoding="utf-8")
     with pytest.raises(InputError, match=r"attrs\.json is not the taxonomy of best\.pt; leave"):
         taxonomy.check_same(path, Path("best.pt"))
+
+
+def test_a_task_names_the_class_of_an_index():
+    task = Task("Sarees", "border", ("zari", "no"))
+    assert [task.label(index) for index in (1, 0, UNKNOWN)] == ["no", "zari", None]

@@ -49,6 +49,15 @@ class Task:
         """The task's name in every table, log and checkpoint: "category/attribute"."""
         return f"{self.category}/{self.attribute}"
 
+    def label(self, index: int) -> str | None:
+        """The class at an index; None for `UNKNOWN`.
+
+        Example:
+            >>> Task("Sarees", "border", ("zari", "none")).label(1)
+            'none'
+        """
+        return None if index == UNKNOWN else self.classes[index]
+
 
 @dataclass(frozen=True)
 class Taxonomy:
@@ -218,8 +227,7 @@ class Taxonomy:
 
     def decode(self, category: str, attribute: str, index: int) -> str | None:
         """The label at an index; None for `UNKNOWN`."""
-        classes = self.task(category, attribute).classes
-        return None if index == UNKNOWN else classes[index]
+        return self.task(category, attribute).label(index)
 
 
 def _class_name(label: object) -> str:

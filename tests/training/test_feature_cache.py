@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
 from visual_taxonomy.config import (
     DataConfig,
@@ -25,7 +24,7 @@ from visual_taxonomy.training.feature_cache import (
     cached_features,
     request_key,
 )
-from visual_taxonomy.training.loop import Result, train
+from visual_taxonomy.training.train import Result, train
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def config_of(catalogue: Path, save_dir: Path, **data: object) -> TrainConfig:
 
 
 def run(config: TrainConfig) -> Result:
-    result = train(config, Console(quiet=True))
+    result = train(config)
     assert result is not None
     return result
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output, is_report
-from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
+from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
 from visual_taxonomy.config import InferenceConfig
-from visual_taxonomy.progress import show_progress
 
 SCORES_NAME = "scores.png"
 GALLERY_NAME = "gallery.png"

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.commands.terminal import console, show_progress
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.progress import show_progress
 
 if TYPE_CHECKING:
     from visual_taxonomy.inference.export.bundle_writer import Trial

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from visual_taxonomy.commands.terminal import console
-from visual_taxonomy.progress import show_progress
+from visual_taxonomy.commands.terminal import console, show_progress
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visual_taxonomy.cores import available_cores
-from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
+from visual_taxonomy.data.images import (
+    DECODE_MARGIN,
+    NO_PICTURE,
+    UnreadableImage,
+    decode_image,
+)
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.transforms import Transform
 from visual_taxonomy.taxonomy import UNKNOWN
-
-NO_PICTURE = -1
-"""Category of a row of a batch that holds no picture: a filler, or a file that is unreadable."""
 
 
 class Batch(NamedTuple):

@@ -29,6 +29,9 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MAX_PIXELS = 178_000_000
 """Pixels (width x height) above which a picture is taken for a decompression bomb."""
 
+NO_PICTURE = -1
+"""Category of a row of a batch that holds no picture: a filler, or a file that is unreadable."""
+
 DECODE_MARGIN = 2
 """JPEGs are decoded at reduced size as long as both sides keep this many times the image size."""
 

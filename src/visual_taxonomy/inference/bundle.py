@@ -12,13 +12,14 @@ Nothing in it is unpickled, and reading it needs neither torch nor any of the en
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.taxonomy import Taxonomy
 
 FORMAT = 1
@@ -36,25 +37,6 @@ _PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "me
 """Fields of a bundle that stand in the manifest as they are."""
 
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What becomes of a picture before the trunk sees it.
-
-    Args:
-        image_size: Height and width in pixels that it is resized to, its ratio not kept.
-        mean: Of red, green and blue on the scale 0 to 1; subtracted inside the model.
-        std: Standard deviations, likewise; divided by inside the model.
-        resize: The filter, with antialiasing.
-        color: Order of the channels; transparency is laid on white, EXIF turns are applied.
-    """
-
-    image_size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize: str = "bicubic"
-    color: str = "RGB"
 
 
 @dataclass(frozen=True)
@@ -108,7 +90,13 @@ def write_manifest(bundle: Bundle) -> None:
     content = {
         "format": FORMAT,
         "model": to_dict(bundle.model),
-        "preprocessing": asdict(bundle.preprocessing),
+        "preprocessing": {
+            "image_size": bundle.preprocessing.image_size,
+            "mean": bundle.preprocessing.mean,
+            "std": bundle.preprocessing.std,
+            "resize": bundle.preprocessing.interpolation,
+            "color": "RGB",
+        },
         **{name: getattr(bundle, name) for name in _PLAIN},
     }
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -141,7 +129,6 @@ def read_bundle(folder: Path) -> Bundle:
                 tuple(preprocessing["mean"]),
                 tuple(preprocessing["std"]),
                 preprocessing["resize"],
-                preprocessing["color"],
             ),
             **{name: content[name] for name in _PLAIN},
         )

@@ -18,11 +18,10 @@ from typing_extensions import override
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.class_token import narrow_last_block
+from visual_taxonomy.preprocessing import Preprocessing
 
 GCL_URL = "https://marqo-gcl-public.s3.us-west-2.amazonaws.com/v1"
 """Where the GCL checkpoints (CLIP adapted to ten million shop products) are published."""
-
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
 @dataclass(frozen=True)
@@ -65,44 +64,6 @@ BACKBONES: dict[str, ClipTower] = {
 
 # Arguments of timm.create_model that would fetch or unpickle weights behind our back.
 _RESERVED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What a picture must go through before the backbone sees it.
-
-    Args:
-        image_size: (H, W) in pixels.
-        mean: Of the red, green and blue channel, on the scale 0 to 1.
-        std: Standard deviation of the channels, same scale, above 0.
-        interpolation: "nearest", "bilinear", "bicubic" or "lanczos".
-
-    Raises:
-        InputError: A value is out of range.
-
-    Example:
-        >>> Preprocessing((224, 168), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).interpolation
-        'bicubic'
-    """
-
-    image_size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    interpolation: str = "bicubic"
-
-    def __post_init__(self) -> None:
-        if len(self.image_size) != 2 or min(self.image_size) < 1:
-            raise InputError(
-                f"image size {self.image_size}: expected height and width, each at least 1 pixel"
-            )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise InputError(
-                f"mean {self.mean} and std {self.std}: expected three numbers each, std above 0"
-            )
-        if self.interpolation not in INTERPOLATIONS:
-            raise InputError(
-                f"interpolation '{self.interpolation}' is none of: {', '.join(INTERPOLATIONS)}"
-            )
 
 
 class Backbone(nn.Module):
@@ -197,6 +158,7 @@ def create_backbone(
     parameters: Mapping[str, Any] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    interpolation: str | None = None,
 ) -> Backbone:
     """A backbone with random weights; touches neither the network nor any file.
 
@@ -210,6 +172,7 @@ def create_backbone(
             in our CLIP towers.
         mean: Channel means in place of those timm knows.
         std: Channel standard deviations, likewise.
+        interpolation: Filter of the resizing, likewise.
 
     Raises:
         InputError: The name or a parameter does not exist, or the model cannot have that size.
@@ -236,7 +199,7 @@ def create_backbone(
         (height, width),
         tuple(mean or config["mean"]),
         tuple(std or config["std"]),
-        config["interpolation"],
+        interpolation or config["interpolation"],
     )
     return Backbone(name, model, preprocessing)
 

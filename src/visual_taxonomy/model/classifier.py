@@ -95,8 +95,9 @@ def build_classifier(
         InputError: The backbone or one of its parameters does not exist.
     """
     mean, std = NORMALIZATIONS[config.normalization] or (None, None)
+    interpolation = None if config.interpolation == "backbone" else config.interpolation
     backbone = create_backbone(
-        config.backbone, config.image_size, config.backbone_parameters, mean, std
+        config.backbone, config.image_size, config.backbone_parameters, mean, std, interpolation
     )
     kind = head if config.head == "auto" else config.head
     heads = CategoryHeads(

@@ -32,6 +32,13 @@ class HeadOutput(NamedTuple):
     scale: Tensor | None = None
     """What cosines were multiplied by to become these logits; None of linear classifiers."""
 
+    @property
+    def cosines(self) -> Tensor:
+        """The logits before `scale`, for losses that scale by themselves; else the logits."""
+        # Divided out, not kept from before: (scale x hidden) @ weights rounds in another way than
+        # scale x (hidden @ weights), and trained numbers would change in the last bit.
+        return self.logits if self.scale is None else self.logits / self.scale
+
 
 class CategoryBatchNorm(nn.Module):
     """BatchNorm whose statistics and affine parameters belong to the category of the row.

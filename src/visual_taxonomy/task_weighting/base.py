@@ -45,6 +45,10 @@ class TaskWeighting(nn.Module):
     """What the gradients are taken with respect to to find the weights."""
     default_head_scale: ClassVar[HeadScale] = "unit"
     """Factor on a head's own gradient: 1, or the task's weight."""
+    is_linear: ClassVar[bool] = False
+    """Whether losses times a factor give the update times that factor, as float16 needs it."""
+    screens: ClassVar[bool] = True
+    """Whether a run leaves out tasks that are not finite; otherwise it stops at the first."""
     max_norm: float = 0.0
     """Longest update of the shared parameters; 0 for no limit."""
 

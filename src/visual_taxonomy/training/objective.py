@@ -76,7 +76,7 @@ class Objective(nn.Module):
         self.is_weighted = config.train_rule.casefold() != "none"
         self.needs_features = kind.needs_features
         self.cosine_scale: float | None = None
-        """What a loss of cosines multiplies them by: the scale of its head."""
+        """What a loss of cosines multiplies them by, and so what its head does; None of others."""
         if kind.head == "cosine":
             self.cosine_scale = cast(float, self.losses[0].scale)
         self.class_counts = list(class_counts)
@@ -154,10 +154,8 @@ class Objective(nn.Module):
         entries: Entries,
         class_weights: list[Tensor] | None,
     ) -> dict[str, Tensor]:
-        logits = output.logits[entries.rows, entries.positions]
-        if self.cosine_scale is not None and output.scale is not None:
-            logits = logits / output.scale
-        of_task = logits.split(entries.counts)
+        given = output.logits if self.cosine_scale is None else output.cosines
+        of_task = given[entries.rows, entries.positions].split(entries.counts)
         classes = entries.classes.split(entries.counts)
         rows = entries.rows.split(entries.counts)
         return {

@@ -42,6 +42,7 @@ class GraphEngine(Engine):
         check_is_float32_on_cpu(self.name, config)
         self.precision = "int8" if bundle.int8 else "32"
         self.image_size = bundle.preprocessing.image_size
+        self.interpolation = bundle.preprocessing.interpolation
         self.batch_size = config.batch_size or self.usual_batch_size
         self.workers = config.workers
 
@@ -49,7 +50,8 @@ class GraphEngine(Engine):
     def batches(
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
-        return load_pictures(picture, categories, self.image_size, self.batch_size, self.workers)
+        size, filter_name = self.image_size, self.interpolation
+        return load_pictures(picture, categories, size, self.batch_size, self.workers, filter_name)
 
     @abstractmethod
     def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:

@@ -40,7 +40,8 @@ class TorchEngine(Engine):
         self.model = checkpoint.classifier().to(self.device)
         # Pure half precision, not autocast: no weight is converted twice. The heads stay float32.
         self.model.encoder.backbone.to(DTYPES[self.precision])
-        self.image_size = self.model.encoder.backbone.preprocessing.image_size
+        self.preprocessing = self.model.encoder.backbone.preprocessing
+        self.image_size = self.preprocessing.image_size
         self.num_slots = checkpoint.taxonomy.num_slots
         self.batch_size = config.batch_size or (
             CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
@@ -52,7 +53,7 @@ class TorchEngine(Engine):
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
         unlabelled = np.full((len(categories), self.num_slots), UNKNOWN)
-        transform = evaluation_transform(self.image_size)
+        transform = evaluation_transform(self.image_size, self.preprocessing.interpolation)
         dataset = PictureDataset(picture, categories, unlabelled, transform, self.image_size)
         draws = batches_in_order(len(categories), self.batch_size)
         for batch in make_loader(dataset, draws, self.workers, self.device.type == "cuda"):

@@ -26,7 +26,6 @@ from visual_taxonomy.inference.bundle import (
     TAXONOMY,
     WEIGHTS,
     Bundle,
-    Preprocessing,
     checksum,
     checksums,
     write_manifest,
@@ -153,11 +152,18 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
     else:
         write_onnx(classifier, plain)
         table, _ = trial.split(int8=True)
-        size = classifier.encoder.backbone.preprocessing.image_size
+        pictures = classifier.encoder.backbone.preprocessing
         quantize(
             plain,
             graph,
-            load_pictures(table.path, table.categories, size, _CALIBRATION_BATCH, 2),
+            load_pictures(
+                table.path,
+                table.categories,
+                pictures.image_size,
+                _CALIBRATION_BATCH,
+                2,
+                pictures.interpolation,
+            ),
         )
         for path in folder.glob("float32.onnx*"):
             path.unlink()
@@ -170,12 +176,11 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
 def _describe(
     path: Path, checkpoint: Checkpoint, classifier: Classifier, folder: Path, int8: bool
 ) -> Bundle:
-    backbone = classifier.encoder.backbone.preprocessing
     return Bundle(
         folder,
         checkpoint.taxonomy,
         checkpoint.model,
-        Preprocessing(backbone.image_size, tuple(backbone.mean), tuple(backbone.std)),
+        classifier.encoder.backbone.preprocessing,
         checksums(folder),
         int8,
         checkpoint.class_counts,

@@ -57,8 +57,8 @@ def card(bundle: Bundle, name: str) -> str:
             f"| runs with | {_runs_with(bundle)} |",
             f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch']}, "
             f"SHA-256 {bundle.source['sha256'][:16]} |",
-            f"| picture | {pictures.color}, {height} x {width} pixels (height x width), "
-            f"{pictures.resize}, ratio not kept |",
+            f"| picture | RGB, {height} x {width} pixels (height x width), "
+            f"{pictures.interpolation}, ratio not kept |",
             f"| normalisation | inside the model: mean {_numbers(pictures.mean)}, "
             f"standard deviation {_numbers(pictures.std)} |",
             f"| validation | {_validation(bundle.source['metrics'])} |",

@@ -18,9 +18,21 @@ class EqualWeighting(LossWeighting):
     """
 
     paper = "baseline"
+    is_linear = True
 
     @override
     def forward(
         self, losses: Tensor, tasks: Sequence[int], generator: torch.Generator | None = None
     ) -> Tensor:
         return losses.sum()
+
+
+class PlainSum(EqualWeighting):
+    """The same sum; a loss that is not finite stops the run, and no step waits for its losses.
+
+    Example:
+        >>> PlainSum(["c/a", "c/b"])(torch.tensor([0.8, 1.5]), [0, 1])
+        tensor(2.3000)
+    """
+
+    screens = False
