@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from visual_taxonomy import __version__
 from visual_taxonomy.checkpoint import FORMAT, Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.version import __version__
 
 PICTURES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
 CATEGORIES = torch.tensor([0, 1, 1, 0])

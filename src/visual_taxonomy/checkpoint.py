@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from visual_taxonomy import __version__
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
@@ -26,6 +25,7 @@ from visual_taxonomy.model.original_checkpoint import (
     is_original,
 )
 from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.version import __version__
 
 FORMAT = 1
 """Number of the format; a reader refuses those it does not know."""

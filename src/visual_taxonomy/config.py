@@ -17,7 +17,6 @@ from visual_taxonomy.errors import InputError
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
-EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 C = TypeVar("C")
 
 
@@ -305,8 +304,9 @@ class TrainConfig:
 class InferenceConfig:
     """How a checkpoint or a bundle is run."""
 
-    engine: EngineName = "auto"
-    """What runs the model; auto: torch for checkpoints, what a bundle was measured with."""
+    engine: str = "auto"
+    """What runs the model: see `vtax list engines`. auto: torch for checkpoints, and for bundles
+    the engine they were measured with."""
     batch_size: int | None = None
     """Pictures a step; None: what suits engine and device."""
     workers: int = 2

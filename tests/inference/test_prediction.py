@@ -12,7 +12,7 @@ from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference import prediction
-from visual_taxonomy.inference.engines import torch_engine
+from visual_taxonomy.inference.engines import ENGINES, torch_engine
 from visual_taxonomy.inference.prediction import Prediction, Predictor
 
 CONFIG = InferenceConfig(batch_size=2, workers=0, precision="32", accelerator="cpu")
@@ -235,7 +235,7 @@ def test_the_default_is_a_prediction_on_the_best_device(checkpoint, monkeypatch)
 
 def test_a_bundle_is_loaded_like_a_checkpoint(bundle, predictor, table_of):
     paths = pictures_of(table_of(4))
-    for engine in ("auto", "torch", "onnxruntime", "openvino"):
+    for engine in ("auto", *ENGINES):
         loaded = Predictor.load(bundle.folder, replace(CONFIG, engine=engine))
         found = loaded.predict(paths, NAMES * 2)
         expected = predictor.predict(paths, NAMES * 2)

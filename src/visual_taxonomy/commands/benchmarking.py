@@ -33,8 +33,9 @@ from visual_taxonomy.data.sampler import Draw
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.device import DTYPES
+from visual_taxonomy.inference.engines import ENGINES
 from visual_taxonomy.inference.engines.base import Engine
-from visual_taxonomy.inference.engines.choice import make_engine
+from visual_taxonomy.inference.engines.choice import graph_engines, make_engine
 from visual_taxonomy.inference.export.bundle_writer import Trial, export
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.synthetic.catalogue import synthesize
@@ -335,8 +336,8 @@ def _engines(
     trial = Trial(table, "drawn", calibration=_CALIBRATION_ROWS, measured=1, least=0.0)
     for int8 in (False, True):
         bundle = export(path, folder / f"int8_{int8}", "onnx", int8, trial, workers=0)
-        for name in ("onnxruntime", "openvino"):
-            if find_spec(name):
+        for name in graph_engines(bundle):
+            if find_spec(ENGINES[name].package):
                 yield make_engine(bundle, InferenceConfig(workers=workers, engine=name))
 
 

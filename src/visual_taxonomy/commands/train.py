@@ -1,5 +1,6 @@
 """`vtax train`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ def train(config: TrainConfig) -> int:
     from visual_taxonomy.training.trainer import Interrupted
 
     folder = config.run.folder
+    # For `--loss_type my_module:MyLoss`. Last, so that no file here hides an installed package;
+    # in training only, so that no checkpoint from elsewhere can name a file that lies here.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
         train_model(config, terminal, lambda result: _report(result, config))
     except Interrupted:

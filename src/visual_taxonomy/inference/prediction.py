@@ -18,7 +18,7 @@ from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
 from visual_taxonomy.inference.engines.base import Picture
-from visual_taxonomy.inference.engines.choice import make_engine
+from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.taxonomy import UNKNOWN
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Predictor:
         Raises:
             InputError: It is missing, damaged, or neither; or the taxonomy does not fit.
         """
+        check_name(config)
         path = Path(path)
         if is_bundle(path):
             bundle = read_bundle(path)

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.class_token import narrow_last_block
+from visual_taxonomy.model.own_backbone import own_timm_name
 from visual_taxonomy.preprocessing import Preprocessing
 
 GCL_URL = "https://marqo-gcl-public.s3.us-west-2.amazonaws.com/v1"
@@ -163,7 +164,9 @@ def create_backbone(
     """A backbone with random weights; touches neither the network nor any file.
 
     Args:
-        name: `ViT-B-32`, `ViT-L-14`, or a timm name, with a tag ("name.tag") or without.
+        name: `ViT-B-32`, `ViT-L-14`, a timm name, with a tag ("name.tag") or without, the name
+            that an installed package gives its own, or `module:function` of one that is
+            registered with timm.
         image_size: (H, W) in pixels; None: the size the model was published for. A model with
             position embeddings is built for this size, others take any.
         parameters: Further keyword arguments of `timm.create_model`, such as
@@ -186,7 +189,7 @@ def create_backbone(
     """
     name = {ours.casefold(): ours for ours in BACKBONES}.get(name.casefold(), name)
     tower = BACKBONES.get(name)
-    timm_name = tower.timm_name if tower else name
+    timm_name = tower.timm_name if tower else own_timm_name(name) or name
     if not timm.is_model(timm_name):
         raise _unknown_backbone(name)
     arguments: dict[str, Any] = {"num_classes": tower.width if tower else 0, **(parameters or {})}
@@ -211,7 +214,7 @@ def _unknown_backbone(name: str) -> InputError:
     ours = ", ".join(BACKBONES)
     return InputError(
         f"backbone '{name}' is neither one of ours ({ours}) nor a timm model.{hint} "
-        "`vtax list backbones` shows all."
+        "`vtax list backbones` shows all; one of your own is MODULE:FUNCTION."
     )
 
 

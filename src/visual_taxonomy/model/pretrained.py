@@ -81,7 +81,7 @@ def convert_weights(backbone: Backbone, source: Path | str, weights: Weights) ->
 
 
 def _fetch(backbone: Backbone, source: str) -> Weights:
-    config = backbone.model.pretrained_cfg
+    config = getattr(backbone.model, "pretrained_cfg", None) or {}  # absent in models of your own
     hub_id = config.get("hf_hub_id") if source == "timm" else source.removeprefix("hf-hub:")
     if not hub_id:
         raise InputError(
@@ -174,13 +174,14 @@ def _convert(backbone: Backbone, source: Path | str, weights: Weights) -> Weight
                 f"{source}: cannot be converted for backbone {backbone.name} "
                 f"({type(error).__name__}: {error})"
             ) from error
-    if model.num_classes:
+    if getattr(model, "num_classes", True):  # models of your own may have no classifier to drop
         return weights
     return {key: value for key, value in weights.items() if not _is_classifier(backbone, key)}
 
 
 def _is_classifier(backbone: Backbone, key: str) -> bool:
-    names = backbone.model.pretrained_cfg.get("classifier") or ()
+    config = getattr(backbone.model, "pretrained_cfg", None) or {}
+    names = config.get("classifier") or ()
     names = (names,) if isinstance(names, str) else names
     return key.startswith(tuple(f"{name}." for name in names))
 

@@ -3,14 +3,20 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from visual_taxonomy.choice import build, find
+from visual_taxonomy.registry import Registry, derived_from
 from visual_taxonomy.task_weighting.backward.multi_task import (
     Gramian,
     Update,
     multi_task_backward,
 )
 from visual_taxonomy.task_weighting.backward.options import BackwardOptions
-from visual_taxonomy.task_weighting.base import TaskWeighting
+from visual_taxonomy.task_weighting.base import (
+    FeatureCombination,
+    GramianWeighting,
+    JacobianCombination,
+    LossWeighting,
+    TaskWeighting,
+)
 from visual_taxonomy.task_weighting.methods.aligned import AlignedMultiTask
 from visual_taxonomy.task_weighting.methods.ca_grad import ConflictAverseGradient
 from visual_taxonomy.task_weighting.methods.dual_balancing import DualBalancing
@@ -62,9 +68,16 @@ TASK_WEIGHTINGS: dict[str, type[TaskWeighting]] = {  # the public short names, a
     "MoDo": DoubleSampling,
 }
 
-_BY_NAME = {**TASK_WEIGHTINGS, "none": PlainSum}
+METHOD_REGISTRY = Registry(
+    "method",
+    "visual_taxonomy.task_weightings",
+    {**TASK_WEIGHTINGS, "none": PlainSum},
+    # Not TaskWeighting: the backward pass must know which of the four kinds a method is.
+    derived_from(LossWeighting, GramianWeighting, JacobianCombination, FeatureCombination),
+)
 
 __all__ = [
+    "METHOD_REGISTRY",
     "TASK_WEIGHTINGS",
     "BackwardOptions",
     "Gramian",
@@ -80,11 +93,12 @@ def find_task_weighting(name: str) -> Callable[..., TaskWeighting]:
     """What builds the method of that name from the task names and its own parameters.
 
     Args:
-        name: Key of `TASK_WEIGHTINGS`, whatever the case; "none", the plain sum; or "torchjd:" and
-            the name of a stateless aggregator of TorchJD (extra `torchjd`).
+        name: Key of `TASK_WEIGHTINGS` or the name that an installed package gives its own,
+            whatever the case; "none", the plain sum; "torchjd:" and the name of a stateless
+            aggregator of TorchJD (extra `torchjd`); or `module:Class`.
 
     Raises:
-        InputError: The method does not exist.
+        InputError: The method does not exist, or what the name stands for is none.
 
     Example:
         >>> find_task_weighting("none").__name__
@@ -93,7 +107,7 @@ def find_task_weighting(name: str) -> Callable[..., TaskWeighting]:
     prefix, _, rest = name.partition(":")
     if rest and prefix.casefold() == "torchjd":
         return partial(build_torchjd, rest)
-    return find(_BY_NAME, name)
+    return METHOD_REGISTRY.find(name)
 
 
 def build_task_weighting(
@@ -116,4 +130,4 @@ def build_task_weighting(
     entry = find_task_weighting(name)
     if isinstance(entry, partial):  # TorchJD's, which checks its parameters itself
         return entry(task_names, **parameters)
-    return build(_BY_NAME, name, task_names, **parameters)
+    return METHOD_REGISTRY.build(name, task_names, **parameters)

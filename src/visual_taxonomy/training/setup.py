@@ -6,11 +6,10 @@ from pathlib import Path
 
 import torch
 
-from visual_taxonomy.choice import find
 from visual_taxonomy.config import ModelConfig, TrainConfig
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.losses import LOSSES
+from visual_taxonomy.losses import find_loss
 from visual_taxonomy.model.backbone import BACKBONES
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.freezing import freeze, trainable_summary
@@ -108,7 +107,7 @@ def build_trainer(
 
 def _build_model(config: TrainConfig, tables: Tables) -> tuple[Classifier, bool]:
     """The model, frozen as configured, and whether its backbone has trained weights."""
-    head = find(LOSSES, config.objective.loss_type).head
+    head = find_loss(config.objective.loss_type).head
     model = build_classifier(tables.taxonomy, config.model, head)
     pretrained = load_weights(model, config.model)
     freeze_as_configured(model, config.model)

@@ -28,7 +28,11 @@ class PictureBatch(NamedTuple):
 
 
 class Engine(ABC):
-    """A model that is ready to run."""
+    """A model that is ready to run.
+
+    Constructed as `Engine(bundle, config)`, of a bundle that holds a file for it; an engine whose
+    entry says `runs_checkpoints` takes a checkpoint too.
+    """
 
     name: ClassVar[str]
     """The value of `--engine`."""
@@ -38,6 +42,9 @@ class Engine(ABC):
 
     image_size: tuple[int, int]
     """H and W."""
+
+    batch_size: int
+    """Images a step."""
 
     @abstractmethod
     def batches(
@@ -56,7 +63,7 @@ class Engine(ABC):
 
         Args:
             images: [N, 3, H, W] uint8.
-            categories: [N] int64; what is given for -1 means nothing.
+            categories: [N] int64; -1 for an image that could not be read, whose answer is ignored.
         """
 
     def answers(self, batches: Iterable[PictureBatch]) -> Iterator[tuple[PictureBatch, np.ndarray]]:

@@ -25,16 +25,17 @@ CPU_BATCH = 32
 
 
 class TorchEngine(Engine):
-    """A checkpoint on the best device, its trunk in the precision that is fastest there.
+    """A checkpoint on the best device, its backbone in the precision that is fastest there.
 
     Args:
-        checkpoint: The model.
+        model: A checkpoint, or a bundle that holds weights.
         config: Batch size, loading processes, precision and device.
     """
 
     name = "torch"
 
-    def __init__(self, checkpoint: Checkpoint, config: InferenceConfig) -> None:
+    def __init__(self, model: Checkpoint | Bundle, config: InferenceConfig) -> None:
+        checkpoint = checkpoint_of(model) if isinstance(model, Bundle) else model
         self.device = pick_device(config.accelerator)
         self.precision = pick_precision(config.precision, self.device)
         self.model = checkpoint.classifier().to(self.device)
