@@ -84,7 +84,8 @@ def predict(checkpoint: Path, image: Path, **environment: str) -> subprocess.Com
         "from visual_taxonomy import InferenceConfig, InputError, Predictor\n"
         "try: predictor = Predictor.load(sys.argv[1], InferenceConfig(accelerator='cpu'))\n"
         "except InputError as error: sys.exit(str(error))\n"
-        "print(predictor.predict([Path(sys.argv[2])], [predictor.taxonomy.categories[0]])[0].labels)"
+        "category = predictor.taxonomy.categories[0]\n"
+        "print(predictor.predict([Path(sys.argv[2])], [category])[0].labels)"
     )
     away = checkpoint.parents[2] / "away"
     away.mkdir(exist_ok=True)

@@ -66,6 +66,7 @@ class Deferred(ClassBalanced):
         """The first epoch that is re-weighted, from 0."""
         if self.onset >= 1:
             return int(self.onset)
+        # 0.29 * 100 is 28.999...: without the sum the phase would start an epoch early.
         return math.floor(self.onset * self.num_epochs + 1e-9)
 
     @override

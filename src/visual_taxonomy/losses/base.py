@@ -80,6 +80,7 @@ def checked(
         ...
         visual_taxonomy.errors.InputError: scale: 0.0 is no finite number > 0
     """
+    # NaN fails every comparison, so it is refused with what is out of range.
     fits = isinstance(value, int | float) and low <= value <= high and math.isfinite(value)
     if fits and (low_included or value > low):
         return float(value)

@@ -46,7 +46,9 @@ def own_timm_name(name: str) -> str | None:
         >>> own_timm_name("timm.models.resnet:resnet18")
         'resnet18'
     """
-    if ":" not in name and not BACKBONE_REGISTRY.is_packaged(name):
+    # timm's own sources of weights (`hf-hub:owner/model`) are no modules; nothing is fetched here.
+    is_address = name.partition(":")[0].replace(".", "").isidentifier() and ":" in name
+    if not is_address and not BACKBONE_REGISTRY.is_packaged(name):
         return None
     make = BACKBONE_REGISTRY.find(name)
     if timm.is_model(name) and model_entrypoint(name) is not make:

@@ -11,6 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import Combination, JacobianCombination
 from visual_taxonomy.task_weighting.gramian import combine_rows
 
+# The slope of log L is 1 / L: of a task that is solved (L = 0) it would be infinite.
 _SMALLEST_LOSS = 1e-6
 
 

@@ -28,7 +28,9 @@ class EqualWeighting(LossWeighting):
 
 
 class PlainSum(EqualWeighting):
-    """The same sum; a loss that is not finite stops the run, and no step waits for its losses.
+    """The sum of the losses, as EW; a loss that is not finite stops the run instead of its task.
+
+    No step waits for its losses, so on a GPU it is the fastest of all.
 
     Example:
         >>> PlainSum(["c/a", "c/b"])(torch.tensor([0.8, 1.5]), [0, 1])

@@ -9,7 +9,7 @@ from typing_extensions import override
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import LossWeighting
 
-_SMALLEST = 1e-8
+_SMALLEST = 1e-8  # the authors': added to losses, whose log it keeps finite, and as Adam's epsilon
 _FIRST_DECAY, _SECOND_DECAY = 0.9, 0.999  # Adam's
 
 

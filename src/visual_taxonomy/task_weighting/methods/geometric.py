@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from visual_taxonomy.task_weighting.base import LossWeighting
 
+# The slope of log L is 1 / L: a loss of 0 would give an infinite weight and a product of 0.
 _SMALLEST = 1e-8
 
 

@@ -28,6 +28,7 @@ def sign_masks(signed_sums: Tensor, uniform: Tensor) -> Tensor:
                 [0., 1.]])
     """
     total = signed_sums.abs().sum(0)
+    # Where no gradient reaches a feature, the floor keeps 0 / 0 out of the branch not taken.
     share = torch.where(total > 0, signed_sums.sum(0) / total.clamp_min(1e-38), 0.0)
     probability = (1 + share) / 2
     plus = (probability > uniform) & (signed_sums > 0)

@@ -9,7 +9,8 @@ from typing_extensions import override
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import GramianWeighting
 
-_SMALLEST = 1e-8
+_SMALLEST = 1e-8  # of losses: a first loss of 0 would be divided by, a later one has no power < 0
+# A weight may not reach 0, where the task gets no gradient, nor pass it, where its loss is raised.
 _LEAST_WEIGHT = 1e-4
 
 

@@ -9,7 +9,11 @@ from typing_extensions import override
 from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.gramian import unit_gramian
 
+# On cosines. Parallel gradients make the system singular: without it their weights are huge and of
+# opposite signs, and which is positive is rounding.
 _RIDGE = 1e-6
+# Weights are divided by their sum, which passes through 0 in strong conflict: there the update
+# would grow without bound and turn uphill.
 _LEAST_SHARE = 0.05
 
 
@@ -63,6 +67,7 @@ class ImpartialLearning(GramianWeighting):
 
     @override
     def transform(self, losses: Tensor, tasks: Sequence[int]) -> Tensor:
+        # Beyond e^10 one bad step of the learnt scale is past undoing: its own slope is as large.
         log_scales = torch.stack([self.log_scales[task] for task in tasks]).clamp(-10, 10)
         return log_scales.exp() * losses - log_scales
 

@@ -67,6 +67,7 @@ class MultipleGradientDescent(GramianWeighting):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         norms = gramian.diagonal().sqrt()
+        # As a divisor, the loss 0 of a solved task would make its gradient infinite.
         positive = losses.to(gramian).clamp_min(1e-8)
         divisors = {
             "none": torch.ones_like(norms),

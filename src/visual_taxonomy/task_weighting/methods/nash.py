@@ -10,6 +10,8 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.solvers.power_system import solve_power_system
 
+# Times 1 / the shortest gradient. Where no direction helps all tasks, the ridge of the solver lets
+# weights reach 1e4 / norm, which the heads would get unclipped.
 _MOST = 1e3
 
 

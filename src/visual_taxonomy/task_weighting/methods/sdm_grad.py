@@ -11,6 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.methods.two_batches import Batches, TwoBatchCombination
 from visual_taxonomy.task_weighting.solvers.quadratic import project_on_simplex
 
+# Two batches may have orthogonal gradients: 0 / 0 would spoil the weights for good.
 _SMALLEST = 1e-30
 
 

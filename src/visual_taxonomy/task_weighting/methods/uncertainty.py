@@ -58,5 +58,6 @@ class UncertaintyWeighting(LossWeighting):
     def forward(
         self, losses: Tensor, tasks: Sequence[int], generator: torch.Generator | None = None
     ) -> Tensor:
+        # Beyond e^10 the loss is all but gone from its own gradient, and s drifts for good.
         log_variances = torch.stack([self.log_variances[task] for task in tasks]).clamp(-10, 10)
         return (self.factor * torch.exp(-log_variances) * losses + log_variances / 2).sum()
