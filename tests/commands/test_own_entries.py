@@ -27,7 +27,6 @@ class Rule(InverseFrequency):
 
 class Worst(LossWeighting):
     "A method of my own: the largest loss."
-    paper = "none"
     def forward(self, losses, tasks, generator=None):
         return losses.max()
 """

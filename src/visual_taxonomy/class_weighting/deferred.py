@@ -71,5 +71,6 @@ class Deferred(ClassBalanced):
 
     @override
     def __call__(self, class_counts: Tensor, epoch: int) -> Tensor:
+        # beta 0 is equal weights in the same formula, so absent classes are 0 in both phases.
         beta = self.beta if epoch >= self.start_epoch else 0.0
         return effective_number_weights(class_counts, beta)

@@ -22,6 +22,7 @@ from visual_taxonomy.registry import Registry, derived_from
 __all__ = ["LOSSES", "LOSS_REGISTRY", "Loss", "build_loss", "find_loss"]
 
 LOSSES: dict[str, type[Loss]] = {  # the public short names, as users type them
+    # In the order of the help: the original system's first.
     "CE": CrossEntropy,
     "LDAM": LabelDistributionAwareMargin,
     "Focal": Focal,

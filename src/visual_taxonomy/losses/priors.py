@@ -47,4 +47,5 @@ def margins(class_counts: Tensor, max_margin: float) -> Tensor:
 
 
 def _stored(table: Tensor, class_counts: Tensor) -> Tensor:
+    # Made in float64 and rounded once, at the end.
     return table.to(torch.as_tensor(class_counts).device, torch.float32)

@@ -32,6 +32,7 @@ def negative_log_likelihood(logits: Tensor, target: Tensor) -> Tensor:
         tensor([0.6931])
     """
     if target.is_floating_point():
+        # A soft target needs all classes; for indices the fused kernel saves an [N, C] tensor.
         return -F.log_softmax(logits, dim=-1)
     return F.cross_entropy(logits, target, reduction="none")
 
@@ -99,6 +100,8 @@ def mean_cross_entropy(
         if target.is_floating_point():
             target = target.to(logits.dtype)
         return F.cross_entropy(logits, target, label_smoothing=smoothing)
+    # torch's own weighted mean divides soft targets by N and indices by the weights; one of the two
+    # would make a one-hot row another loss than its index.
     total = summed_cross_entropy(logits, target, class_weights, smoothing)
     return total / entry_weights(target, class_weights).sum().clamp_min(_LEAST_WEIGHT)
 

@@ -132,10 +132,12 @@ class Backbone(nn.Module):
 
     def _measure_width(self) -> int:
         height, width = self.preprocessing.image_size
+        # In training mode BatchNorm would move its statistics, and may refuse a single image.
         training = self.training
         self.eval()
         try:
             with torch.no_grad():
+                # Measured: timm's num_features is not the width behind every pooling or projection.
                 features = self.model(torch.zeros(1, 3, height, width))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(
@@ -187,6 +189,7 @@ def create_backbone(
         >>> small.width, small.preprocessing.image_size
         (48, (64, 48))
     """
+    # Ours in any case, as in every table; timm's names are all lower case.
     name = {ours.casefold(): ours for ours in BACKBONES}.get(name.casefold(), name)
     tower = BACKBONES.get(name)
     timm_name = tower.timm_name if tower else own_timm_name(name) or name
@@ -244,6 +247,7 @@ def _create_model(
                 "loaded with --pretrained_ckpt"
             )
     try:
+        # Only models with a fixed size take img_size; others would refuse the argument.
         native = get_pretrained_cfg(timm_name)
         if size and native and native.fixed_input_size and size != tuple(native.input_size[-2:]):
             arguments["img_size"] = size

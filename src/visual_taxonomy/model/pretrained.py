@@ -150,6 +150,7 @@ def _select_weights(source: Path | str, content: object) -> Weights:
 
 def _check_patch_size(backbone: Backbone, source: Path | str, weights: Weights) -> None:
     """Refuse what timm would resample silently: a ViT made for patches of another size."""
+    # timm resamples patches of another size without a word, which costs accuracy unnoticed.
     own = backbone.model.state_dict().get("patch_embed.proj.weight")
     for key, value in weights.items():
         if own is None or not key.endswith(_PATCH_WEIGHTS) or value.ndim != 4:

@@ -15,6 +15,7 @@ _HERE = "visual_taxonomy.inference.engines"
 class EngineEntry(NamedTuple):
     """An engine as it is chosen, without importing it or the package that computes."""
 
+    # A string, not the class: importing torch's engine imports torch.
     address: str
     """`module:Class` of the `Engine`, which takes a bundle and an `InferenceConfig`."""
     package: str

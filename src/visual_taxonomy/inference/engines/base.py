@@ -1,6 +1,6 @@
 """The interface of the engines.
 
-Shapes: N pictures of a batch, A slots, C classes of the widest task, H and W in pixels.
+Shapes: N images of a batch, A slots, C classes of the widest task, H and W in pixels.
 """
 
 from abc import ABC, abstractmethod
@@ -15,16 +15,16 @@ Picture = Path | bytes | Image.Image
 
 
 class PictureBatch(NamedTuple):
-    """N pictures, decoded and resized."""
+    """N images, decoded and resized."""
 
     rows: np.ndarray
     """[N] int64 numbers of the rows."""
     images: np.ndarray
-    """[N, 3, H, W] uint8; grey where there is no picture."""
+    """[N, 3, H, W] uint8; grey where there is no image."""
     categories: np.ndarray
-    """[N] int64 category indices, -1 where there is no picture."""
+    """[N] int64 category indices, -1 where there is no image."""
     problems: dict[int, str]
-    """Row -> why its picture could not be read."""
+    """Row -> why its image could not be read."""
 
 
 class Engine(ABC):
@@ -50,10 +50,10 @@ class Engine(ABC):
     def batches(
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
-        """Load the pictures of rows 0 ... len(categories) - 1, in order, ahead of their use.
+        """Load the images of rows 0 ... len(categories) - 1, in order, ahead of their use.
 
         Args:
-            picture: Gives the picture of a row.
+            picture: Gives the image of a row.
             categories: Indices of the rows' categories.
         """
 
@@ -80,6 +80,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
         array([[0.5, 0.5, 0. ],
                [0. , 0. , 0. ]])
     """
+    # The highest is taken off first, or exp overflows in float32 above 88; where all are -inf there
+    # is nothing to take off, and -inf - -inf would be NaN.
     highest = logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(logits - np.where(np.isfinite(highest), highest, 0))
     total: np.ndarray = exponentials.sum(axis=-1, keepdims=True)

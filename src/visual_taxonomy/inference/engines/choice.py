@@ -39,6 +39,7 @@ def make_engine(model: "Checkpoint | Bundle", config: InferenceConfig) -> Engine
         InputError: The engine does not exist, cannot run the model, or is not installed.
     """
     name = config.engine
+    # Not isinstance(model, Checkpoint): naming that class imports torch.
     if not isinstance(model, Bundle):
         name = _OF_CHECKPOINTS if name == AUTO else name
         if not ENGINE_REGISTRY.find(name).runs_checkpoints:
@@ -80,14 +81,18 @@ def able_engines(bundle: Bundle) -> list[str]:
 
 def _pick(bundle: Bundle, config: InferenceConfig) -> str:
     able = able_engines(bundle)
+    # 8 bits were asked for at export and exist in the graph only; torch would run the float32
+    # weights.
     if _OF_CHECKPOINTS in able and not bundle.int8 and _wants_torch(config):
         return _OF_CHECKPOINTS
+    # The sort is stable: behind the favourite the order of the table stays.
     favourite = graph_engine(bundle)
     able.sort(key=lambda name: name != favourite)
     return next((name for name in able if find_spec(ENGINES[name].package)), able[0])
 
 
 def _wants_torch(config: InferenceConfig) -> bool:
+    # Looking for a GPU imports torch, which takes a second where a bundle needs none.
     if not find_spec("torch"):
         return False
     if config.precision not in ("auto", "32"):

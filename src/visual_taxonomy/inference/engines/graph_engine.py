@@ -19,7 +19,7 @@ from visual_taxonomy.inference.engines.image_loading import load_pictures
 
 
 class GraphEngine(Engine):
-    """A graph in the precision of its bundle, fed by threads that load pictures.
+    """A graph in the precision of its bundle, fed by threads that load images.
 
     Several batches are computed at the same time, each on its share of the cores: cores that work
     on batches of their own need not wait for each other at each product.
@@ -71,11 +71,13 @@ class GraphEngine(Engine):
         try:
             for batch in batches:
                 begun.append((batch, self.start(batch.images, batch.categories)))
+                # One more than runs at once, so that no stream waits for the reader of the answers.
                 if len(begun) > self.streams:
                     yield _fetched(*begun.popleft())
             while begun:
                 yield _fetched(*begun.popleft())
         finally:
+            # Left running, a request would go on reading the images of its batch.
             for _, fetch in begun:
                 fetch()
 

@@ -1,7 +1,7 @@
-"""Load pictures for an engine in threads, without torch.
+"""Load images for an engine in threads, without torch.
 
 Decoders and Pillow's resizing release the interpreter's lock, so threads share the cores, and no
-picture travels between processes. Shapes: N pictures of a batch, H and W in pixels.
+image travels between processes. Shapes: N images of a batch, H and W in pixels.
 """
 
 from collections import deque
@@ -21,7 +21,8 @@ from visual_taxonomy.data.images import (
 )
 from visual_taxonomy.inference.engines.base import Picture, PictureBatch
 
-_GREY = 128
+_GREY = 128  # of an image that could not be read: near every normalisation's mean, so never extreme
+# Two even out slow images; each more takes the memory of a batch.
 _BATCHES_AHEAD = 2
 
 
@@ -33,19 +34,20 @@ def load_pictures(
     workers: int,
     interpolation: str = "bicubic",
 ) -> Iterator[PictureBatch]:
-    """The pictures of rows 0 ... len(categories) - 1, in order, a few batches ahead of their use.
+    """The images of rows 0 ... len(categories) - 1, in order, a few batches ahead of their use.
 
     Args:
-        picture: Gives the picture of a row; called in the threads.
+        picture: Gives the image of a row; called in the threads.
         categories: Indices of the rows' categories.
         image_size: H and W.
-        batch_size: Pictures of a batch.
+        batch_size: Images of a batch.
         workers: Threads, no more than there are cores; 0 loads where it is called.
         interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
     """
     load = partial(_load, picture, interpolation)
     starts = range(0, len(categories), batch_size)
     groups = [np.arange(start, min(start + batch_size, len(categories))) for start in starts]
+    # For a single image a pool costs more than it gains.
     if workers == 0:
         for rows in groups:
             images = np.empty((len(rows), 3, *image_size), np.uint8)
@@ -64,6 +66,7 @@ def load_pictures(
         while ahead:
             yield _finished(*ahead.popleft(), categories)
     finally:
+        # The reader may stop early (Ctrl-C, a closed stream): nothing is decoded for nobody.
         pool.shutdown(cancel_futures=True)
 
 
@@ -72,7 +75,7 @@ def resized(
 ) -> np.ndarray:
     """Pixels [H', W', 3] resized to [H, W, 3] as `evaluation_transform` does.
 
-    By Pillow, not by torch, whose uint8 kernel was made after Pillow's: where pictures shrink the
+    By Pillow, not by torch, whose uint8 kernel was made after Pillow's: where images shrink the
     two differ by a grey level here and there.
 
     Example:
@@ -87,7 +90,7 @@ def resized(
 def _load(
     picture: Callable[[int], Picture], interpolation: str, row: int, image: np.ndarray
 ) -> str | None:
-    """Fill `image` [3, H, W] with the picture of a row, or say why not."""
+    """Fill `image` [3, H, W] with the image of a row, or say why not."""
     height, width = image.shape[1:]
     least = (DECODE_MARGIN * height, DECODE_MARGIN * width)
     try:

@@ -53,6 +53,8 @@ class TorchEngine(Engine):
     def batches(
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
+        # The dataset of training is used as it is, so images are loaded in the same way; it wants
+        # labels.
         unlabelled = np.full((len(categories), self.num_slots), UNKNOWN)
         transform = evaluation_transform(self.image_size, self.preprocessing.interpolation)
         dataset = PictureDataset(picture, categories, unlabelled, transform, self.image_size)
@@ -64,6 +66,7 @@ class TorchEngine(Engine):
 
     @override
     def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        # Not no_grad: inference_mode also skips the version counters of tensors.
         with torch.inference_mode():
             pictures = torch.from_numpy(images).to(self.device, non_blocking=True)
             logits = self.model(pictures, torch.from_numpy(categories).to(self.device))

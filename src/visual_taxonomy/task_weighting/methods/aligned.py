@@ -68,8 +68,6 @@ class AlignedMultiTask(GramianWeighting):
         tensor([1., 1.], dtype=torch.float64)
     """
 
-    paper = "Senushkin et al., CVPR 2023, arXiv 2305.19000"
-
     def __init__(
         self,
         task_names: Sequence[str],

@@ -109,8 +109,6 @@ class ConflictAverseGradient(GramianWeighting):
         tensor([0.6410, 0.5495], dtype=torch.float64)
     """
 
-    paper = "Liu et al., NeurIPS 2021, arXiv 2110.14048"
-
     def __init__(
         self,
         task_names: Sequence[str],

@@ -44,8 +44,6 @@ class DualBalancing(JacobianCombination):
         Combination(direction=tensor([2., 2.]), weights=tensor([2., 1.]))
     """
 
-    paper = "Lin et al., 2023, arXiv 2308.12029"
-    state = "averaged gradients (T x P), steps per task"
     steps: Tensor
 
     def __init__(

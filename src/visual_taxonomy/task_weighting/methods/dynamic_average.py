@@ -37,8 +37,6 @@ class DynamicWeightAverage(LossWeighting):
         tensor(3.)
     """
 
-    paper = "Liu et al., CVPR 2019, arXiv 1803.10704"
-    state = "mean losses of two epochs and sums of the current one"
     means: Tensor
     sums: Tensor
     counts: Tensor

@@ -17,7 +17,6 @@ class EqualWeighting(LossWeighting):
         tensor(2.3000)
     """
 
-    paper = "baseline"
     is_linear = True
 
     @override

@@ -40,8 +40,6 @@ class ExcessRisk(JacobianCombination):
         Combination(direction=tensor([1., 2.]), weights=tensor([1., 1.]))
     """
 
-    paper = "He et al., ICML 2024, arXiv 2402.02009"
-    state = "sums of squared gradients (T x P), weight and first excess per task"
     default_head_scale = "weights"
     weights: Tensor
     first: Tensor

@@ -47,8 +47,6 @@ class FastAdaptiveOptimization(LossWeighting):
         tensor([0.2381, 0.1270, 0.6349])
     """
 
-    paper = "Liu et al., NeurIPS 2023, arXiv 2306.03792"
-    state = "logit, two moments, number of steps and last loss per task"
     logits: Tensor
     first_moments: Tensor
     second_moments: Tensor

@@ -27,8 +27,6 @@ class GeometricLoss(LossWeighting):
         tensor(2.)
     """
 
-    paper = "Chennupati et al., CVPRW 2019, arXiv 1904.08492"
-
     @override
     def forward(
         self, losses: Tensor, tasks: Sequence[int], generator: torch.Generator | None = None

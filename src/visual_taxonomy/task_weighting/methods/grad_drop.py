@@ -37,7 +37,7 @@ def sign_masks(signed_sums: Tensor, uniform: Tensor) -> Tensor:
 
 
 class GradientSignDropout(FeatureCombination):
-    """For each feature one sign is drawn, and only gradients of that sign pass into the trunk.
+    """For each feature one sign is drawn, and only gradients of that sign pass into the backbone.
 
     The more the tasks agree on a sign, the likelier it is. Neck and heads get the plain sum.
 
@@ -57,9 +57,6 @@ class GradientSignDropout(FeatureCombination):
         tensor([[1.],
                 [1.]])
     """
-
-    paper = "Chen et al., NeurIPS 2020, arXiv 2010.06808"
-    state = "the random generator"
 
     def __init__(self, task_names: Sequence[str], leak: float = 0.0) -> None:
         super().__init__(task_names)

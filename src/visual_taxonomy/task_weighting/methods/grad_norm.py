@@ -65,9 +65,6 @@ class GradientNormalization(GramianWeighting):
         (tensor([1., 1.], dtype=torch.float64), tensor([1.0513, 0.9487], dtype=torch.float64))
     """
 
-    paper = "Chen et al., ICML 2018, arXiv 1711.02257"
-    cost = "1"
-    state = "a weight and an initial loss per task"
     default_source = "last_layer"
     default_head_scale = "weights"
     weights: Tensor

@@ -80,8 +80,6 @@ class GradientVaccine(GramianWeighting):
         tensor([1.5000, 1.4000], dtype=torch.float64)
     """
 
-    paper = "Wang et al., ICLR 2021, arXiv 2010.05874"
-    state = "a target cosine per pair of tasks; the random generator"
     targets: Tensor
 
     def __init__(self, task_names: Sequence[str], decay: float = 0.01) -> None:

@@ -58,9 +58,6 @@ class ImpartialLearning(GramianWeighting):
         tensor([0.5279, 0.4721], dtype=torch.float64)
     """
 
-    paper = "Liu et al., ICLR 2021, OpenReview IMPnRXEWpvr"
-    state = "a learned log scale per task"
-
     def __init__(self, task_names: Sequence[str]) -> None:
         super().__init__(task_names)
         self.log_scales = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in self.task_names)

@@ -41,7 +41,6 @@ class MultipleGradientDescent(GramianWeighting):
         tensor([0.5385, 0.4615], dtype=torch.float64)
     """
 
-    paper = "Sener, Koltun, NeurIPS 2018, arXiv 1810.04650"
     default_head_scale = "weights"
 
     def __init__(

@@ -38,7 +38,6 @@ class NashBargaining(GramianWeighting):
         tensor([1.3450, 1.2030], dtype=torch.float64)
     """
 
-    paper = "Navon et al., ICML 2022, arXiv 2202.01017"
     default_head_scale = "weights"
 
     def __init__(self, task_names: Sequence[str], max_norm: float = 1.0) -> None:

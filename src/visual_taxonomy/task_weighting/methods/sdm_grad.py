@@ -51,9 +51,6 @@ class DirectionOriented(TwoBatchCombination):
         (tensor([0.5000, 1.0000]), tensor([0.8902, 0.1098], dtype=torch.float64))
     """
 
-    paper = "Xiao, Ban, Ji, NeurIPS 2023, arXiv 2305.18409"
-    state = "last gradients (T x P), weight per task"
-
     def __init__(
         self,
         task_names: Sequence[str],

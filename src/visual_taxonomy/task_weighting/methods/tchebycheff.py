@@ -42,8 +42,6 @@ class SmoothTchebycheff(LossWeighting):
         tensor(1.3863)
     """
 
-    paper = "Lin et al., ICML 2024, arXiv 2402.19078"
-    state = "mean losses of one epoch (nadir)"
     nadir: Tensor
     sums: Tensor
     counts: Tensor

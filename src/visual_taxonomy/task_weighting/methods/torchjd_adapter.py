@@ -25,8 +25,6 @@ class TorchJDWeighting(GramianWeighting):
         weighting: The TorchJD module, Gramian [A, A] in, weights [A] out.
     """
 
-    paper = "TorchJD 0.18, https://torchjd.org"
-
     def __init__(self, task_names: Sequence[str], weighting: nn.Module) -> None:
         super().__init__(task_names)
         self.weighting = weighting
@@ -51,8 +49,6 @@ class TorchJDAggregation(JacobianCombination):
         task_names: [T] names of all tasks.
         aggregator: The TorchJD module, gradients [A, P] in, direction [P] out.
     """
-
-    paper = "TorchJD 0.18, https://torchjd.org"
 
     def __init__(self, task_names: Sequence[str], aggregator: nn.Module) -> None:
         super().__init__(task_names, "float32")

@@ -37,9 +37,6 @@ class UncertaintyWeighting(LossWeighting):
         1.393337...
     """
 
-    paper = "Kendall et al., CVPR 2018, arXiv 1705.07115"
-    state = "a learned log variance per task"
-
     def __init__(
         self,
         task_names: Sequence[str],

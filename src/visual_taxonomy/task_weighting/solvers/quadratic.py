@@ -130,6 +130,7 @@ def min_norm_weights(gramian: Tensor) -> Tensor:
     cosines, norms = unit_gramian(gramian)
     inverse = (norms.min() / norms).numpy()
     matrix = cosines.numpy() + np.outer(inverse, inverse)
+    # Divided by its sum at the end, so no constraint b' v = 1 is needed.
     weights = nonnegative_minimum(matrix, inverse) * inverse
     return torch.from_numpy(weights / weights.sum())
 
