@@ -1,5 +1,6 @@
 """What restore says of a last.pt that it cannot go on from; resuming itself is tested elsewhere."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -83,9 +84,13 @@ def test_a_run_goes_on_where_it_was_saved(make_run: Callable[..., SimpleNamespac
     assert resumed.parts["optimizer"].optimizer.state_dict()["state"].keys() == {0, 1}
 
 
-def test_without_a_save_nothing_is_restored(make_run: Callable[..., SimpleNamespace]) -> None:
+def test_a_resume_without_a_run_says_where_it_looked(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
     run = make_run()
-    assert not run.saver.restore(run.parts)
+    folder = re.escape(str(run.saver.folder))
+    with pytest.warns(UserWarning, match=rf"^--resume: {folder}/last\.pt is not there, so the run"):
+        assert not run.saver.restore(run.parts)
 
 
 def test_a_part_of_ones_own_is_saved_and_restored_with_the_others(

@@ -109,6 +109,12 @@ class Saver:
         """
         path = self.folder / LAST_NAME
         if not path.exists():
+            warnings.warn(
+                f"--resume: {path.absolute()} is not there, so the run starts from the beginning; "
+                "to resume a run elsewhere give its own file: --config RUN_FOLDER/config.toml "
+                "--resume",
+                stacklevel=1,
+            )
             return False
         checkpoint = read_checkpoint(path)
         if checkpoint.taxonomy != self.taxonomy:

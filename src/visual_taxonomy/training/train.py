@@ -32,7 +32,7 @@ from visual_taxonomy.training.preparation import (
 )
 from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
-from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, RunFolder, claim
+from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
 from visual_taxonomy.training.setup import Hooks, build_trainer
 from visual_taxonomy.training.trainer import Callback, Trainer
 
@@ -185,9 +185,6 @@ def _restore(trainer: Trainer) -> None:
     """Go on from last.pt, and say from where."""
     source, folder = trainer.source, trainer.saver.folder
     if trainer.restore():
-        text = f"going on from epoch {source.epoch + 1}, step {source.step}"
-    else:
-        text = f"{folder / LAST_NAME} is not there yet: starting from the beginning"
-    trainer.reporter.note(text)
+        trainer.reporter.note(f"going on from epoch {source.epoch + 1}, step {source.step}")
     if not trainer.config.run.accept_changed_data:
         trainer.recorder.unreadable.load(trainer.tables_by_part(), folder)
