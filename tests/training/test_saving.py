@@ -1,5 +1,6 @@
 """What restore says of a last.pt that it cannot go on from; resuming itself is tested elsewhere."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,3 +139,13 @@ def test_only_checkpoints_that_are_missing_at_the_end_are_named(
     for kind in ("both", "loss"):
         (folder / f"best_{kind}.pt").touch()
     warn_of_missing(run)
+
+
+def test_a_resume_without_a_run_says_where_it_looked(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run, said = make_run(), []
+    folder = re.escape(str(run.config.run.folder))
+    with pytest.warns(UserWarning, match=rf"^--resume: {folder}/last\.pt is not there, so the run"):
+        restore(run, said.append)
+    assert said == []
