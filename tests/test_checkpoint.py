@@ -9,9 +9,17 @@ import pytest
 import torch
 
 from visual_taxonomy import __version__
-from visual_taxonomy.checkpoint import FORMAT, Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    read_checkpoint,
+    read_model,
+    write_checkpoint,
+)
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.export.bundle_writer import export
+from visual_taxonomy.inference.prediction import Predictor
 
 PICTURES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
 CATEGORIES = torch.tensor([0, 1, 1, 0])
@@ -193,6 +201,38 @@ def test_on_a_full_disk_the_previous_file_stays(tmp_path, checkpoint, monkeypatc
     with pytest.raises(InputError, match=r"a\.pt: no space left on the disk"):
         write_checkpoint(path, replace(checkpoint, epoch=2))
     assert read_checkpoint(path).epoch == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_changed_weight_is_refused_although_torch_reads_it(tmp_path, checkpoint):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content, weight = path.read_bytes(), checkpoint.weights["encoder.backbone.model.cls_token"]
+    kept = weight.numpy().tobytes()
+    assert content.count(kept) == 1
+    path.write_bytes(content.replace(kept, bytes([kept[0] ^ 1]) + kept[1:]))
+    assert content_of(path)["weights"].keys() == checkpoint.weights.keys()
+    message = r"a\.pt: .* damaged \(the checksum of 'a?\.?.*data/\d+' differs\); copy the file"
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_read_to_resume_but_not_to_predict(
+    tmp_path, checkpoint, value
+):
+    weights = {name: weight.clone() for name, weight in checkpoint.weights.items()}
+    weights["encoder.backbone.model.cls_token"].view(-1)[3] = value
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, replace(checkpoint, weights=weights))
+    assert read_checkpoint(path).weights.keys() == weights.keys()
+    message = rf"a\.pt: 1 of {len(weights)} tensors hold NaN or infinite .*cls_token\), so it"
+    with pytest.raises(InputError, match=message):
+        read_model(path)
+    with pytest.raises(InputError, match=message):
+        Predictor.load(path)
+    with pytest.raises(InputError, match=message):
+        export(path, tmp_path / "out", "bundle")
     assert [each.name for each in tmp_path.iterdir()] == ["a.pt"]
 
 

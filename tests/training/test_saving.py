@@ -1,6 +1,7 @@
 """What restore says of a last.pt that it cannot go on from; resuming itself is tested elsewhere."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,13 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import build_task_weighting
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
-from visual_taxonomy.training.saving import LAST_NAME, restore, save_last, warn_of_missing
+from visual_taxonomy.training.saving import (
+    LAST_NAME,
+    open_folder,
+    restore,
+    save_last,
+    warn_of_missing,
+)
 from visual_taxonomy.training.setup import Position
 
 STATE = (
@@ -69,7 +76,7 @@ def test_a_run_goes_on_where_it_was_saved(make_run: Callable[..., SimpleNamespac
     saved.model(torch.ones(1, 2)).sum().backward()
     saved.optimizer.step()
     path = last_of(saved)
-    assert tuple(torch.load(path, weights_only=True)["training"]) == STATE
+    assert tuple(torch.load(path, weights_only=True)["training"]) == (*STATE, "config")
     resumed = make_run()
     resumed.position = Position()
     restore(resumed, said.append)
@@ -114,6 +121,40 @@ def test_a_scale_that_a_run_in_another_precision_does_not_have_is_named(
     last_of(full)
     with pytest.raises(InputError, match=r"lacks scaler\.scale, .* another --precision; resume"):
         restore(half, print)
+
+
+def test_a_config_that_was_damaged_after_the_start_is_refused(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run = make_run()
+    path = last_of(run)
+    rate = run.config.optimizer.scratch_lr
+    run.config = replace(run.config, optimizer=replace(run.config.optimizer, scratch_lr=9.0))
+    message = rf"--scratch_lr is 9\.0, but the run in .* has {rate} .*last\.pt\); correct config"
+    with pytest.raises(InputError, match=message):
+        restore(run, print)
+    rewrite(path, lambda state: state.pop("config"))  # as version 0.1 wrote it
+    restore(run, print)
+
+
+def test_what_a_resumed_run_may_change_it_may_still_change(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run = make_run()
+    last_of(run)
+    run.config = replace(run.config, optimizer=replace(run.config.optimizer, patience=99))
+    said: list[str] = []
+    restore(run, said.append)
+    assert said
+
+
+def test_a_start_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    config = TrainConfig(DataConfig(Path("a"), Path("b")), run=RunConfig(tmp_path))
+    config.run.folder.mkdir()
+    for name in (".last.0123456789ab.pt", ".best_both.0123456789ab.pt", "mine.pt"):
+        (config.run.folder / name).touch()
+    open_folder(config)
+    assert sorted(path.name for path in config.run.folder.iterdir()) == ["config.toml", "mine.pt"]
 
 
 def test_parts_that_this_version_does_not_have_are_no_hindrance(

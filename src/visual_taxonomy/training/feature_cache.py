@@ -23,10 +23,11 @@ from visual_taxonomy.data.dataset import NO_PICTURE, Batch, PictureDataset, make
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import remove_leftovers_in
 from visual_taxonomy.model.classifier import Encoder
 from visual_taxonomy.progress import show_progress
 from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.feature_file import add_checksums, open_features
 from visual_taxonomy.training.setup import Run
 
 UNREADABLE = "the picture could not be read"
@@ -161,6 +162,7 @@ def cached_features(
     Raises:
         InputError: The disk is full, or the file is damaged.
     """
+    remove_leftovers_in(folder)
     path = folder / f"{key}.npy"
     if not path.exists():
         first = compute(0)
@@ -171,11 +173,8 @@ def cached_features(
             for view in range(1, num_views):
                 kept[view] = compute(view)
             kept.flush()
-    try:
-        # Mapped, so processes share it; "c": a tensor of a read-only array would be warned about.
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it") from None
+            add_checksums(temporary)
+    return open_features(path)
 
 
 def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentation: str) -> str:

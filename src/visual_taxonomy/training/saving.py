@@ -12,8 +12,9 @@ import torch
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
+from visual_taxonomy.config import TrainConfig, from_dict, read_toml, to_dict, to_toml
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import remove_leftovers_in
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.history import METRICS_NAME, EpochLosses, write_metrics
 from visual_taxonomy.training.preparation import SPLIT_NAME
@@ -44,30 +45,32 @@ def open_folder(config: TrainConfig) -> None:
                 f"{config.run.folder} holds a run already: go on with it (--resume), start anew "
                 "(--overwrite) or choose another --run_name"
             )
-        _check_unchanged(config, kept)
+        remedy = f"start with `vtax train --config {kept} --resume`"
+        _check_unchanged(config, read_toml(TrainConfig, kept), kept, remedy)
     elif config.run.overwrite:
         names = [name for kind in KINDS for name in (f"best_{kind}.pt", f"{kind}_{METRICS_JSON}")]
         for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, DIAGNOSTICS_NAME, *names):
             (config.run.folder / name).unlink(missing_ok=True)
+    remove_leftovers_in(config.run.folder)
     as_started = replace(config.run, resume=False, overwrite=False)
     write_text(kept, to_toml(replace(config, run=as_started)))
 
 
-def _check_unchanged(config: TrainConfig, kept: Path) -> None:
-    new, old = to_dict(config), to_dict(read_toml(TrainConfig, kept))
+def _check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: str) -> None:
+    new, old = to_dict(config), to_dict(kept)
     for section in ("data", "model", "objective", "optimizer"):
         for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
             now, then = new[section].get(name), old[section].get(name)
             if now != then:
                 raise InputError(
-                    f"--resume: --{name} is {now}, but the run in {kept.parent} has {then}; "
-                    f"start with `vtax train --config {kept} --resume`"
+                    f"--resume: --{name} is {now}, but the run in {path.parent} has {then} "
+                    f"(so says {path.name}); {remedy}"
                 )
 
 
 def save_last(run: Run) -> None:
     """Write last.pt: the weights and all that the next step depends on."""
-    training = _training_state(run)
+    training = _training_state(run) | {"config": to_dict(run.config)}
     if run.fabric.is_global_zero:
         write_checkpoint(run.config.run.folder / LAST_NAME, _checkpoint(run, {}, training))
 
@@ -148,6 +151,10 @@ def restore(run: Run, say: Callable[[str], None]) -> None:
     if checkpoint.taxonomy != run.tables.taxonomy:
         raise InputError(f"{path}: its taxonomy is not the one of {run.config.data.csv_path}")
     saved = checkpoint.training
+    # The one copy with a checksum: a digit of config.toml that flipped would be another run.
+    if "config" in saved:  # version 0.1 did not write it
+        kept = from_dict(TrainConfig, saved["config"], str(path))
+        _check_unchanged(run.config, kept, path, f"correct {CONFIG_NAME} beside it and resume")
     missing = _missing(_training_state(run), saved)
     if missing:
         raise InputError(
