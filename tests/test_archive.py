@@ -46,3 +46,10 @@ def test_an_encrypted_or_foreign_entry_is_damage() -> None:
     content[directory + 8] = 0
     content[directory + 10] = 77
     assert "compression" in str(find_damage(io.BytesIO(content)))
+
+
+def test_an_entry_that_is_marked_as_a_folder_is_damage() -> None:
+    """Torch reads none of its bytes and gives memory that was never written to."""
+    content = bytearray(archive(first=b"zari"))
+    content[content.index(b"PK\x01\x02") + 38] |= 0x10
+    assert find_damage(io.BytesIO(content)) == "'first' is marked as a folder"

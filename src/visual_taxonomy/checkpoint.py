@@ -152,13 +152,20 @@ def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
     Raises:
         InputError: A weight is NaN or infinite.
     """
-    broken = [name for name, weight in weights.items() if not bool(torch.isfinite(weight).all())]
+    broken = [name for name, weight in weights.items() if not _is_finite(weight)]
     if broken:
         raise InputError(
             f"{path}: {len(broken)} of {len(weights)} tensors hold NaN or infinite numbers (first: "
             f"{broken[0]}), so it cannot predict; its training diverged. Use a checkpoint of an "
             "earlier epoch, or train again with a lower --scratch_lr and --pretrained_lr"
         )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    if not weight.is_floating_point() or not weight.numel():
+        return True
+    # The extremes pass NaN on; torch.isfinite of every number would take ten times as long.
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
