@@ -169,21 +169,21 @@ def _is_finite(weight: Tensor) -> bool:
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    try:
-        # One open file for both: another process may replace the file under this name meanwhile.
-        with path.open("rb") as file:
-            damage = find_damage(file)
-            if damage is None:
-                file.seek(0)
-                with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
+    with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
+        try:
+            # One open file for both: another process may replace it under this name meanwhile.
+            with path.open("rb") as file:
+                damage = find_damage(file)
+                if damage is None:
+                    file.seek(0)
                     return torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint") from None
-    except Exception as error:
-        # torch reports damage and forbidden pickles by many types of its own.
-        raise InputError(
-            f"{path}: not a checkpoint of vtax, or damaged ({_reason(path, error)})"
-        ) from error
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such checkpoint") from None
+        except Exception as error:
+            # torch reports damage and forbidden pickles by many types of its own.
+            raise InputError(
+                f"{path}: not a checkpoint of vtax, or damaged ({_reason(path, error)})"
+            ) from error
     raise InputError(
         f"{path}: not a checkpoint of vtax, or damaged ({damage}); copy the file again, or delete "
         "it and use another checkpoint of the run"
