@@ -80,6 +80,29 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
+def link_or_copy(source: Path, path: Path) -> None:
+    """Give a file a second name: a hard link, or a copy where the file system has none.
+
+    Only for files that are replaced as a whole, never changed in place.
+
+    Raises:
+        InputError: The disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_text(folder / "a.txt", "zari")
+        >>> link_or_copy(folder / "a.txt", folder / "b.txt")
+        >>> (folder / "b.txt").read_text()
+        'zari'
+    """
+    with write_atomically(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # FAT, some network drives, and folders that are mounted with restrictions
+            shutil.copyfile(source, temporary)
+
+
 def _is_disk_full(error: Exception, folder: Path) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _FULL

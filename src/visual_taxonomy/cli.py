@@ -23,10 +23,15 @@ from visual_taxonomy.commands.export import Export, export
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
 from visual_taxonomy.commands.synthesize import Synthesize, synthesize
-from visual_taxonomy.commands.terminal import EXIT_INPUT, EXIT_INTERRUPTED, errors
+from visual_taxonomy.commands.terminal import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_SYSTEM_LIMIT,
+    errors,
+)
 from visual_taxonomy.commands.train import train
 from visual_taxonomy.config import TrainConfig, read_toml
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.errors import InputError, SystemLimitError
 
 
 class Command(NamedTuple):
@@ -60,6 +65,9 @@ def main() -> None:
     except InputError as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}")
         sys.exit(EXIT_INPUT)
+    except SystemLimitError as error:
+        errors.print(f"[red]error:[/red] {escape(str(error))}")
+        sys.exit(EXIT_SYSTEM_LIMIT)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 
@@ -105,7 +113,15 @@ def _take_config(arguments: list[str]) -> tuple[list[str], dict[str, object]]:
         raise InputError("--config needs a TOML file")
     path = Path(arguments[position + 1])
     rest = arguments[:position] + arguments[position + 2 :]
-    return rest, {"train": read_toml(TrainConfig, path)}
+    config = read_toml(TrainConfig, path)
+    return rest, {"train": _at_its_place(path, config) if "--resume" in rest else config}
+
+
+def _at_its_place(path: Path, config: TrainConfig) -> TrainConfig:
+    """The config of a run that is resumed: its folder is the one that the file stands in."""
+    from visual_taxonomy.training.run_folder import at_its_place
+
+    return at_its_place(path, config)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -47,10 +47,18 @@ class DataConfig:
     """Parquet with the attribute names of each category, for a taxonomy built from the CSV."""
     val_ratio: float = 0.2
     """Share of the rows used for validation."""
+    test_ratio: float = 0.0
+    """Share of the rows set aside: no checkpoint is chosen by them, the run reports them last."""
     random_state: int = 42
-    """Seed of the split, the order of batches, augmentation and weights."""
+    """Seed of the order of batches, augmentation and weights."""
+    split_seed: int | None = None
+    """Seed of the split; None: that of --random_state."""
     split_path: Path | None = None
     """CSV (id, split) of an earlier run to use its split again."""
+    val_csv_path: Path | None = None
+    """Labelled file with the validation rows, instead of a share of --csv_path."""
+    test_csv_path: Path | None = None
+    """Labelled file with test rows, instead of --test_ratio."""
     group_duplicates: bool = True
     """Keep near-duplicate pictures on one side of the split."""
     batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
@@ -69,8 +77,27 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not 0 < self.val_ratio < 1:
             raise InputError(f"--val_ratio must lie between 0 and 1, not {self.val_ratio}")
+        if not 0 <= self.test_ratio < 1 - self.val_ratio:
+            raise InputError(
+                f"--test_ratio must be 0 or more and leave rows to train on beside --val_ratio "
+                f"{self.val_ratio}, not {self.test_ratio}"
+            )
+        self._check_sources()
         _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
         _not_negative(random_state=self.random_state, feature_views=self.feature_views)
+        if self.split_seed is not None:
+            _not_negative(split_seed=self.split_seed)
+
+    def _check_sources(self) -> None:
+        for one, other, part in (
+            ("split_path", "val_csv_path", "validation"),
+            ("split_path", "test_ratio", "test"),
+            ("test_csv_path", "test_ratio", "test"),
+        ):
+            if getattr(self, one) and getattr(self, other):
+                raise InputError(
+                    f"--{one} and --{other} both say which rows are for {part}; give one of them"
+                )
 
 
 @dataclass(frozen=True)
@@ -210,9 +237,11 @@ class RunConfig:
     run_name: str = "visual_taxonomy_train"
     """Folder of this run in save_dir."""
     resume: bool = False
-    """Go on from the last.pt of the run folder."""
+    """Go on from the last.pt of the run folder; with --config, of the folder the file is in."""
+    accept_changed_data: bool = False
+    """Resume although labels or pictures have changed since the run started."""
     overwrite: bool = False
-    """Start anew in a run folder that holds a run."""
+    """Start anew in a run folder that holds a run; the old run goes when the new one has saved."""
     save_every: int = 200
     """Steps between saves of last.pt in an epoch; epochs end with one too, if they last 10 s."""
     log_every: int = 20
@@ -237,6 +266,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         _positive(save_every=self.save_every, log_every=self.log_every)
         _positive(devices=self.devices, num_nodes=self.num_nodes)
+        if self.resume and self.overwrite:
+            raise InputError("--resume and --overwrite exclude each other; give one of them")
         if not self.run_name or Path(self.run_name).name != self.run_name:
             raise InputError(f"--run_name must be the name of a folder, not '{self.run_name}'")
 

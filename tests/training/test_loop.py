@@ -28,7 +28,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training import loop, saving
+from visual_taxonomy.training import loop, run_folder, saving
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.loop import Interrupted, Result, train
 from visual_taxonomy.training.objective import Objective
@@ -166,7 +166,8 @@ def test_a_loss_of_a_later_epoch_that_is_not_finite_stops_the_run_too(
     config = config_of(small_catalogue, tmp_path, method="none")
     if resumed:
         run(replace(config, optimizer=replace(config.optimizer, epochs=1)))
-        monkeypatch.setattr(saving, "_check_unchanged", lambda *_: None)  # other epochs
+        for module in (run_folder, saving):  # of the epochs
+            monkeypatch.setattr(module, "check_unchanged", lambda *_: None)
         config = replace(config, run=replace(config.run, resume=True))
     compute = Objective.forward
     worsen = {0: 1.0, 1: math.nan}

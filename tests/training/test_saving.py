@@ -16,13 +16,8 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import build_task_weighting
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
-from visual_taxonomy.training.saving import (
-    LAST_NAME,
-    open_folder,
-    restore,
-    save_last,
-    warn_of_missing,
-)
+from visual_taxonomy.training.run_folder import LAST_NAME
+from visual_taxonomy.training.saving import restore, save_last, warn_of_missing
 from visual_taxonomy.training.setup import Position
 
 STATE = (
@@ -52,6 +47,7 @@ def make_run(tmp_path: Path, taxonomy: Taxonomy) -> Callable[..., SimpleNamespac
             generator=torch.Generator(),
             diagnostics=TaskDiagnostics(taxonomy.task_names, 1, 1),
             position=Position(epoch=1, step=2),
+            on_saved=lambda: None,
         )
 
     return make
@@ -146,15 +142,6 @@ def test_what_a_resumed_run_may_change_it_may_still_change(
     said: list[str] = []
     restore(run, said.append)
     assert said
-
-
-def test_a_start_removes_what_a_killed_one_left(tmp_path: Path) -> None:
-    config = TrainConfig(DataConfig(Path("a"), Path("b")), run=RunConfig(tmp_path))
-    config.run.folder.mkdir()
-    for name in (".last.0123456789ab.pt", ".best_both.0123456789ab.pt", "mine.pt"):
-        (config.run.folder / name).touch()
-    open_folder(config)
-    assert sorted(path.name for path in config.run.folder.iterdir()) == ["config.toml", "mine.pt"]
 
 
 def test_parts_that_this_version_does_not_have_are_no_hindrance(

@@ -2,6 +2,8 @@
 
 from rich.console import Console
 
+EXIT_SYSTEM_LIMIT = 1
+"""The system ended a part of the program; the same command may succeed with less memory."""
 EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3

@@ -7,7 +7,8 @@ trunk have to be summed, which DistributedDataParallel does while it goes backwa
 """
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning.fabric import Fabric
@@ -17,6 +18,9 @@ from typing_extensions import override
 
 from visual_taxonomy.config import RunConfig
 from visual_taxonomy.device import pick_device
+from visual_taxonomy.errors import InputError
+
+R = TypeVar("R")
 
 
 def launch(config: RunConfig, loggers: list[Any]) -> Fabric:
@@ -47,6 +51,34 @@ def parallelize(fabric: Fabric, encoder: nn.Module, averages: bool) -> nn.Module
     if fabric.world_size > 1 and trains and averages:
         return fabric.setup_module(encoder)
     return encoder.to(fabric.device)
+
+
+def on_first(fabric: Fabric, compute: Callable[[], R]) -> R:
+    """What `compute` gives on the first process, on all of them; the others wait, however long.
+
+    Raises:
+        InputError: `compute` raised it; all processes end with it, so that none waits for ever.
+    """
+    outcome: R | InputError | None = None
+    with fabric.rank_zero_first():
+        if fabric.is_global_zero:
+            try:
+                outcome = compute()
+            except InputError as error:
+                outcome = error
+    outcome = fabric.broadcast(outcome)
+    if isinstance(outcome, InputError):
+        raise outcome
+    return cast(R, outcome)
+
+
+def gather_objects(fabric: Fabric, value: R) -> list[R]:
+    """The plain values of all processes, on each of them."""
+    if fabric.world_size == 1:
+        return [value]
+    gathered: list[R | None] = [None] * fabric.world_size
+    distributed.all_gather_object(gathered, value)
+    return cast(list[R], gathered)
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:

@@ -2,23 +2,28 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import numpy as np
+import polars as pl
 import torch
 from lightning.fabric import Fabric
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from torch import Tensor
 
+from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import TrainConfig, read_toml
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import pick_precision
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import progress_bar, show_progress
-from visual_taxonomy.training.distributed import launch
+from visual_taxonomy.training.data_record import record, refuse_changes
+from visual_taxonomy.training.distributed import launch, on_first
 from visual_taxonomy.training.feature_cache import use_cached_features
 from visual_taxonomy.training.history import EpochLosses, build_loggers
 from visual_taxonomy.training.interruption import StopRequest, stop_request
@@ -26,20 +31,18 @@ from visual_taxonomy.training.optimizer import learning_rate_factor, set_learnin
 from visual_taxonomy.training.preparation import (
     CLASS_COUNTS_NAME,
     Tables,
+    choose_parts,
+    cut_table,
     read_labelled_table,
-    split_table,
-    write_class_counts,
+    write_rows,
 )
-from visual_taxonomy.training.saving import (
-    CONFIG_NAME,
-    open_folder,
-    restore,
-    save_epoch,
-    save_last,
-    warn_of_missing,
-)
+from visual_taxonomy.training.records import RECOMMENDED, divergence
+from visual_taxonomy.training.row_files import Rows, add_files
+from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
+from visual_taxonomy.training.saving import restore, save_epoch, save_last, warn_of_missing
 from visual_taxonomy.training.setup import Run, build_run
 from visual_taxonomy.training.step import Validation, train_step, validate
+from visual_taxonomy.training.unreadable import TRAINING, VALIDATION
 
 _SECONDS_BETWEEN_SAVES = 10.0
 """Epochs that end sooner after the last save do without: it would take a part of their time."""
@@ -54,9 +57,13 @@ class Result(NamedTuple):
 
     folder: Path
     report: Report
-    """Scores of the last epoch."""
+    """Scores of the recommended checkpoint on the validation rows."""
+    epoch: int
+    """The epoch of that checkpoint, from 0."""
     validation: Table
     """The rows it was scored on."""
+    test: Table | None
+    """Rows that nothing was chosen by; not scored yet."""
     history: list[dict[str, float]]
     """A row of metrics.csv for each epoch."""
     class_counts: dict[str, list[int]]
@@ -65,8 +72,15 @@ class Result(NamedTuple):
     """[T, T] mean cosines of the tasks' gradients; NaN for tasks that never met."""
 
 
-def train(config: TrainConfig, console: Console) -> Result | None:
+def train(
+    config: TrainConfig, console: Console, on_end: Callable[[Result], None] | None = None
+) -> Result | None:
     """Train a model and write its checkpoints into the run folder.
+
+    Args:
+        config: The run.
+        console: Of the person at the keyboard.
+        on_end: Called with the result while the run folder is still held.
 
     Returns:
         The result; None on the processes other than the first.
@@ -78,23 +92,27 @@ def train(config: TrainConfig, console: Console) -> Result | None:
     fabric = launch(config.run, build_loggers(config.run))
     if not fabric.is_global_zero:
         console = Console(quiet=True)
-    config = _resolve_precision(config, fabric)
-    fabric.seed_everything(config.data.random_state, verbose=False)
-    tables = _read_tables(config, fabric, console)
-    run = build_run(config, fabric, tables, console)
-    if config.data.feature_cache is not None:
-        use_cached_features(run, console)
-    if config.run.resume:
-        restore(run, console.print)
-    validation = None
+    with ExitStack() as held:
+        folder = on_first(fabric, lambda: held.enter_context(claim(config)))
+        result = _train(config, fabric, folder, console)
+        if result is not None and on_end is not None:
+            on_end(result)
+    return result
+
+
+def _train(
+    config: TrainConfig, fabric: Fabric, folder: RunFolder, console: Console
+) -> Result | None:
+    run = _start(config, fabric, folder, console)
     saved = time.perf_counter()
     with stop_request() as stop, progress_bar(console) as progress:
-        bar = progress.add_task("", total=config.optimizer.epochs * len(run.sampler))
+        bar = progress.add_task("", total=run.config.optimizer.epochs * len(run.sampler))
         while not _has_ended(run):
             started = time.perf_counter()
             seconds_waiting = _train_epoch(run, stop, progress, bar)
             trained = time.perf_counter()
             validation = validate(run)
+            run.unreadable.report(fabric, _parts(run.tables), folder.path)
             _end_epoch(run, validation, trained - started, seconds_waiting)
             console.print(_line(run))
             stopping = stop.came
@@ -104,18 +122,57 @@ def train(config: TrainConfig, console: Console) -> Result | None:
                 saved = time.perf_counter()
             if stopping:
                 raise Interrupted
-    validation = validation or validate(run)
     if not fabric.is_global_zero:
         return None
     warn_of_missing(run)
+    diverged = divergence(run.position.history)
+    if diverged is not None:
+        warnings.warn(diverged, stacklevel=1)
+    best = read_checkpoint(folder.path / f"best_{RECOMMENDED}.pt")
     return Result(
-        config.run.folder,
-        validation.report,
-        tables.validation,
+        folder.path,
+        Report.from_dict(best.metrics),
+        best.epoch,
+        run.tables.validation,
+        run.tables.test,
         run.position.history,
         run.class_counts,
         run.diagnostics.cosines(),
     )
+
+
+def _start(config: TrainConfig, fabric: Fabric, folder: RunFolder, console: Console) -> Run:
+    """Build everything; only then touch what is in the run folder."""
+    config = _resolve_precision(config, fabric)
+    fabric.seed_everything(config.data.random_state, verbose=False)
+    rows = _read_rows(config, fabric)
+    # Before anything else: what changes from here on, the next run is to notice.
+    seen = record(rows.table) if fabric.is_global_zero else pl.DataFrame()
+    parts = on_first(fabric, lambda: _choose_parts(config, folder, rows, seen, console))
+    tables = cut_table(rows.table, parts, config.data)
+    console.print(_count(tables))
+    run = build_run(config, fabric, tables, console)
+    if config.data.feature_cache is not None:
+        use_cached_features(run, console)
+    if config.run.resume:
+        restore(run, console.print)
+        if not config.run.accept_changed_data:
+            run.unreadable.load(_parts(tables), folder.path)
+
+    def write() -> None:
+        absent = write_rows(folder.path, seen, parts, tables.training)
+        if absent:
+            path = folder.path / CLASS_COUNTS_NAME
+            console.print(f"note: {absent} classes have no training label; counts: {path}")
+
+    on_first(fabric, lambda: folder.begin(config, write))
+    if fabric.is_global_zero:
+        run.on_saved = folder.settle
+    return run
+
+
+def _parts(tables: Tables) -> dict[str, Table]:
+    return {TRAINING: tables.training, VALIDATION: tables.validation}
 
 
 def _resolve_precision(config: TrainConfig, fabric: Fabric) -> TrainConfig:
@@ -128,27 +185,32 @@ def _resolve_precision(config: TrainConfig, fabric: Fabric) -> TrainConfig:
     return replace(config, run=replace(config.run, precision=picked))
 
 
-def _read_tables(config: TrainConfig, fabric: Fabric, console: Console) -> Tables:
-    """Read on the first process first: it draws the split, the others read it."""
+def _read_rows(config: TrainConfig, fabric: Fabric) -> Rows:
     data = config.data
     with fabric.rank_zero_first():
         table = read_labelled_table(
             data.csv_path, data.img_dir, data.attributes_config, data.parq_path
         )
-        if fabric.is_global_zero:
-            open_folder(config)
-        with show_progress(console, "comparing pictures") as advance:
-            tables = split_table(table, data, config.run.folder, advance)
-    console.print(
-        f"{len(tables.training)} rows to train on, {len(tables.validation)} to validate, "
+        return add_files(table, data)
+
+
+def _choose_parts(
+    config: TrainConfig, folder: RunFolder, rows: Rows, seen: pl.DataFrame, console: Console
+) -> np.ndarray:
+    """[N] part of each row; a run that is resumed keeps its rows and their parts."""
+    is_accepted = config.run.accept_changed_data
+    if config.run.resume:
+        refuse_changes(folder.path, seen, is_accepted)
+    with show_progress(console, "comparing pictures") as advance:
+        return choose_parts(rows, config.data, folder.split, advance, is_accepted)
+
+
+def _count(tables: Tables) -> str:
+    test = f", {len(tables.test)} to test" if tables.test is not None else ""
+    return (
+        f"{len(tables.training)} rows to train on, {len(tables.validation)} to validate{test}, "
         f"{len(tables.taxonomy.categories)} categories, {len(tables.taxonomy.tasks)} attributes"
     )
-    if fabric.is_global_zero:
-        path = config.run.folder / CLASS_COUNTS_NAME
-        absent = write_class_counts(path, tables.training)
-        if absent:
-            console.print(f"note: {absent} classes have no training label; counts: {path}")
-    return tables
 
 
 def _train_epoch(run: Run, stop: StopRequest, progress: Progress, bar: TaskID) -> float:
@@ -159,13 +221,13 @@ def _train_epoch(run: Run, stop: StopRequest, progress: Progress, bar: TaskID) -
     run.objective.start_epoch(position.epoch, run.device)
     run.sampler.set_position(position.epoch, position.step)
     check_every = config.run.log_every if run.device.type == "cuda" else 1
-    waiting, unreadable = 0.0, 0
+    waiting = 0.0
     skipped_before = dict(run.method.record.num_skipped)
     run.model.train()
     asked = time.perf_counter()
     for batch in run.training_batches:
         waiting += time.perf_counter() - asked
-        unreadable += len(batch.problems)
+        run.unreadable.add(TRAINING, batch)
         step = steps_before + position.step
         factor = learning_rate_factor(step, total_steps, config.optimizer.warm_up)
         set_learning_rate(run.optimizer, factor)
@@ -181,12 +243,11 @@ def _train_epoch(run: Run, stop: StopRequest, progress: Progress, bar: TaskID) -
             text = f"epoch {position.epoch + 1}, loss {position.losses.mean():.3f}"
             progress.update(bar, completed=step + 1, description=text)
         if saving:
+            run.unreadable.check(run.fabric, _parts(run.tables))
             save_last(run)
         if stopping:
             raise Interrupted
         asked = time.perf_counter()
-    if unreadable:
-        warnings.warn(f"{unreadable} pictures could not be read and were skipped", stacklevel=1)
     _warn_of_skipped(run, skipped_before)
     run.method.end_epoch()
     return waiting

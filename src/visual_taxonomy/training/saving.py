@@ -4,68 +4,21 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from visual_taxonomy.atomic import write_text
+from visual_taxonomy.atomic import link_or_copy, write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import TrainConfig, from_dict, read_toml, to_dict, to_toml
+from visual_taxonomy.config import TrainConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.leftovers import remove_leftovers_in
-from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
-from visual_taxonomy.training.history import METRICS_NAME, EpochLosses, write_metrics
-from visual_taxonomy.training.preparation import SPLIT_NAME
+from visual_taxonomy.training.history import EpochLosses, write_metrics
 from visual_taxonomy.training.records import KINDS, Records
+from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, check_unchanged
 from visual_taxonomy.training.setup import Position, Run
 from visual_taxonomy.training.step import Validation
 
-LAST_NAME = "last.pt"
-CONFIG_NAME = "config.toml"
 METRICS_JSON = "detailed_metrics.json"
-_MAY_CHANGE = {
-    "data": {"img_dir", "csv_path", "train_workers", "val_workers", "split_path"},
-    "optimizer": {"patience"},
-}
-
-
-def open_folder(config: TrainConfig) -> None:
-    """Make the run folder, or check that the run in it is the one to go on with.
-
-    Raises:
-        InputError: There is a run that is neither resumed nor overwritten, or the resumed one
-            had another config.
-    """
-    kept = config.run.folder / CONFIG_NAME
-    if kept.exists() and not config.run.overwrite:
-        if not config.run.resume:
-            raise InputError(
-                f"{config.run.folder} holds a run already: go on with it (--resume), start anew "
-                "(--overwrite) or choose another --run_name"
-            )
-        remedy = f"start with `vtax train --config {kept} --resume`"
-        _check_unchanged(config, read_toml(TrainConfig, kept), kept, remedy)
-    elif config.run.overwrite:
-        names = [name for kind in KINDS for name in (f"best_{kind}.pt", f"{kind}_{METRICS_JSON}")]
-        for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, DIAGNOSTICS_NAME, *names):
-            (config.run.folder / name).unlink(missing_ok=True)
-    remove_leftovers_in(config.run.folder)
-    as_started = replace(config.run, resume=False, overwrite=False)
-    write_text(kept, to_toml(replace(config, run=as_started)))
-
-
-def _check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: str) -> None:
-    new, old = to_dict(config), to_dict(kept)
-    for section in ("data", "model", "objective", "optimizer"):
-        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
-            now, then = new[section].get(name), old[section].get(name)
-            if now != then:
-                raise InputError(
-                    f"--resume: --{name} is {now}, but the run in {path.parent} has {then} "
-                    f"(so says {path.name}); {remedy}"
-                )
 
 
 def save_last(run: Run) -> None:
@@ -73,6 +26,7 @@ def save_last(run: Run) -> None:
     training = _training_state(run) | {"config": to_dict(run.config)}
     if run.fabric.is_global_zero:
         write_checkpoint(run.config.run.folder / LAST_NAME, _checkpoint(run, {}, training))
+        run.on_saved()
 
 
 def _training_state(run: Run) -> dict[str, Any]:
@@ -117,10 +71,16 @@ def save_epoch(run: Run, validation: Validation, earned: tuple[str, ...]) -> Non
         "val_loss": validation.loss if is_finite else None,
         **validation.report.to_dict(),
     }
+    text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
     for kind in earned:
-        write_checkpoint(folder / f"best_{kind}.pt", _checkpoint(run, metrics, {}))
-        text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
+        path = folder / f"best_{kind}.pt"
+        if kind == earned[0]:
+            write_checkpoint(path, _checkpoint(run, metrics, {}))
+        else:  # the same content: written once
+            link_or_copy(folder / f"best_{earned[0]}.pt", path)
         write_text(folder / f"{kind}_{METRICS_JSON}", text)
+    if earned:
+        run.on_saved()
 
 
 def warn_of_missing(run: Run) -> None:
@@ -154,7 +114,7 @@ def restore(run: Run, say: Callable[[str], None]) -> None:
     # The one copy with a checksum: a digit of config.toml that flipped would be another run.
     if "config" in saved:  # version 0.1 did not write it
         kept = from_dict(TrainConfig, saved["config"], str(path))
-        _check_unchanged(run.config, kept, path, f"correct {CONFIG_NAME} beside it and resume")
+        check_unchanged(run.config, kept, path, f"correct {CONFIG_NAME} beside it and resume")
     missing = _missing(_training_state(run), saved)
     if missing:
         raise InputError(

@@ -44,6 +44,7 @@ from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.optimizer import build_optimizer
 from visual_taxonomy.training.preparation import Tables, count_classes, named_class_counts
 from visual_taxonomy.training.records import Records
+from visual_taxonomy.training.unreadable import Unreadable
 
 WEIGHTS_FOLDER = Path("weights")
 """Where `vtax download-weights` puts the fashion weights, and `--pretrained_ckpt auto` looks."""
@@ -92,6 +93,9 @@ class Run:
     diagnostics: TaskDiagnostics
     """Weights and gradients of the tasks; saved with the position."""
     position: Position = field(default_factory=Position)
+    unreadable: Unreadable = field(default_factory=Unreadable)
+    on_saved: Callable[[], None] = lambda: None
+    """Called on the first process once a checkpoint is on the disk."""
 
     @property
     def device(self) -> torch.device:

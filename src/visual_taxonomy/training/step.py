@@ -17,6 +17,7 @@ from visual_taxonomy.training.distributed import gather_rows, sum_over_processes
 from visual_taxonomy.training.history import EpochLosses
 from visual_taxonomy.training.objective import Entries
 from visual_taxonomy.training.setup import Run
+from visual_taxonomy.training.unreadable import VALIDATION
 
 
 class Validation(NamedTuple):
@@ -64,6 +65,7 @@ def train_step(run: Run, batch: Batch, step: int) -> None:
         return
     if run.diagnostics.is_due(run.position.step):
         _take_note(run, step, weights, seen)
+    run.diagnostics.add_unseen(weights)
     run.scaler.unscale_(run.optimizer)
     trained = [p for group in run.optimizer.param_groups for p in group["params"]]
     norm = torch.nn.utils.clip_grad_norm_(trained, run.config.optimizer.clip_norm)
@@ -93,6 +95,7 @@ def validate(run: Run) -> Validation:
     predicted = np.full_like(table.targets, UNKNOWN)
     unreadable = 0
     for batch in run.validation_batches:
+        run.unreadable.add(VALIDATION, batch)
         entries, categories, rows = _labels(run, batch)
         _, output = _forward(run, batch, categories, None)
         classes = run.model.heads.by_slot(output.logits, categories).argmax(dim=2)
