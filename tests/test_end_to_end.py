@@ -313,7 +313,7 @@ def test_unreadable_pictures_cost_their_own_rows_only(
         broken.write_bytes(half)
     arguments = train_arguments(catalogue, tmp_path, "--epochs", "1", "--img_dir", images)
     with pytest.warns(
-        UserWarning, match=r"1 picture could not be read and was skipped: .*images/\\d+\\.jpg \\("
+        UserWarning, match=r"1 picture could not be read and was skipped: .*images/\d+\.jpg \("
     ):
         assert cli.run([*arguments, "--no-group-duplicates", "--val_ratio", "0.1"]) == 0
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from visual_taxonomy.config import (
     TrainConfig,
 )
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.evaluation import Report
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
@@ -32,6 +34,7 @@ from visual_taxonomy.training import loop, run_folder, saving
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.loop import Interrupted, Result, train
 from visual_taxonomy.training.objective import Objective
+from visual_taxonomy.training.records import KINDS
 from visual_taxonomy.training.setup import build_run
 
 PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
@@ -287,3 +290,97 @@ def test_reused_weights_are_watched_when_they_are_found_anew(
     watched = [v for v in logged if any(key.startswith("weight/") for key in v)]
     assert watched
     assert all(any(key.startswith("gradient_norm/") for key in values) for values in watched)
+
+
+def spoil_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Let an epoch be validated as if it had got nothing right."""
+    judge = loop.validate
+
+    def validate(run: object) -> object:
+        found = judge(run)
+        if run.position.epoch != epoch:
+            return found
+        wrong = found.report.to_dict()
+        for category in wrong["categories"].values():
+            for attribute in category["attributes"].values():
+                for scores in attribute["classes"].values():
+                    scores["correct"] = 0
+        return found._replace(report=Report.from_dict(wrong))
+
+    monkeypatch.setattr(loop, "validate", validate)
+
+
+def test_the_result_is_that_of_the_recommended_checkpoint(
+    small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_epoch(monkeypatch, epoch=1)
+    config = config_of(small_catalogue, tmp_path)
+    result = run(config)
+    assert result.history[1]["hm"] == 0 < result.history[0]["hm"]
+    assert (result.epoch, result.report.hm) == (0, result.history[0]["hm"])
+    kept = torch.load(result.folder / "best_score.pt", weights_only=True)["metrics"]
+    assert result.report == Report.from_dict(kept)
+    again = run(replace(config, run=replace(config.run, resume=True)))
+    assert (again.epoch, again.report) == (result.epoch, result.report)
+
+
+def test_checkpoints_of_one_epoch_are_one_file(
+    small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(small_catalogue, tmp_path / "linked")
+    config = replace(config, optimizer=replace(config.optimizer, epochs=1))
+    names = [f"best_{kind}.pt" for kind in KINDS]
+    linked = run(config).folder
+    assert len({(linked / name).stat().st_ino for name in names}) == 1
+
+    def refuse(*_: object) -> None:
+        raise OSError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    copied = run(replace(config, run=replace(config.run, save_dir=tmp_path / "copied"))).folder
+    assert len({(copied / name).stat().st_ino for name in names}) == 3
+    assert len({(copied / name).read_bytes() for name in names}) == 1
+
+
+def test_every_task_with_a_label_has_a_weight_in_every_epoch(
+    small_catalogue: Path, tmp_path: Path
+) -> None:
+    result = run(config_of(small_catalogue, tmp_path, method="UW"))  # 4 steps, one is watched
+    text = (result.folder / DIAGNOSTICS_NAME).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    labelled = {task for task, counts in result.class_counts.items() if sum(counts)}
+    assert labelled
+    for epoch in ("0", "1"):
+        known = {row["task"] for row in rows if row["epoch"] == epoch and row["weight"]}
+        assert known == labelled
+
+
+def test_a_run_that_ends_far_off_says_so(
+    small_catalogue: Path, tmp_path: Path, validate_as: Callable[..., None]
+) -> None:
+    validate_as(1.0, 1e9)
+    message = r"^the run has diverged: .* in epoch 2, .* at best \(epoch 1\); lower --scratch_lr"
+    with pytest.warns(UserWarning, match=message):
+        run(config_of(small_catalogue, tmp_path))
+
+
+@pytest.mark.parametrize("save_every", [1, 200])
+def test_with_all_pictures_unreadable_there_is_no_checkpoint(
+    save_every: int, small_catalogue: Path, tmp_path: Path
+) -> None:
+    catalogue = tmp_path / "catalogue"
+    shutil.copytree(small_catalogue, catalogue)
+    for path in (catalogue / "images").iterdir():
+        path.write_bytes(b"")
+    config = config_of(catalogue, tmp_path / "out")
+    with pytest.raises(InputError, match=r"no picture of the training rows .* \(the file is empty"):
+        run(replace(config, run=replace(config.run, save_every=save_every)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_writes_nothing_that_overwriting_would_forget(
+    small_catalogue: Path, tmp_path: Path
+) -> None:
+    folder = run(config_of(small_catalogue, tmp_path)).folder
+    names = [path.name for path in folder.iterdir()]
+    assert run_folder._written(folder) == sorted(names)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visual_taxonomy.training.records import KINDS, Records
+from visual_taxonomy.training.records import KINDS, Records, divergence
 
 Epoch = tuple[float, float]
 

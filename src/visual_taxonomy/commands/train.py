@@ -10,14 +10,12 @@ from visual_taxonomy.errors import SystemLimitError
 if TYPE_CHECKING:
     from visual_taxonomy.training.loop import Result
 
-_KILLED_LOADER = "DataLoader worker"
-"""How torch's message starts when a process that loads pictures has gone."""
-
 TEST_METRICS_NAME = "test_detailed_metrics.json"
 
 
 def train(config: TrainConfig) -> int:
     """Train a model. `--config FILE.toml` gives defaults, flags override them."""
+    from visual_taxonomy.data.loading_processes import reason_of_death
     from visual_taxonomy.training.loop import Interrupted
     from visual_taxonomy.training.loop import train as train_model
 
@@ -27,10 +25,11 @@ def train(config: TrainConfig) -> int:
     except Interrupted:
         errors.print(f"stopped; go on with: {_resume(folder)}")
         return EXIT_INTERRUPTED
-    except RuntimeError as error:
-        if not str(error).startswith(_KILLED_LOADER):
+    except (RuntimeError, OSError, EOFError) as error:
+        reason = reason_of_death(error)
+        if reason is None:
             raise
-        raise SystemLimitError(_of_killed_loader(str(error), config)) from error
+        raise SystemLimitError(_of_killed_loader(reason, config)) from error
     return 0
 
 
@@ -107,7 +106,7 @@ def _of_killed_loader(reason: str, config: TrainConfig) -> str:
     has_saved = (folder / "last.pt").exists()
     again = f"resume: {_resume(folder)}" if has_saved else "start again (nothing was saved yet)"
     return (
-        f"a process that loads pictures has ended ({reason.splitlines()[0]}), most likely because "
+        f"a process that loads pictures has ended ({reason}), most likely because "
         f"the system ran out of memory and killed it; lower --train_workers (now "
         f"{data.train_workers}) and --val_workers (now {data.val_workers}), then {again}"
     )

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.leftovers import remove_leftovers_in
+from visual_taxonomy.training.interruption import undisturbed
 
 CONFIG_NAME = "config.toml"
 LAST_NAME = "last.pt"
@@ -88,14 +89,14 @@ class RunFolder:
     def settle(self) -> None:
         """The run has saved a checkpoint: delete what it replaces."""
         if self._is_unsaved:
-            self._is_unsaved = False
             _discard(self.path)
+            self._is_unsaved = False
 
     def roll_back(self) -> None:
         """Put back the old run, unless this one has saved a checkpoint or is a resumed one."""
         if self._is_unsaved and not self.is_resumed:
-            self._is_unsaved = False
             _restore(self.path)
+            self._is_unsaved = False
 
     def _move_aside(self) -> None:
         names = _written(self.path)
@@ -119,19 +120,24 @@ def claim(config: TrainConfig) -> Iterator[RunFolder]:
     path = config.run.folder
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    try:
-        with _locked(path):
-            _recover(path, config.run.resume)
-            _check(config)
-            folder = RunFolder(config)
-            try:
-                yield folder
-            finally:
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, made)
+        stack.enter_context(_locked(path))
+        _recover(path, config.run.resume)
+        _check(config)
+        folder = RunFolder(config)
+        try:
+            yield folder
+        finally:
+            with undisturbed():
                 folder.roll_back()
-    finally:
-        for each in made:
-            with suppress(OSError):  # it holds something: the run, or what somebody else put there
-                each.rmdir()
+                stack.close()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something: the run, or what somebody else put there
+            folder.rmdir()
 
 
 def at_its_place(path: Path, config: TrainConfig) -> TrainConfig:
