@@ -13,7 +13,7 @@ def reason_of_death(error: BaseException) -> str | None:
     """What is known of a loading process that the system has ended; None for any other error.
 
     Torch says so itself if it notices first. Otherwise the connection to the process breaks while
-    a batch comes through it, which is an OSError or EOFError inside the loader. Either may be hidden
+    a batch comes through it, which is an OSError or EOFError inside the loader. Either may hide
     behind a later error: torch's message strikes anywhere, also while a checkpoint is written.
 
     Example:
