@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -186,10 +187,10 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=_SECONDS_FOR_LOADERS if _is_gone(other) else 0)
         except Timeout:
-            who = "{process} on {host} since {since}".format(**other) if other else "unknown"
+            who = " (process {process} on {host} since {since})".format(**other) if other else ""
             raise InputError(
-                f"{path}: another training is using it (process {who}); wait until it ends, stop "
-                "it, or choose another --run_name"
+                f"{path}: another training is using it{who}; wait until it ends, stop it, or choose "
+                "another --run_name"
             ) from None
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
@@ -203,11 +204,16 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _read_holder(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and {"process", "host", "since"} <= set(found) else None
+    # Of two that start at once, one has the lock a moment before it can say who it is.
+    for _ in range(20):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            time.sleep(0.1)
+        else:
+            is_ours = isinstance(found, dict) and {"process", "host", "since"} <= set(found)
+            return found if is_ours else None
+    return None
 
 
 def _is_gone(holder: dict[str, Any] | None) -> bool:
