@@ -1,5 +1,6 @@
 """What restore says of a last.pt that it cannot go on from; resuming itself is tested elsewhere."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,3 +176,13 @@ def test_a_checkpoint_remembers_whether_columns_were_named(
     run.tables.training.named_columns = columns
     save_last(run)
     assert read_checkpoint(last_of(run)).named_columns == bool(columns)
+
+
+def test_a_resume_without_a_run_says_where_it_looked(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run, said = make_run(), []
+    folder = re.escape(str(run.config.run.folder))
+    with pytest.warns(UserWarning, match=rf"^--resume: {folder}/last\.pt is not there, so the run"):
+        restore(run, said.append)
+    assert said == []

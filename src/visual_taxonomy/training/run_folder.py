@@ -189,8 +189,8 @@ def _locked(path: Path) -> Iterator[None]:
         except Timeout:
             who = " (process {process} on {host} since {since})".format(**other) if other else ""
             raise InputError(
-                f"{path}: another training is using it{who}; wait until it ends, stop it, or choose "
-                "another --run_name"
+                f"{path}: another training is using it{who}; wait until it ends, stop it, or "
+                "choose another --run_name"
             ) from None
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")

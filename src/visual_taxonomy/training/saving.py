@@ -105,7 +105,11 @@ def restore(run: Run, say: Callable[[str], None]) -> None:
     """
     path = run.config.run.folder / LAST_NAME
     if not path.exists():
-        say(f"{path} is not there yet: starting from the beginning")
+        warnings.warn(
+            f"--resume: {path.absolute()} is not there, so the run starts from the beginning; to "
+            "resume a run elsewhere give its own file: --config RUN_FOLDER/config.toml --resume",
+            stacklevel=1,
+        )
         return
     checkpoint = read_checkpoint(path)
     if checkpoint.taxonomy != run.tables.taxonomy:
