@@ -5,7 +5,7 @@ DEMO_ROWS ?= 3000
 DEMO_EPOCHS ?= 12
 DEMO_DIR ?= demo
 
-.PHONY: help setup demo test check docs lock
+.PHONY: help setup demo test test-lowest test-package check docs lock
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/  /' | column -t -s '  ' -l 2
@@ -24,6 +24,14 @@ demo: setup  ## draw a catalogue, train on it, evaluate, predict, show the resul
 
 test: setup  ## run the tests
 	$(BIN)/pytest
+
+test-lowest: setup  ## every command once with the oldest dependencies allowed, in .venv-lowest
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct ".[export,openvino]"
+	PATH="$(CURDIR)/.venv-lowest/bin:$$PATH" bash scripts/smoke.sh
+
+test-package: setup  ## build sdist and wheel, try both in clean environments
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/test_package.sh
 
 check: setup  ## lint, formatting, types, layers, spelling
 	$(BIN)/ruff check .

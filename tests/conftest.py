@@ -95,3 +95,67 @@ def bundle(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> "
     from visual_taxonomy.inference.export.bundle_writer import export
 
     return export(checkpoint_path, tmp_path_factory.mktemp("bundle") / "model", "bundle")
+
+
+@pytest.fixture
+def thin_towers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CLIP towers under their names, but two blocks of width 64 and 24 features."""
+    from dataclasses import replace
+
+    import timm
+
+    from visual_taxonomy.model.backbone import BACKBONES
+
+    create, thin = timm.create_model, {"embed_dim": 64, "depth": 2, "num_heads": 1}
+    monkeypatch.setattr(timm, "create_model", lambda name, **given: create(name, **thin, **given))
+    for name, tower in BACKBONES.items():
+        monkeypatch.setitem(BACKBONES, name, replace(tower, width=24))
+
+
+@pytest.fixture
+def original_content(taxonomy: "Taxonomy") -> dict[str, object]:
+    """What a checkpoint of the original system with a thin ViT-B-32 holds, for `thin_towers`."""
+    block = {"ln_1": [64], "attn.in_proj_": [192, 64], "attn.out_proj": [64, 64], "ln_2": [64]}
+    block |= {"mlp.c_fc": [256, 64], "mlp.c_proj": [64, 256]}
+    shapes = {"conv1.weight": [64, 3, 32, 32], "class_embedding": [64], "proj": [64, 24]}
+    shapes |= {"positional_embedding": [50, 64]}
+    layers = {"ln_pre": [64], "ln_post": [64]}
+    layers |= {f"transformer.resblocks.{i}.{n}": s for i in (0, 1) for n, s in block.items()}
+    shapes = {f"clip_model.visual.{name}": shape for name, shape in shapes.items()}
+    layers = {f"clip_model.visual.{name}": shape for name, shape in layers.items()}
+    layers |= {f"b_norm.bn_layers.{k}": [24] for k in (0, 1)}
+    layers |= {f"inter_linear.ln_layers.{k}": [12, 24] for k in (0, 1)}
+    layers |= {
+        f"{category.lower()}_fcs.{slot}": [len(taxonomy.tasks[t].classes), 12]
+        for category, tasks in zip(taxonomy.categories, taxonomy.slots, strict=True)
+        for slot, t in enumerate(tasks)
+    }
+    for layer, shape in layers.items():
+        dot = "" if layer.endswith("_") else "."
+        shapes |= {f"{layer}{dot}weight": shape, f"{layer}{dot}bias": shape[:1]}
+    state = {name: torch.randn(shape) / 4 for name, shape in shapes.items()}
+    for k in (0, 1):
+        state[f"b_norm.bn_layers.{k}.running_mean"] = torch.randn(24)
+        state[f"b_norm.bn_layers.{k}.running_var"] = torch.rand(24) + 0.5
+        state[f"b_norm.bn_layers.{k}.num_batches_tracked"] = torch.tensor(7)
+    scores = {"H.M F1-Score": np.float64(0.5), "Micro F1-Score": np.float32(0.75)}
+    return {
+        "state_dict": state,
+        "metrics": {"Loss": {}, "Overall Scores": {**scores, "Macro F1-Score": 0.25}},
+        "epoch": 3,
+        "args": {"backbone": "ViT-B-32", "batch_norm": True, "inter_linear": True, "method": None},
+    }
+
+
+@pytest.fixture
+def original_path(original_content: dict[str, object], tmp_path: Path) -> Path:
+    """The same as a file."""
+    torch.save(original_content, tmp_path / "original.pt")
+    return tmp_path / "original.pt"
+
+
+@pytest.fixture
+def attributes_config(taxonomy: "Taxonomy", tmp_path: Path) -> Path:
+    """The taxonomy as a file."""
+    (tmp_path / "attrs.json").write_text(taxonomy.to_json(), encoding="utf-8")
+    return tmp_path / "attrs.json"

@@ -1,6 +1,7 @@
 import errno
 import os
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,17 @@ import pytest
 import torch
 
 from visual_taxonomy import __version__
-from visual_taxonomy.checkpoint import FORMAT, Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    read_checkpoint,
+    read_model,
+    write_checkpoint,
+)
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.export.bundle_writer import export
+from visual_taxonomy.inference.prediction import Predictor
 
 PICTURES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
 CATEGORIES = torch.tensor([0, 1, 1, 0])
@@ -38,6 +47,14 @@ def test_a_model_survives_the_file_bit_by_bit(tmp_path, checkpoint):
         assert torch.equal(read.classifier()(PICTURES, CATEGORIES), expected)
 
 
+def test_a_file_that_does_not_say_how_columns_were_named_is_read(tmp_path, checkpoint):
+    write_checkpoint(tmp_path / "a.pt", checkpoint)
+    content = content_of(tmp_path / "a.pt")
+    del content["named_columns"]
+    torch.save(content, tmp_path / "b.pt")
+    assert not read_checkpoint(tmp_path / "b.pt").named_columns
+
+
 def test_all_else_survives_the_file(tmp_path, checkpoint):
     written = replace(
         checkpoint,
@@ -46,12 +63,14 @@ def test_all_else_survives_the_file(tmp_path, checkpoint):
         ),
         epoch=7,
         metrics={"hm": 0.5, "categories": {"Sarees": {"support": 3}}},
+        named_columns=True,
         training={"step": 3, "random": torch.get_rng_state(), "history": [{"lr": 0.1}]},
     )
     write_checkpoint(tmp_path / "a.pt", written)
     read = read_checkpoint(tmp_path / "a.pt")
     assert read.taxonomy == written.taxonomy
     assert read.model == written.model
+    assert read.named_columns
     assert (read.epoch, read.metrics) == (7, written.metrics)
     assert torch.equal(read.training["random"], torch.get_rng_state())
     assert read.training["history"] == [{"lr": 0.1}]
@@ -99,6 +118,36 @@ def test_a_pickle_of_code_is_refused_and_not_run(tmp_path):
     with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax, or damaged"):
         read_checkpoint(path)
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("module", r"it holds torch\.nn\.modules\.linear\.Linear"),
+        ("old format", "File is not a zip file"),
+        ("pickle", "File is not a zip file"),
+        ("text", "File is not a zip file"),
+        ("TorchScript", "not made of tensors and plain values"),
+    ],
+)
+def test_the_message_on_a_foreign_file_is_one_line_without_advice_to_unpickle_it(
+    tmp_path, kind, reason
+):
+    path = tmp_path / "a.pt"
+    layer = torch.nn.Linear(1, 1)
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(layer))
+    elif kind == "text":
+        path.write_text("<!DOCTYPE html>")
+    elif kind == "TorchScript":
+        with warnings.catch_warnings(action="ignore"):
+            torch.jit.save(torch.jit.script(layer), path)
+    else:
+        torch.save(layer, path, _use_new_zipfile_serialization=kind == "module")
+    with pytest.raises(InputError, match=rf"a\.pt: not a checkpoint .* \({reason}\)") as caught:
+        read_checkpoint(path)
+    assert "weights_only" not in str(caught.value)
+    assert len(str(caught.value).removeprefix(str(tmp_path))) < 180
 
 
 @pytest.mark.parametrize(
@@ -152,6 +201,38 @@ def test_on_a_full_disk_the_previous_file_stays(tmp_path, checkpoint, monkeypatc
     with pytest.raises(InputError, match=r"a\.pt: no space left on the disk"):
         write_checkpoint(path, replace(checkpoint, epoch=2))
     assert read_checkpoint(path).epoch == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_changed_weight_is_refused_although_torch_reads_it(tmp_path, checkpoint):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content, weight = path.read_bytes(), checkpoint.weights["encoder.backbone.model.cls_token"]
+    kept = weight.numpy().tobytes()
+    assert content.count(kept) == 1
+    path.write_bytes(content.replace(kept, bytes([kept[0] ^ 1]) + kept[1:]))
+    assert content_of(path)["weights"].keys() == checkpoint.weights.keys()
+    message = r"a\.pt: .* damaged \(the checksum of 'a?\.?.*data/\d+' differs\); copy the file"
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_read_to_resume_but_not_to_predict(
+    tmp_path, checkpoint, value
+):
+    weights = {name: weight.clone() for name, weight in checkpoint.weights.items()}
+    weights["encoder.backbone.model.cls_token"].view(-1)[3] = value
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, replace(checkpoint, weights=weights))
+    assert read_checkpoint(path).weights.keys() == weights.keys()
+    message = rf"a\.pt: 1 of {len(weights)} tensors hold NaN or infinite .*cls_token\), so it"
+    with pytest.raises(InputError, match=message):
+        read_model(path)
+    with pytest.raises(InputError, match=message):
+        Predictor.load(path)
+    with pytest.raises(InputError, match=message):
+        export(path, tmp_path / "out", "bundle")
     assert [each.name for each in tmp_path.iterdir()] == ["a.pt"]
 
 

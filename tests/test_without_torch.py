@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_without_doing_a_row_twice(
 
     process = start(code(0), *flags, "--out_csv_path", str(out))
     output, _ = process.communicate(timeout=120)
-    assert "rows were there from a run that was broken off" in output
+    assert "rows were predicted by an earlier, interrupted run" in output
     # Each of the 12 rows once; those that were under way when the process was killed, again.
     under_way = available_cores() + 1
     assert 12 <= len(log.read_text().splitlines()) <= 12 + under_way

@@ -3,19 +3,29 @@
 A checkpoint holds all that prediction needs: weights, taxonomy, configuration, scores, version.
 """
 
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from visual_taxonomy import __version__
+from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
+from visual_taxonomy.model.original_checkpoint import (
+    NUMPY_NUMBERS,
+    convert_original,
+    is_original,
+)
 from visual_taxonomy.taxonomy import Taxonomy
 
 FORMAT = 1
@@ -34,6 +44,8 @@ class Checkpoint:
         metrics: Scores on the validation rows, as in the detailed metrics file.
         class_counts: Task name -> training labels of each class, in the order of the taxonomy.
         training: Only in last.pt: all that a resumed run needs beside the weights.
+        named_columns: Whether the training CSV named its label columns by the attributes, not
+            attr_1, attr_2, ...; predictions are answered alike.
     """
 
     taxonomy: Taxonomy
@@ -43,6 +55,7 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    named_columns: bool = False
 
     def classifier(self) -> Classifier:
         """The model with its weights, in evaluation mode, on the CPU."""
@@ -67,24 +80,27 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "metrics": dict(checkpoint.metrics),
         "class_counts": dict(checkpoint.class_counts),
         "training": dict(checkpoint.training),
+        "named_columns": checkpoint.named_columns,
     }
     with write_atomically(path) as temporary:
         torch.save(content, temporary)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU without unpickling code.
+def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkpoint:
+    """Read a checkpoint onto the CPU without unpickling code, every byte against its checksum.
+
+    Args:
+        path: A file of `write_checkpoint`, or a checkpoint of the original competition system.
+        attributes_config: The taxonomy as JSON. Ours must be the same. The original's files hold
+            none: theirs is this one, its order at the word of who gives it (with a warning).
 
     Raises:
-        InputError: The file is missing, damaged, of another format, or not a checkpoint.
+        InputError: The file is missing, damaged, of another format, or not a checkpoint; the
+            taxonomy does not fit it, or is needed and was not given.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint") from None
-    except Exception as error:
-        # torch reports damage and forbidden pickles by many types of its own.
-        raise InputError(f"{path}: not a checkpoint of vtax, or damaged ({error})") from error
+    content = _load(path)
+    if is_original(content):
+        return _from_original(path, content, attributes_config)
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
         raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
     if content["format"] != FORMAT:
@@ -92,12 +108,116 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: format {content['format']}, written by version {content['version']}; "
             f"this version {__version__} reads format {FORMAT}"
         )
+    taxonomy = Taxonomy.from_dict(content["taxonomy"])
+    if attributes_config is not None:
+        taxonomy.check_same(attributes_config, path)
     return Checkpoint(
-        Taxonomy.from_dict(content["taxonomy"]),
+        taxonomy,
         from_dict(ModelConfig, content["model"], str(path)),
         content["weights"],
         content["epoch"],
         content["metrics"],
         content["class_counts"],
         content["training"],
+        bool(content.get("named_columns", False)),  # absent in files of version 0.1
     )
+
+
+def read_original(path: Path, attributes_config: Path) -> Checkpoint:
+    """Read a checkpoint of the original competition system, and nothing else.
+
+    Raises:
+        InputError: It is none, or the taxonomy does not fit it.
+    """
+    content = _load(path)
+    if not is_original(content):
+        raise InputError(f"{path}: not a checkpoint of the original system; nothing to convert")
+    return _from_original(path, content, attributes_config)
+
+
+def read_model(path: Path, attributes_config: Path | None = None) -> Checkpoint:
+    """`read_checkpoint` for prediction, evaluation and export, which need finite weights.
+
+    Raises:
+        InputError: As `read_checkpoint`, or a weight is not a finite number.
+    """
+    checkpoint = read_checkpoint(path, attributes_config)
+    check_finite(path, checkpoint.weights)
+    return checkpoint
+
+
+def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights whose answers would be no numbers.
+
+    Raises:
+        InputError: A weight is NaN or infinite.
+    """
+    broken = [name for name, weight in weights.items() if not _is_finite(weight)]
+    if broken:
+        raise InputError(
+            f"{path}: {len(broken)} of {len(weights)} tensors hold NaN or infinite numbers (first: "
+            f"{broken[0]}), so it cannot predict; its training diverged. Use a checkpoint of an "
+            "earlier epoch, or train again with a lower --scratch_lr and --pretrained_lr"
+        )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    if not weight.is_floating_point() or not weight.numel():
+        return True
+    # The extremes pass NaN on; torch.isfinite of every number would take ten times as long.
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
+        try:
+            # One open file for both: another process may replace it under this name meanwhile.
+            with path.open("rb") as file:
+                damage = find_damage(file)
+                if damage is None:
+                    file.seek(0)
+                    return torch.load(file, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such checkpoint") from None
+        except Exception as error:
+            # torch reports damage and forbidden pickles by many types of its own.
+            raise InputError(
+                f"{path}: not a checkpoint of vtax, or damaged ({_reason(path, error)})"
+            ) from error
+    raise InputError(
+        f"{path}: not a checkpoint of vtax, or damaged ({damage}); copy the file again, or delete "
+        "it and use another checkpoint of the run"
+    )
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """In a few words; torch's own go on with how to unpickle the file all the same."""
+    if isinstance(error, UnpicklingError):
+        forbidden: list[str] = []
+        with suppress(Exception):  # no zip file, or one cut off
+            forbidden = get_unsafe_globals_in_checkpoint(path)
+        if forbidden:
+            return f"it holds {', '.join(sorted(forbidden)[:3])}"
+    text = str(error).partition(". ")[0].partition("\n")[0]
+    plain = isinstance(error, RuntimeError | OSError) and "weights_only" not in text
+    return text if plain else "not made of tensors and plain values"
+
+
+def _from_original(
+    path: Path, content: Mapping[str, Any], attributes_config: Path | None
+) -> Checkpoint:
+    if attributes_config is None:
+        raise InputError(
+            f"{path}: a checkpoint of the original competition system, which holds no attribute "
+            "and no class by name. Give the JSON it was trained with (that of the competition is "
+            "configs/competition.json): --attributes_config FILE; or make a checkpoint that "
+            f"carries it: vtax convert {path} --attributes_config FILE --out best.pt"
+        )
+    taxonomy = Taxonomy.read(attributes_config)
+    model, weights, epoch, metrics = convert_original(path, content, taxonomy, attributes_config)
+    warnings.warn(
+        f"{path} holds no attribute and no class by name: that {attributes_config} lists them in "
+        "the order of its training is your word; in another order the answers are wrong",
+        stacklevel=1,
+    )
+    return Checkpoint(taxonomy, model, weights, epoch, metrics)

@@ -15,6 +15,7 @@ import tyro
 from rich.markup import escape
 
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
+from visual_taxonomy.commands.convert import Convert, convert
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
 from visual_taxonomy.commands.download_weights import DownloadWeights, download_weights
 from visual_taxonomy.commands.evaluate import Evaluate, evaluate
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(Evaluate, evaluate),
     "predict": Command(Predict, predict),
     "export": Command(Export, export),
+    "convert": Command(Convert, convert),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),
     "synthesize": Command(Synthesize, synthesize),

@@ -137,6 +137,18 @@ class Taxonomy:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 
+    def check_same(self, path: Path, model: Path) -> None:
+        """Check the taxonomy of a model against a file that a command was given.
+
+        Raises:
+            InputError: They differ, in the order too, or the file cannot be read.
+        """
+        if Taxonomy.read(path) != self:
+            raise InputError(
+                f"{path} is not the taxonomy of {model}; leave --attributes_config out: "
+                "a model carries its own"
+            )
+
     def to_dict(self) -> dict[str, dict[str, list[str]]]:
         """The inverse of `from_dict`."""
         mapping: dict[str, dict[str, list[str]]] = {}

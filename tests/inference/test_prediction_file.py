@@ -14,8 +14,15 @@ from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference import prediction_file
+from visual_taxonomy.inference.journal import CHANGED
 from visual_taxonomy.inference.prediction import Predictor, RowScores
-from visual_taxonomy.inference.prediction_file import request_of, write_predictions
+from visual_taxonomy.inference.prediction_file import (
+    errors_path,
+    finished,
+    request_of,
+    write_predictions,
+)
+from visual_taxonomy.inference.resumable import ResumableCsv
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.taxonomy import Taxonomy
 
@@ -235,6 +242,66 @@ def test_a_run_that_is_broken_off_goes_on_and_leaves_the_same_files(predictor, t
     assert written.errors_path.read_bytes() == expected.errors_path.read_bytes()
     assert written.problems == {"1": "the file is missing", "6": "the file is missing"}
     assert (written.resumed, sum(written.rows.values()), done) == (4, 3, [6, 7])
+
+
+@pytest.mark.parametrize("row", [0, 3, 5])
+def test_an_image_that_changed_meanwhile_is_predicted_again(
+    predictor, table_of, tmp_path, row: int
+) -> None:
+    """Rows 0 ... 3 were done; what was predicted before the change is not mixed with the rest."""
+    table, path = table_of(7), tmp_path / "out.csv"
+    break_off_after(4, predictor, table, path)
+    Image.new("RGB", (30, 60), (250, 10, 90)).save(table.path(row))
+    written = write_predictions(predictor, table, path, True, request="request")
+    kept = {0: 0, 3: 2, 5: 4}[row]
+    assert (written.resumed, written.dropped) == (kept, 4 - kept)
+    assert written.reason == (CHANGED if row < 4 else "")
+    write_predictions(predictor, table, tmp_path / "whole.csv", True)
+    assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_an_image_that_appears_meanwhile_is_predicted(predictor, table_of, tmp_path) -> None:
+    table, path = table_of(5), tmp_path / "out.csv"
+    content = table.path(1).read_bytes()
+    table.path(1).unlink()
+    break_off_after(4, predictor, table, path)
+    table.path(1).write_bytes(content)
+    written = write_predictions(predictor, table, path, True, request="request")
+    assert (written.resumed, written.problems) == (0, {})
+
+
+def test_the_list_of_errors_is_there_before_the_csv_has_its_name(
+    predictor, table_of, tmp_path, monkeypatch
+) -> None:
+    table, path = table_of(2), tmp_path / "out.csv"
+    table.path(0).unlink()
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResumableCsv, "finish", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(predictor, table, path, request="request")
+    assert errors_path(path).exists()
+    assert not path.exists()
+
+
+def test_a_finished_file_is_known_until_it_or_an_image_changes(
+    predictor, table_of, tmp_path
+) -> None:
+    table, path = table_of(3), tmp_path / "out.csv"
+    table.path(1).unlink()
+    assert finished(path, table, "request") is None
+    write_predictions(predictor, table, path, request="request")
+    assert finished(path, table, "request") == 1
+    assert finished(path, table, "other") is None
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Sarees", b"sarees"))
+    assert finished(path, table, "request") is None
+    path.write_bytes(content)
+    assert finished(path, table, "request") == 1
+    os.utime(table.path(2), (1, 1))
+    assert finished(path, table, "request") is None
 
 
 def test_a_run_broken_off_before_its_first_row_has_one_header(predictor, table_of, tmp_path):

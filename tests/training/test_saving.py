@@ -12,7 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from visual_taxonomy.config import ModelConfig, OptimizerConfig
+from visual_taxonomy.checkpoint import read_checkpoint
+from visual_taxonomy.config import (
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainConfig,
+)
 from visual_taxonomy.data.sampler import BatchSampler
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import BackwardOptions, build_task_weighting
@@ -51,7 +58,8 @@ def make_run(tmp_path: Path, taxonomy: Taxonomy) -> Callable[..., SimpleNamespac
             "parallel": parallel,
             "recorder": Recorder(TaskDiagnostics(taxonomy.task_names, 1, 1), parallel.log),
         }
-        return SimpleNamespace(parts=parts, saver=Saver(tmp_path, taxonomy, ModelConfig(), {}))
+        config = TrainConfig(DataConfig(Path("a"), Path("b")), run=RunConfig(tmp_path))
+        return SimpleNamespace(parts=parts, saver=Saver(config, taxonomy, ModelConfig(), {}))
 
     return make
 
@@ -64,6 +72,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def last_of(run: SimpleNamespace) -> Path:
+    run.saver.folder.mkdir(exist_ok=True)
     run.saver.save_last(run.parts, epoch=1)
     return run.saver.folder / LAST_NAME
 
@@ -74,7 +83,7 @@ def test_a_run_goes_on_where_it_was_saved(make_run: Callable[..., SimpleNamespac
     saved.parts["optimizer"].optimizer.step()
     path = last_of(saved)
     content = torch.load(path, weights_only=True)
-    assert tuple(content["training"]) == STATE
+    assert tuple(content["training"]) == (*STATE, "config")
     assert content["weights"].keys() == {"weight", "bias"}
     resumed = make_run()
     resumed.parts["source"].load_state_dict({"epoch": 0, "step": 0})
@@ -143,6 +152,41 @@ def test_a_scale_that_a_run_in_another_precision_does_not_have_is_named(
     lacks = r"lacks optimizer\.scaler\.scale, .* another --precision; resume"
     with pytest.raises(InputError, match=lacks):
         half.saver.restore(half.parts)
+
+
+def test_a_config_that_was_damaged_after_the_start_is_refused(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run = make_run()
+    path = last_of(run)
+    config = run.saver.config
+    damaged = replace(config, optimizer=replace(config.optimizer, scratch_lr=9.0))
+    saver = replace(run.saver, config=damaged)
+    rate = config.optimizer.scratch_lr
+    message = rf"--scratch_lr is 9\.0, but the run in .* has {rate} .*last\.pt\); correct config"
+    with pytest.raises(InputError, match=message):
+        saver.restore(run.parts)
+    rewrite(path, lambda state: state.pop("config"))  # as version 0.1 wrote it
+    assert saver.restore(run.parts)
+
+
+def test_what_a_resumed_run_may_change_it_may_still_change(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run = make_run()
+    last_of(run)
+    config = run.saver.config
+    patient = replace(config, optimizer=replace(config.optimizer, patience=99))
+    assert replace(run.saver, config=patient).restore(run.parts)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_checkpoint_remembers_whether_columns_were_named(
+    make_run: Callable[..., SimpleNamespace], named: bool
+) -> None:
+    run = make_run()
+    run.saver = replace(run.saver, named_columns=named)
+    assert read_checkpoint(last_of(run)).named_columns == named
 
 
 def test_parts_that_this_version_does_not_have_are_no_hindrance(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from visual_taxonomy.commands.outputs import check_output, is_report
 from visual_taxonomy.commands.terminal import console
 from visual_taxonomy.config import ModelConfig
 
@@ -27,10 +28,17 @@ class Benchmark:
     """Kind of device."""
     out: Path | None = None
     """JSON file for the figures."""
+    overwrite: bool = False
+    """Replace an existing file that is not a report of this command."""
 
 
 def benchmark(options: Benchmark) -> int:
     """Measure how fast this machine decodes, loads, trains and predicts."""
+    if options.out is not None:
+        inputs = [Path(options.model.pretrained_ckpt)]
+        replaceable = options.overwrite or is_report(options.out, "measurements")
+        check_output("--out", options.out, inputs, replaceable)
+
     import json
     from dataclasses import asdict
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import console
 
 
@@ -16,6 +17,8 @@ class CreateConfig:
     """Parquet with Category and Attribute_list; names come from the CSV when left out."""
     out_path: Path = Path("config/attrs_config.json")
     """JSON file to write."""
+    overwrite: bool = False
+    """Replace an existing JSON file of other content."""
 
 
 def create_config(options: CreateConfig) -> int:
@@ -23,8 +26,13 @@ def create_config(options: CreateConfig) -> int:
     from visual_taxonomy.atomic import write_text
     from visual_taxonomy.data.table import build_taxonomy
 
+    inputs = (options.csv_path, options.parq_path)
+    check_output("--out_path", options.out_path, inputs, overwrite=True)
     taxonomy = build_taxonomy(options.csv_path, options.parq_path)
-    write_text(options.out_path, taxonomy.to_json())
+    text = taxonomy.to_json()
+    if not (options.out_path.is_file() and options.out_path.read_bytes() == text.encode()):
+        check_output("--out_path", options.out_path, inputs, options.overwrite)
+        write_text(options.out_path, text)
     console.print(
         f"{len(taxonomy.categories)} categories, {len(taxonomy.tasks)} attributes: "
         f"{options.out_path}"

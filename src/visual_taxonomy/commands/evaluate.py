@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from visual_taxonomy.commands.model_files import load_predictor
+from visual_taxonomy.commands.model_files import load_predictor, model_inputs
+from visual_taxonomy.commands.outputs import check_output, is_report
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
 from visual_taxonomy.config import InferenceConfig
+
+SCORES_NAME = "scores.png"
+GALLERY_NAME = "gallery.png"
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,13 @@ class Evaluate:
     ckpt_path: Path
     """Checkpoint, or bundle of `vtax export`."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint."""
+    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
     out: Path | None = None
     """JSON file for the detailed metrics."""
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
+    overwrite: bool = False
+    """Replace existing plots, and a JSON file that is no report of this command."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -38,22 +44,36 @@ def evaluate(options: Evaluate) -> int:
     from visual_taxonomy.reporting.gallery import pick_pictures, plot_gallery
     from visual_taxonomy.reporting.scores import plot_scores, score_table
 
+    _check_outputs(options)
     predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
     table = read_table(options.csv_path, options.img_dir, predictor.taxonomy)
     with show_progress(console, "predicting", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)
     report = score(table.taxonomy, predicted, table.targets, table.categories)
-    baseline = majority_report(
-        table.taxonomy, predictor.class_counts, table.targets, table.categories
+    counts = predictor.class_counts  # a checkpoint of the original system has none
+    baseline = (
+        majority_report(table.taxonomy, counts, table.targets, table.categories) if counts else None
     )
     console.print(score_table(report, baseline))
     if options.out is not None:
         text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n"
         write_text(options.out, text)
     if options.plots is not None:
-        plot_scores(report, baseline, options.plots / "scores.png")
-        plot_gallery(pick_pictures(predictor, table), options.plots / "gallery.png")
+        plot_scores(report, baseline, options.plots / SCORES_NAME)
+        plot_gallery(pick_pictures(predictor, table), options.plots / GALLERY_NAME)
     if problems:
         errors.print(f"{len(problems)} pictures could not be read; their labels count as missed")
         return EXIT_UNREADABLE
     return 0
+
+
+def _check_outputs(options: Evaluate) -> None:
+    inputs = [options.csv_path, options.attributes_config, *model_inputs(options.ckpt_path)]
+    if options.out is not None:
+        replaceable = options.overwrite or is_report(options.out, "hm", "categories")
+        check_output("--out", options.out, inputs, replaceable)
+    if options.plots is not None:
+        for name in (SCORES_NAME, GALLERY_NAME):
+            # A picture of the catalogue may be called so.
+            read = [*inputs, options.img_dir / name]
+            check_output("--plots", options.plots / name, read, options.overwrite)

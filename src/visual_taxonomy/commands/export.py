@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 class Export:
     """Write a checkpoint as a folder that runs anywhere with the same answers."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """Checkpoint."""
     out: Path
     """Folder to make."""
+    checkpoint: tyro.conf.Positional[Path | None] = None
+    """Checkpoint."""
+    ckpt_path: Path | None = None
+    """The checkpoint, under the name of the flag in predict and evaluate."""
+    attributes_config: Path | None = None
+    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
     to: Literal["bundle", "onnx", "openvino"] = "bundle"
     """bundle: weights for torch and an ONNX graph; onnx: the graph; openvino: its own form."""
     int8: bool = False
@@ -32,13 +36,15 @@ class Export:
     min_agreement: float | None = None
     """Least share of equal labels; None: 0.999, with --int8 0.99."""
     max_rows: int = 2000
-    """Most rows of the CSV to compare on."""
+    """Most rows of the CSV to compare on; if it has more, they are drawn at random."""
     calibration_rows: int = 256
-    """Most rows of the CSV to calibrate --int8 with; they are not compared on."""
+    """Most rows to calibrate --int8 with, at most half the CSV; they are not compared on."""
     workers: int = 2
     """Processes or threads that load its pictures, no more than there are cores."""
 
     def __post_init__(self) -> None:
+        if (self.checkpoint is None) == (self.ckpt_path is None):
+            raise InputError("give one checkpoint: `vtax export FILE`, or --ckpt_path FILE")
         if (self.csv_path is None) != (self.img_dir is None):
             raise InputError("--csv_path and --img_dir belong together; give both or none")
         if self.min_agreement is not None and not 0 <= self.min_agreement <= 1:
@@ -48,28 +54,37 @@ class Export:
             if getattr(self, name) < value:
                 raise InputError(f"--{name} must be {value} or more, not {getattr(self, name)}")
 
+    @property
+    def path(self) -> Path:
+        """The checkpoint, whichever way it was given."""
+        path = self.checkpoint or self.ckpt_path
+        assert path is not None
+        return path
+
 
 def export(options: Export) -> int:
     """Write a checkpoint as a folder that runs anywhere with the same answers."""
     from visual_taxonomy.inference.export.bundle_writer import export as write
 
     trial = _trial(options)
-    count = None if trial is None else 2 * len(trial.split()[1])
+    count = None if trial is None else 2 * len(trial.split(options.int8)[1])
     with show_progress(console, "comparing", count) as advance:
         bundle = write(
-            options.checkpoint,
+            options.path,
             options.out,
             options.to,
             options.int8,
             trial,
             options.workers,
             advance,
+            options.attributes_config,
         )
     if bundle.measured:
+        found = bundle.measured
         console.print(
-            f"{bundle.measured['agreement']:.3%} of {bundle.measured['labels']} labels agree; "
-            f"HM-F1 {bundle.measured['hm_export']:.4f}, of the checkpoint "
-            f"{bundle.measured['hm_checkpoint']:.4f}"
+            f"{found['agreement']:.3%} of {found['labels']} labels agree, on {found['rows']} of "
+            f"the {found['csv_rows']} rows of {found['csv']}; HM-F1 {found['hm_export']:.4f}, of "
+            f"the checkpoint {found['hm_checkpoint']:.4f}"
         )
     else:
         console.print("agreement with the checkpoint: not measured (give --csv_path, --img_dir)")
@@ -85,7 +100,7 @@ def _trial(options: Export) -> "Trial | None":
     from visual_taxonomy.data.table import read_table
     from visual_taxonomy.inference.export.bundle_writer import Trial
 
-    taxonomy = read_checkpoint(options.checkpoint).taxonomy
+    taxonomy = read_checkpoint(options.path, options.attributes_config).taxonomy
     table = read_table(options.csv_path, options.img_dir, taxonomy)
     return Trial(
         table,

@@ -1,11 +1,10 @@
-"""Load the model that a command was given."""
+"""The model that a command was given: load it, and which files it is read from."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visual_taxonomy.config import InferenceConfig
-from visual_taxonomy.errors import InputError
-from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.inference.bundle import is_bundle
 
 if TYPE_CHECKING:
     from visual_taxonomy.inference.prediction import Predictor
@@ -16,15 +15,20 @@ def load_predictor(
 ) -> "Predictor":
     """Load a checkpoint or a bundle, whose taxonomy must be the one given, if one is.
 
+    A checkpoint of the original system has no taxonomy: there it must be given.
+
     Raises:
         InputError: It cannot be used, or the taxonomies differ.
     """
     from visual_taxonomy.inference.prediction import Predictor
 
-    predictor = Predictor.load(path, config)
-    if attributes_config is not None and Taxonomy.read(attributes_config) != predictor.taxonomy:
-        raise InputError(
-            f"{attributes_config} is not the taxonomy of {path}; leave --attributes_config out: "
-            "a model carries its own"
-        )
-    return predictor
+    return Predictor.load(path, config, attributes_config)
+
+
+def model_inputs(path: Path) -> list[Path]:
+    """The files of a checkpoint or a bundle; CSVs in a bundle's folder are no part of it."""
+    if not is_bundle(path):
+        return [path]
+    return [
+        file for file in path.iterdir() if file.suffix != ".csv" and not file.name.startswith(".")
+    ]

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from visual_taxonomy.commands.model_files import load_predictor
+from visual_taxonomy.commands.model_files import load_predictor, model_inputs
+from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import is_bundle
+
+if TYPE_CHECKING:
+    from visual_taxonomy.inference.prediction_file import Written
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,22 @@ class Predict:
     ckpt_path: Path
     """Checkpoint, bundle of `vtax export`, or a folder of checkpoints: one CSV each."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint."""
+    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
     out_csv_path: Path | None = None
     """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder.
-    A killed run is gone on with when it is started again."""
+    Run the same command again to resume an interrupted prediction."""
+    overwrite: bool = False
+    """Replace an existing CSV.
+    Without it, the finished CSV of this very command is left as it is; any other is refused."""
+    columns: Literal["auto", "named", "competition"] = "auto"
+    """Columns of the CSV.
+    named: one for each attribute (color, ...), empty where the category has no such attribute.
+    competition: len, attr_1 ... attr_10, with dummy_value beyond the attributes of the category.
+    auto: named if the input has columns named like attributes, competition if it has attr_1, ...
+    or len; if it has none of them, as in the CSV that the model was trained on."""
     probabilities: bool = False
-    """Add columns prob_1 ... with the probability of each label."""
+    """Add columns with the probability of each label.
+    named: color_prob, ...; competition: prob_1, ..."""
     skip_missing: bool = False
     """Treat a missing picture like an unreadable one instead of refusing to start."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
@@ -35,34 +49,77 @@ class Predict:
 
 def predict(options: Predict) -> int:
     """Predict the attributes of the products of a CSV."""
-    from visual_taxonomy.data.table import read_table
-    from visual_taxonomy.inference.prediction_file import request_of, write_predictions
+    pairs = outputs(options.ckpt_path, options.out_csv_path)
+    _check_outputs(options, pairs)
+    # Existing CSVs come first: whether they may stay is known before anything is written.
+    pairs.sort(key=lambda pair: not pair[1].exists())
+    return max(_predict(options, checkpoint, out) for checkpoint, out in pairs)
 
-    status = 0
-    for checkpoint, out in outputs(options.ckpt_path, options.out_csv_path):
-        predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
-        missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
-        table = read_table(
-            options.csv_path, options.img_dir, predictor.taxonomy, False, missing_images=missing
+
+def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
+    from visual_taxonomy.data.table import read_table
+    from visual_taxonomy.inference.answer_columns import choose_columns
+    from visual_taxonomy.inference.prediction_file import finished, request_of, write_predictions
+
+    predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
+    missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
+    table = read_table(
+        options.csv_path, options.img_dir, predictor.taxonomy, False, missing_images=missing
+    )
+    columns = choose_columns(table, options.columns, predictor.named_columns)
+    settings = (*columns.header(options.probabilities), predictor.engine.name)
+    request = request_of(
+        checkpoint, table, options.probabilities, *settings, predictor.engine.precision
+    )
+    if out.exists() and not options.overwrite:
+        problems = finished(out, table, request)
+        if problems is None:
+            raise InputError(
+                f"--out_csv_path {out}: exists already and answers another request (its model, "
+                "CSV, images or options differ); name another file, or replace it with --overwrite"
+            )
+        console.print(f"{out}: finished already; give --overwrite to predict it again")
+        return EXIT_UNREADABLE if problems else 0
+    with show_progress(console, "predicting", len(table)) as advance:
+        written = write_predictions(
+            predictor, table, out, options.probabilities, advance, request, columns
         )
-        settings = (predictor.engine.name, predictor.engine.precision)
-        request = request_of(checkpoint, table, options.probabilities, *settings)
-        with show_progress(console, "predicting", len(table)) as advance:
-            written = write_predictions(
-                predictor, table, out, options.probabilities, advance, request
-            )
-        for category, rows in written.rows.items():
-            each = written.seconds[category] / rows
-            console.print(f"{category}: {rows} rows, {each:.4f} seconds per image")
-        if written.resumed:
-            console.print(f"{written.resumed} rows were there from a run that was broken off")
-        console.print(f"{len(table)} rows: {out}")
-        if written.problems:
-            errors.print(
-                f"{len(written.problems)} pictures could not be read: {written.errors_path}"
-            )
-            status = EXIT_UNREADABLE
-    return status
+    return _report(written, len(table))
+
+
+def _report(written: "Written", rows: int) -> int:
+    for category, count in written.rows.items():
+        each = written.seconds[category] / count
+        console.print(f"{category}: {count} rows, {each:.4f} seconds per image")
+    if written.resumed:
+        console.print(f"{written.resumed} rows were predicted by an earlier, interrupted run")
+    if written.dropped:
+        console.print(
+            f"{written.dropped} rows of an interrupted run were predicted again: {written.reason}"
+        )
+    console.print(f"{rows} rows: {written.path}")
+    if written.problems:
+        errors.print(f"{len(written.problems)} pictures could not be read: {written.errors_path}")
+        return EXIT_UNREADABLE
+    return 0
+
+
+def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
+    """Refuse outputs that are inputs, before the first of them is written."""
+    from visual_taxonomy.data.images import IMAGE_SUFFIXES
+    from visual_taxonomy.inference.prediction_file import companions
+    from visual_taxonomy.inference.receipt import receipt_path
+
+    inputs = [options.csv_path, options.attributes_config]
+    for checkpoint, _ in pairs:
+        inputs += model_inputs(checkpoint)
+    for _, out in pairs:
+        images = [options.img_dir / out.name] if out.suffix.lower() in IMAGE_SUFFIXES else []
+        # Whether the receipt is that of this request is known once the model is loaded.
+        replaceable = options.overwrite or receipt_path(out).exists()
+        check_output("--out_csv_path", out, [*inputs, *images], replaceable)
+        for path in companions(out):
+            check_output("--out_csv_path", path, inputs, overwrite=True)
 
 
 def outputs(checkpoint: Path, out: Path | None) -> list[tuple[Path, Path]]:
@@ -71,9 +128,10 @@ def outputs(checkpoint: Path, out: Path | None) -> list[tuple[Path, Path]]:
         return [(checkpoint, out or checkpoint.with_name(f"{checkpoint.name}.csv"))]
     if not checkpoint.is_dir():
         return [(checkpoint, out or checkpoint.with_suffix(".csv"))]
-    found = sorted(path for path in checkpoint.glob("*.pt") if path.name != "last.pt")
+    # last.pt is for resuming; a name with a dot in front is what a killed training left.
+    found = sorted(path for path in checkpoint.glob("[!.]*.pt") if path.name != "last.pt")
     if not found:
         raise InputError(f"{checkpoint}: no checkpoint (*.pt) in this folder")
-    if out is not None and out.suffix:
+    if out is not None and out.suffix and not out.is_dir():
         raise InputError(f"--out_csv_path {out}: several checkpoints need a folder, not a file")
     return [(path, (out or checkpoint) / f"{path.stem}.csv") for path in found]

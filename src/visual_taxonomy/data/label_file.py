@@ -96,6 +96,16 @@ class LabelFile:
         return index + 2 + int(self._raw.head(row).select(breaks).sum_horizontal()[0])
 
 
+def is_slot_column(name: str) -> bool:
+    """Whether a column is one of attr_1, attr_2, ...
+
+    Example:
+        >>> is_slot_column("attr_12"), is_slot_column("color")
+        (True, False)
+    """
+    return _SLOT_COLUMN.fullmatch(name) is not None
+
+
 def _plain(name: str) -> str:
     """The name a column has here: without outer space, and of id, Category, attr_k in one case."""
     name = name.strip()

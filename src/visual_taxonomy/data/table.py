@@ -14,7 +14,7 @@ import polars as pl
 
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.image_folder import ImageFolder
-from visual_taxonomy.data.label_file import DUMMY, LabelFile, read_parquet
+from visual_taxonomy.data.label_file import DUMMY, LabelFile, is_slot_column, read_parquet
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
@@ -34,6 +34,7 @@ class Table:
             -1 where it is unknown or the category has no such slot.
         image_names: [N] str names of the files in `img_dir`.
         img_dir: The folder of the pictures.
+        columns: The column names of the file, as `LabelFile` gives them.
     """
 
     taxonomy: Taxonomy
@@ -42,10 +43,19 @@ class Table:
     targets: np.ndarray
     image_names: np.ndarray
     img_dir: Path
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """N, the number of rows."""
         return len(self.ids)
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """The label columns that are named by attributes; none if they are attr_1, attr_2, ..."""
+        if any(map(is_slot_column, self.columns)):
+            return ()
+        attributes = {task.attribute for task in self.taxonomy.tasks} - {"id", "Category", "len"}
+        return tuple(name for name in self.columns if name in attributes)
 
     def path(self, row: int) -> Path:
         """The file of a row's picture."""
@@ -103,7 +113,8 @@ def read_table(
         for column, slots in _columns_of_slots(file, taxonomy, categories).items():
             _read_labels(file, taxonomy, categories, column, slots, targets)
     names = _find_images(file, ids, img_dir, missing_images)
-    return Table(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir)
+    columns = tuple(file.columns)
+    return Table(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir, columns)
 
 
 def _read_ids(file: LabelFile) -> list[str]:

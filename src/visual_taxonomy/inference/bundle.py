@@ -52,7 +52,8 @@ class Bundle:
         int8: Whether the matrix products of the graph are in 8 bits.
         class_counts: Task name -> training labels of each class.
         decision: Per-head offsets and thresholds; empty in format 1.
-        source: The checkpoint: its name, SHA-256, epoch and validation scores.
+        source: The checkpoint: its name, SHA-256, epoch and validation scores, and whether its
+            training CSV named its label columns by the attributes.
         versions: Package -> version the folder was made with.
         measured: Agreement with the checkpoint on given rows; empty if it was not measured.
     """
@@ -68,6 +69,11 @@ class Bundle:
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def named_columns(self) -> bool:
+        """Whether the training CSV named its label columns by the attributes."""
+        return bool(self.source.get("named_columns", False))
 
     def has(self, name: str) -> bool:
         """Whether the folder holds the model file of that name."""
@@ -93,12 +99,13 @@ def write_manifest(bundle: Bundle) -> None:
         },
         **{name: getattr(bundle, name) for name in _PLAIN},
     }
+    content["sha256"] = _digest(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_text(bundle.folder / MANIFEST, text)
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read the manifest of a bundle and check every model file against it.
+    """Read the manifest of a bundle, and check it and every model file against their checksums.
 
     Raises:
         InputError: There is no bundle, it is of another format, or a file is missing or altered.
@@ -111,6 +118,12 @@ def read_bundle(folder: Path) -> Bundle:
             raise InputError(
                 f"{path}: format {known}, but this version of vtax reads format {FORMAT}; export "
                 "the checkpoint again, or install the version that wrote it"
+            )
+        # Bundles of version 0.1 have none.
+        if "sha256" in content and content.pop("sha256") != _digest(content):
+            raise InputError(
+                f"{path}: not what was exported (its SHA-256 differs); copy it again, or export "
+                "the checkpoint again"
             )
         _check_files(folder, content["files"])
         preprocessing = content["preprocessing"]
@@ -144,6 +157,12 @@ def checksum(path: Path) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the values of a manifest, however its text is laid out."""
+    plain = json.loads(json.dumps(content))  # tuples become lists, as when it is read
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -1,23 +1,25 @@
-"""Predictions of a whole table as a CSV, in the form the competition asked for."""
+"""Predictions of a whole table as a CSV that can be resumed."""
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 from visual_taxonomy import __version__
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.inference.answer_columns import (
+    AnswerColumns,
+    CompetitionColumns,
+    answer_lines,
+)
 from visual_taxonomy.inference.bundle import MANIFEST, checksum, is_bundle
+from visual_taxonomy.inference.image_stamps import ImageStamps
 from visual_taxonomy.inference.prediction import Predictor, RowScores
-from visual_taxonomy.inference.resumable import resumable
-from visual_taxonomy.taxonomy import UNKNOWN
-
-MIN_SLOTS = 10
-"""The file has columns attr_1 ... attr_10, more where a category has more attributes."""
+from visual_taxonomy.inference.receipt import read_receipt, receipt_path, write_receipt
+from visual_taxonomy.inference.resumable import journal_path, partial_path, resumable
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Written:
         seconds: Category -> seconds its pictures took, batches shared evenly.
         rows: Category -> its rows that were predicted now.
         resumed: Rows that an earlier run had predicted.
+        dropped: Rows that an earlier run had predicted and that were predicted again.
+        reason: Why they were.
     """
 
     path: Path
@@ -39,6 +43,8 @@ class Written:
     seconds: dict[str, float] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     resumed: int = 0
+    dropped: int = 0
+    reason: str = ""
 
 
 def write_predictions(
@@ -48,46 +54,76 @@ def write_predictions(
     with_probabilities: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
     request: str | None = None,
+    columns: AnswerColumns | None = None,
 ) -> Written:
-    """Predict every row and write id, Category, len, attr_1 ... attr_10.
+    """Predict every row and write id, Category and the labels.
 
-    Columns that the category does not use hold `dummy_value`; a row whose picture could not be
-    read has empty labels and is listed with the reason in `<path>.errors.csv`. Rows are written
-    as they are predicted, under a temporary name until all are there. A run that is killed is
-    gone on with where it stopped, if `request` is the same.
+    A row whose image could not be read has empty labels and is listed with the reason in
+    `<path>.errors.csv`. Rows are written as they are predicted, under a temporary name until all
+    are there. A killed run resumes when it is started again with the same `request`; rows whose
+    images have changed since are predicted again.
 
     Args:
         predictor: The model.
         table: The rows.
         path: The CSV to write.
-        with_probabilities: Add prob_1 ... prob_10, the probability of each label.
+        with_probabilities: Add a column with the probability of each label.
         on_progress: Called with the number of rows done.
         request: From `request_of`; None always starts anew.
+        columns: From `choose_columns`; None: the competition's.
 
     Raises:
         InputError: The disk is full, or another process is writing the file.
     """
-    written = Written(path, path.with_name(path.name + ".errors.csv"))
-    columns = max(MIN_SLOTS, table.taxonomy.num_slots)
-    with resumable(path, request) as file:
+    written = Written(path, errors_path(path))
+    columns = columns or CompetitionColumns.of(table.taxonomy)
+    stamps = ImageStamps(table) if request is not None else lambda first, last: ""
+    with resumable(path, request, stamps) as file:
         for problems in file.notes:
             written.problems |= problems
-        written.resumed = file.rows
+        written.resumed, written.dropped, written.reason = file.rows, file.dropped, file.reason
         if not file.notes:
-            file.append([_header(columns, with_probabilities)], 0, {})
+            file.append([columns.header(with_probabilities)], 0, {})
         started = perf_counter()
         for scores in predictor.predict_table(table, file.rows):
             problems = {str(table.ids[row]): text for row, text in scores.problems.items()}
-            file.append(
-                _rows(table, scores, columns, with_probabilities), len(scores.rows), problems
-            )
+            lines = answer_lines(table, scores, columns, with_probabilities)
+            file.append(lines, len(scores.rows), problems)
             written.problems |= problems
             now = perf_counter()
             _account(written, table, scores, now - started)
             started = now
             on_progress(file.rows)
-    _write_errors(written)
+        # Before the CSV has its name: a finished CSV is never without its list of errors.
+        _write_errors(written)
+        if request is not None:
+            images, problem_count = stamps(0, len(table)), len(written.problems)
+            write_receipt(path, file.partial, request, images, problem_count)
     return written
+
+
+def finished(path: Path, table: Table, request: str) -> int | None:
+    """Number of unreadable images if a CSV is the finished answer to a request, None if not.
+
+    Args:
+        path: The CSV.
+        table: The rows.
+        request: From `request_of`.
+    """
+    receipt = read_receipt(path, request)
+    if receipt is None or receipt[0] != ImageStamps(table)(0, len(table)):
+        return None
+    return receipt[1]
+
+
+def errors_path(path: Path) -> Path:
+    """Where the rows without answer are listed."""
+    return path.with_name(path.name + ".errors.csv")
+
+
+def companions(path: Path) -> list[Path]:
+    """All further files that a prediction to this path writes."""
+    return [errors_path(path), partial_path(path), journal_path(path), receipt_path(path)]
 
 
 def request_of(model: Path, table: Table, with_probabilities: bool, *settings: str) -> str:
@@ -95,9 +131,9 @@ def request_of(model: Path, table: Table, with_probabilities: bool, *settings: s
 
     Args:
         model: Checkpoint file or bundle folder; its content counts.
-        table: The rows; ids, categories and names of the pictures count, and their order.
+        table: The rows; ids, categories and names of the images count, and their order.
         with_probabilities: Whether there are columns for them.
-        *settings: Engine, precision and the like.
+        *settings: Columns, engine, precision and the like.
     """
     digest = hashlib.sha256()
     model_file = model / MANIFEST if is_bundle(model) else model
@@ -108,12 +144,6 @@ def request_of(model: Path, table: Table, with_probabilities: bool, *settings: s
         digest.update(array.tobytes())
     digest.update("\0".join(texts).encode())
     return digest.hexdigest()
-
-
-def _header(columns: int, with_probabilities: bool) -> list[str]:
-    numbers = range(1, columns + 1)
-    header = ["id", "Category", "len", *(f"attr_{i}" for i in numbers)]
-    return header + [f"prob_{i}" for i in numbers] if with_probabilities else header
 
 
 def _write_errors(written: Written) -> None:
@@ -127,29 +157,6 @@ def _write_errors(written: Written) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "reason"])
         writer.writerows(written.problems.items())
-
-
-def _rows(
-    table: Table, scores: RowScores, columns: int, with_probabilities: bool
-) -> Iterator[list[str]]:
-    taxonomy = table.taxonomy
-    for i, row in enumerate(scores.rows):
-        category = table.categories[row]
-        slots = taxonomy.slots[category]
-        chosen = zip(slots, scores.classes[i][: len(slots)], strict=True)
-        labels = [_label(taxonomy.tasks[task].classes, index) for task, index in chosen]
-        unused = [DUMMY] * (columns - len(slots))
-        line = [str(table.ids[row]), taxonomy.categories[category], str(len(slots))]
-        line += labels + unused
-        if with_probabilities:
-            best = scores.probabilities[i].max(axis=1)[: len(slots)]
-            line += [f"{p:.4f}" if label else "" for p, label in zip(best, labels, strict=True)]
-            line += unused
-        yield line
-
-
-def _label(classes: tuple[str, ...], index: int) -> str:
-    return "" if index == UNKNOWN else classes[index]
 
 
 def _account(written: Written, table: Table, scores: RowScores, seconds: float) -> None:

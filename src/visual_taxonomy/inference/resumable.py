@@ -1,62 +1,53 @@
-"""A CSV that grows row by row, and goes on where a run that was killed left it."""
+"""A CSV that grows row by row, and resumes where a killed run left it."""
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from time import monotonic
+from typing import IO
 
 from filelock import FileLock, Timeout
 
 from visual_taxonomy.atomic import name_full_disk
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.journal import Entry, Stamp, entry_line, first_line, replay
 
-
-class Entry(NamedTuple):
-    """A line of the journal."""
-
-    rows: int
-    """Rows of the request that are done."""
-    size: int
-    """Bytes of the file that hold them."""
-    note: Any
-    """What the caller wants back."""
-
-
-_NOTHING = Entry(0, 0, None)
+_SYNC_SECONDS = 1.0
+"""A power failure costs the rows of about this long: what it may tear is cut off on resuming."""
 
 
 class ResumableCsv:
     """Rows of a CSV under a temporary name, and a journal of which of them are complete.
 
-    Beside `out.csv` stand `.out.csv.part` with the rows so far and `.out.csv.part.jsonl`: the
-    request, then a line for each `append`. When the same request comes again, what stands behind
-    the last complete line of the journal is cut off; another request starts anew. Made by
-    `resumable`.
+    Beside `out.csv` stand `.out.csv.part` with the rows so far and `.out.csv.part.jsonl`, the
+    journal. When the same request comes again, the rows up to the first that does not hold are
+    kept: rows whose bytes are not what was written, or whose `stamp` has changed, are cut off
+    with all that follow. Another request starts anew. Made by `resumable`.
 
     Args:
         path: The CSV to make in the end.
         request: What tells this request from others; None starts anew and cannot be resumed.
+        stamp: Says what rows were made from.
     """
 
-    def __init__(self, path: Path, request: str | None) -> None:
+    def __init__(self, path: Path, request: str | None, stamp: Stamp) -> None:
         self.path = path
-        self.partial = path.with_name(f".{path.name}.part")
-        self.journal = path.with_name(f".{path.name}.part.jsonl")
-        self._entries, journal_size = self._read_journal(request)
-        self.rows, size, _ = self._entries[-1] if self._entries else _NOTHING
-        self._file = _open_at(self.partial, size)
-        self._journal = _open_at(self.journal, journal_size)
-        if not self._entries:
-            self._write_journal({"request": request})
-
-    @property
-    def notes(self) -> list[Any]:
+        self.partial, self.journal = partial_path(path), journal_path(path)
+        replayed = replay(self.journal, self.partial, request, stamp)
+        self.dropped, self.reason = replayed.dropped, replayed.reason
+        self.notes = [entry.note for entry in replayed.entries]
         """What was given as `note` to `append` in the runs before."""
-        return [note for _, _, note in self._entries]
+        self.rows = replayed.entries[-1].rows if replayed.entries else 0
+        self._chain, self._stamp = replayed.chain, stamp
+        self._file = _open_at(self.partial, replayed.entries[-1].size if replayed.entries else 0)
+        self._journal = _open_at(self.journal, replayed.size)
+        if not replayed.size:
+            self._journal.write(first_line(request))
+            self._journal.flush()
+        self._synced = monotonic()
 
     def append(self, lines: Iterable[Sequence[str]], rows: int, note: object = None) -> None:
         """Write lines that complete `rows` further rows of the request.
@@ -68,10 +59,23 @@ class ResumableCsv:
         """
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(lines)
-        self._file.write(text.getvalue().encode())
+        data = text.getvalue().encode()
+        self._file.write(data)
         self._file.flush()
-        self.rows += rows
-        self._write_journal((self.rows, self._file.tell(), note))
+        done = self.rows + rows
+        size, stamp = self._file.tell(), self._stamp(self.rows, done)
+        digest = self._chain.add(data, done, size, stamp, note)
+        self._journal.write(entry_line(Entry(done, size, stamp, note, digest)))
+        self._journal.flush()
+        self.rows = done
+        if monotonic() - self._synced >= _SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until all rows are on the disk."""
+        os.fsync(self._file.fileno())
+        os.fsync(self._journal.fileno())
+        self._synced = monotonic()
 
     def finish(self) -> None:
         """Give the file its name."""
@@ -90,37 +94,15 @@ class ResumableCsv:
         for path in (self.journal, self.partial):
             path.unlink(missing_ok=True)
 
-    def _read_journal(self, request: str | None) -> tuple[list[Entry], int]:
-        """The entries that hold, and the bytes of the journal up to the last of them."""
-        if request is None or not (self.journal.exists() and self.partial.exists()):
-            return [], 0
-        first = _line({"request": request})
-        content = self.journal.read_bytes()
-        if not content.startswith(first):
-            return [], 0
-        written = self.partial.stat().st_size
-        entries, size = [], len(first)
-        for line in content[size:].splitlines(keepends=True):
-            entry = _entry(line)
-            if entry is None or entry.size > written:
-                break
-            entries.append(entry)
-            size += len(line)
-        return entries, size
 
-    def _write_journal(self, note: object) -> None:
-        self._journal.write(_line(note))
-        self._journal.flush()
+def partial_path(path: Path) -> Path:
+    """Where the rows of a CSV stand until all are there."""
+    return path.with_name(f".{path.name}.part")
 
 
-def _entry(line: bytes) -> Entry | None:
-    """A line of the journal; None for half of one."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return Entry(*json.loads(line))
-    except (ValueError, TypeError):  # what a power failure left
-        return None
+def journal_path(path: Path) -> Path:
+    """Where the journal of a CSV stands."""
+    return path.with_name(f".{path.name}.part.jsonl")
 
 
 def _open_at(path: Path, size: int) -> IO[bytes]:
@@ -130,18 +112,17 @@ def _open_at(path: Path, size: int) -> IO[bytes]:
     return file
 
 
-def _line(note: object) -> bytes:
-    return json.dumps(note).encode() + b"\n"
-
-
 @contextmanager
-def resumable(path: Path, request: str | None) -> Iterator[ResumableCsv]:
-    """A CSV that has its name only after the block, and whose rows survive a run without end.
+def resumable(
+    path: Path, request: str | None, stamp: Stamp = lambda first, last: ""
+) -> Iterator[ResumableCsv]:
+    """A CSV that has its name only after the block, and whose rows survive a killed run.
 
     Args:
         path: The CSV to make; its folder is made if it is not there.
         request: What tells this request from others; None starts anew and leaves nothing behind
             when the block ends with an error.
+        stamp: Says what rows were made from: those it says something else of are made again.
 
     Raises:
         InputError: The disk is full, or another process is writing this file.
@@ -170,7 +151,7 @@ def resumable(path: Path, request: str | None) -> Iterator[ResumableCsv]:
         raise InputError(f"{path}: another process is writing it; wait, or name another") from None
     try:
         with name_full_disk(path):
-            file = ResumableCsv(path, request)
+            file = ResumableCsv(path, request, stamp)
             try:
                 yield file
                 file.finish()

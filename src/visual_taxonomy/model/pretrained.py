@@ -17,6 +17,7 @@ from torch import Tensor
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.backbone import BACKBONES, Backbone
+from visual_taxonomy.model.download import check_download
 
 Weights = dict[str, Tensor]
 
@@ -59,11 +60,25 @@ def load_pretrained(backbone: Backbone, source: Path | str) -> None:
         weights = _fetch(backbone, source)
     else:
         weights = _select_weights(source, _read_file(backbone, Path(source)))
+    backbone.model.load_state_dict(convert_weights(backbone, source, weights))
+    backbone.hold_statistics()
+
+
+def convert_weights(backbone: Backbone, source: Path | str, weights: Weights) -> Weights:
+    """Weights in any layout that `load_pretrained` understands, under the backbone's own names.
+
+    Args:
+        backbone: Whose names and shapes they get; only read, so it may be on the meta device.
+        source: Where they come from, for messages.
+        weights: By name, without the prefixes of DataParallel and torch.compile.
+
+    Raises:
+        InputError: A weight is missing, unexpected or of another shape.
+    """
     _check_patch_size(backbone, source, weights)
     weights = _convert(backbone, source, weights)
     _check_keys(backbone, source, weights)
-    backbone.model.load_state_dict(weights)
-    backbone.hold_statistics()
+    return weights
 
 
 def _fetch(backbone: Backbone, source: str) -> Weights:
@@ -97,6 +112,7 @@ def _remedy(backbone: Backbone) -> str:
 def _read_file(backbone: Backbone, path: Path) -> object:
     if not path.is_file():
         raise InputError(f"{path}: no such file of pretrained weights; {_remedy(backbone)}")
+    check_download(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

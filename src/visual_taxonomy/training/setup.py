@@ -180,8 +180,8 @@ def _build_saver(
 ) -> Saver:
     as_built = replace(config.model, head=model.heads.classifiers.kind)
     counts = named_class_counts(tables.training)
-    folder, is_first = config.run.folder, parallel.is_first
-    return Saver(folder, tables.taxonomy, as_built, counts, is_first, on_saved)
+    named, is_first = bool(tables.training.named_columns), parallel.is_first
+    return Saver(config, tables.taxonomy, as_built, counts, named, is_first, on_saved)
 
 
 def _build_recorder(

@@ -53,7 +53,7 @@ def test_what_neither_could_answer_is_left_out_and_what_one_could_is_not(
     result = compare(
         one_task, column(0, -1, 1, -1), column(0, -1, -1, -1), column(0, 0, 1, 1), SAREES
     )
-    assert (result.labels, result.agreement) == (2, 0.5)
+    assert (result.rows, result.labels, result.agreement) == (2, 2, 0.5)
 
 
 def test_without_any_answer_there_is_nothing_to_compare(one_task: Taxonomy) -> None:

@@ -1,4 +1,6 @@
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +98,50 @@ def test_a_measured_bundle_carries_its_figures(
     done: list[int] = []
     made = export(checkpoint_path, tmp_path / "out", "onnx", False, trial, 0, done.append)
     assert made.measured["csv"] == "rows.csv"
-    assert made.measured["rows"] == 16
-    assert done[-1] == 32
+    assert (made.measured["rows"], made.measured["csv_rows"]) == (24, 24)
+    assert done[-1] == 48
     assert read_bundle(tmp_path / "out") == made
     assert (
-        f"of {made.measured['labels']} labels of 16 rows of rows.csv are the same (onnxruntime)"
-        in (tmp_path / "out" / CARD).read_text()
+        f"of {made.measured['labels']} labels, on 24 of the 24 rows of rows.csv, are the same "
+        "(onnxruntime)" in (tmp_path / "out" / CARD).read_text()
     )
+
+
+@pytest.mark.usefixtures("quick")
+def test_rows_beyond_the_most_and_unreadable_ones_are_not_said_to_be_measured(
+    checkpoint_path: Path, trial: Trial, tmp_path: Path
+) -> None:
+    few = replace(trial, measured=10)
+    _, table = few.split(int8=False)
+    table.path(0).write_bytes(b"")
+    made = export(checkpoint_path, tmp_path / "out", "onnx", False, few, 0)
+    assert (made.measured["rows"], made.measured["csv_rows"]) == (9, 24)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_every_file_has_the_mode_of_the_umask(
+    checkpoint_path: Path, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        export(checkpoint_path, tmp_path / "out", "bundle")
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "out").iterdir()}
+    assert modes == dict.fromkeys(ALWAYS | {WEIGHTS, ONNX}, 0o666 & ~umask)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_bundle_remembers_how_the_training_csv_named_its_columns(
+    checkpoint, tmp_path: Path
+) -> None:
+    write_checkpoint(tmp_path / "named.pt", replace(checkpoint, named_columns=True))
+    made = export(tmp_path / "named.pt", tmp_path / "out", "bundle")
+    assert made.named_columns
+    assert read_bundle(tmp_path / "out").named_columns
+    assert checkpoint_of(made).named_columns
 
 
 @pytest.mark.usefixtures("quick")
@@ -112,6 +151,10 @@ def test_8_bits_make_a_smaller_graph_that_is_measured_on_other_rows(
     loose = Trial(trial.table, trial.csv, trial.calibration, least=0.5)
     made = export(checkpoint_path, tmp_path / "out", "onnx", True, loose, 0)
     assert made.int8
+    assert (made.measured["rows"], made.measured["csv_rows"]) == (16, 24)
+    assert "| runs with | openvino, onnxruntime (the graph: int8" in (
+        tmp_path / "out" / CARD
+    ).read_text(encoding="utf-8")
     assert names(tmp_path / "out") == ALWAYS | {ONNX}
     size, exact = ((path / ONNX).stat().st_size for path in (tmp_path / "out", bundle.folder))
     assert size < 0.6 * exact  # of a tiny trunk; a large one comes to a quarter
@@ -123,13 +166,22 @@ def test_8_bits_make_a_smaller_graph_that_is_measured_on_other_rows(
 
 def test_rows_to_calibrate_and_to_measure_are_disjoint_and_bounded(table_of) -> None:
     table = table_of(20)
-    first, second = Trial(table, "", calibration=6, measured=8).split()
+    first, second = Trial(table, "", calibration=6, measured=8).split(int8=True)
     assert (len(first), len(second)) == (6, 8)
     assert not set(first.ids) & set(second.ids)
-    first, second = Trial(table, "", calibration=100).split()
+    first, second = Trial(table, "", calibration=100).split(int8=True)
     assert sorted([*first.ids, *second.ids]) == sorted(table.ids)
     assert len(first) == 10
-    assert np.array_equal(Trial(table, "").split()[1].ids, Trial(table, "").split()[1].ids)
+    again = Trial(table, "").split(int8=True)[1]
+    assert np.array_equal(Trial(table, "").split(int8=True)[1].ids, again.ids)
+
+
+def test_without_8_bits_every_row_is_measured_up_to_the_most(table_of) -> None:
+    table = table_of(20)
+    first, second = Trial(table, "").split(int8=False)
+    assert len(first) == 0
+    assert np.array_equal(second.ids, table.ids)
+    assert len(Trial(table, "", measured=8).split(int8=False)[1]) == 8
 
 
 @pytest.mark.usefixtures("quick")
@@ -147,6 +199,9 @@ def test_an_export_below_the_gate_writes_nothing(checkpoint, trial: Trial, tmp_p
 def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
         export(checkpoint_path, tmp_path, "bundle")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
+        export(checkpoint_path, tmp_path / "link", "bundle")
 
 
 def test_8_bits_need_pictures(checkpoint_path: Path, tmp_path: Path) -> None:

@@ -66,12 +66,23 @@ def _torch(checkpoint: "Checkpoint", config: InferenceConfig) -> Engine:
 
 
 def _pick(bundle: Bundle, config: InferenceConfig) -> str:
-    able = [name for name in _FILES if _has_file(name, bundle)]
+    able = able_engines(bundle)
     if "torch" in able and not bundle.int8 and _wants_torch(config):
         return "torch"
-    favourite = bundle.measured.get("engine", "openvino" if bundle.int8 else "onnxruntime")
+    favourite = graph_engine(bundle)
     able.sort(key=lambda name: name != favourite)
     return next((name for name in able if find_spec(name)), able[0])
+
+
+def graph_engine(bundle: Bundle) -> str:
+    """The engine that runs the graph of a bundle where it is installed."""
+    usual = "openvino" if bundle.int8 or bundle.has(OPENVINO) else "onnxruntime"
+    return bundle.measured.get("engine", usual)
+
+
+def able_engines(bundle: Bundle) -> list[str]:
+    """The engines for which a bundle holds a file, installed or not, in order of preference."""
+    return [name for name in _FILES if _has_file(name, bundle)]
 
 
 def _wants_torch(config: InferenceConfig) -> bool:
@@ -90,7 +101,7 @@ def _has_file(engine: str, bundle: Bundle) -> bool:
 
 def _check(engine: str, bundle: Bundle) -> None:
     if not _has_file(engine, bundle):
-        able = ", ".join(name for name in _FILES if _has_file(name, bundle))
+        able = ", ".join(able_engines(bundle))
         raise InputError(
             f"--engine {engine}: {bundle.folder} holds nothing for it; it runs with: {able}"
         )

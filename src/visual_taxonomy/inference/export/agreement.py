@@ -22,7 +22,7 @@ class Agreement:
     """Checkpoint and export side by side on the same rows.
 
     Args:
-        rows: Rows that were compared.
+        rows: Rows that were compared: those that one of the two could answer.
         labels: Labels that were compared: one for each attribute of each row's category.
         agreement: Share of them that are the same, from 0 to 1.
         heads: Task name -> its own share, for the tasks that occur.
@@ -101,7 +101,7 @@ def compare(
         if chosen.any():
             heads[name] = float(same[chosen, slot].mean())
     return Agreement(
-        len(categories),
+        int(answered.any(axis=1).sum()),
         int(answered.sum()),
         float(same[answered].mean()),
         heads,

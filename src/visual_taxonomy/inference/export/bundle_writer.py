@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from visual_taxonomy.atomic import name_full_disk, write_text
-from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint
+from visual_taxonomy.checkpoint import Checkpoint, read_model
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
@@ -36,6 +35,7 @@ from visual_taxonomy.inference.export.card import card, requirements, versions
 from visual_taxonomy.inference.export.onnx_graph import write_onnx, write_openvino
 from visual_taxonomy.inference.export.quantization import quantize
 from visual_taxonomy.inference.prediction import Predictor
+from visual_taxonomy.leftovers import temporary_beside
 from visual_taxonomy.model.classifier import Classifier
 
 Kind = Literal["bundle", "onnx", "openvino"]
@@ -43,6 +43,8 @@ Kind = Literal["bundle", "onnx", "openvino"]
 FLOAT_GATE = 0.999
 INT8_GATE = 0.99
 _CALIBRATION_BATCH = 16
+_READ_AND_WRITE = 0o666
+"""What the mode of the folder, which follows the umask, has in common with that of its files."""
 _PACKAGES = {
     "bundle": ("onnx", "onnxscript", "onnxruntime"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
@@ -57,7 +59,7 @@ class Trial:
     Args:
         table: Labelled rows.
         csv: Name of the file they came from.
-        calibration: Most rows to calibrate with; they are not measured on.
+        calibration: Most rows to calibrate 8 bits with; they are not measured on.
         measured: Most rows to measure on.
         least: Least share of equal labels; None: 99.9 % in float32, 99 % in 8 bits.
     """
@@ -68,10 +70,10 @@ class Trial:
     measured: int = 2000
     least: float | None = None
 
-    def split(self) -> tuple[Table, Table]:
-        """Rows to calibrate with, at most half, and rows to measure on; both in a fixed shuffle."""
+    def split(self, int8: bool) -> tuple[Table, Table]:
+        """Rows to calibrate with, none in float32, at most half in 8 bits; rows to measure on."""
         order = np.random.default_rng(0).permutation(len(self.table))
-        first = min(self.calibration, len(order) // 2)
+        first = min(self.calibration, len(order) // 2) if int8 else 0
         last = first + self.measured
         return self.table.take(order[:first]), self.table.take(np.sort(order[first:last]))
 
@@ -84,6 +86,7 @@ def export(
     trial: Trial | None = None,
     workers: int = 2,
     on_progress: Callable[[int], None] = lambda done: None,
+    attributes_config: Path | None = None,
 ) -> Bundle:
     """Write a folder that runs without the checkpoint.
 
@@ -98,6 +101,7 @@ def export(
         trial: Rows to measure on; None: the card says that it was not measured.
         workers: Processes or threads that load the pictures of the trial.
         on_progress: Called with the number of predictions done while it is measured.
+        attributes_config: The taxonomy as JSON, for a checkpoint of the original system.
 
     Returns:
         The bundle, at its place.
@@ -107,7 +111,7 @@ def export(
             backbone not exported, or the answers differ by more than is allowed.
     """
     _check_possible(out, kind, int8, trial)
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_model(path, attributes_config)
     classifier = checkpoint.classifier()
     with _new_folder(out) as folder:
         write_text(folder / TAXONOMY, checkpoint.taxonomy.to_json())
@@ -126,7 +130,7 @@ def export(
 
 
 def _check_possible(out: Path, kind: Kind, int8: bool, trial: Trial | None) -> None:
-    if out.exists():
+    if os.path.lexists(out):  # a link to nothing counts too
         raise InputError(f"--out {out} exists already; name another folder, or remove it")
     if int8 and trial is None:
         raise InputError(
@@ -147,7 +151,7 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
         write_onnx(classifier, graph)
     else:
         write_onnx(classifier, plain)
-        table, _ = trial.split()
+        table, _ = trial.split(int8=True)
         pictures = classifier.encoder.backbone.preprocessing
         quantize(
             plain,
@@ -185,6 +189,7 @@ def _describe(
             "sha256": checksum(path),
             "epoch": checkpoint.epoch,
             "metrics": dict(checkpoint.metrics),
+            "named_columns": checkpoint.named_columns,
         },
         versions=versions(),
     )
@@ -200,25 +205,26 @@ def _measure(
     exact = InferenceConfig("torch", workers=workers, precision="32")
     runs = InferenceConfig(workers=workers, precision="32", accelerator="cpu")
     exported = Predictor(bundle, runs)
-    _, table = trial.split()
+    _, table = trial.split(bundle.int8)
     agreement = measure(Predictor(checkpoint, exact), exported, table, on_progress)
     gate = INT8_GATE if bundle.int8 else FLOAT_GATE
     check_gate(agreement, gate if trial.least is None else trial.least)
-    return {"csv": trial.csv, "engine": exported.engine.name, **agreement.to_dict()}
+    given = {"csv": trial.csv, "csv_rows": len(trial.table)}
+    return {**given, "engine": exported.engine.name, **agreement.to_dict()}
 
 
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    temporary.mkdir()
-    try:
-        with name_full_disk(path):
+    with name_full_disk(path), temporary_beside(path, Path.mkdir) as temporary:
+        try:
             yield temporary
             for file in temporary.iterdir():
+                # safetensors writes files that only their owner may read.
+                file.chmod(temporary.stat().st_mode & _READ_AND_WRITE)
                 with file.open("rb+") as opened:
                     os.fsync(opened.fileno())
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

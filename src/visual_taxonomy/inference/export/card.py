@@ -3,7 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from visual_taxonomy.inference.bundle import ONNX, OPENVINO, WEIGHTS, Bundle
+from visual_taxonomy.inference.bundle import ONNX, OPENVINO, Bundle
+from visual_taxonomy.inference.engines.choice import able_engines, graph_engine
 
 RUNTIME = (
     "filelock",
@@ -18,7 +19,6 @@ RUNTIME = (
 )
 """What `vtax predict` imports beside an engine."""
 
-_ENGINES = {WEIGHTS: "torch", ONNX: "onnxruntime", OPENVINO: "openvino"}
 _WORST = 10
 
 
@@ -36,9 +36,7 @@ def versions() -> dict[str, str]:
 
 def requirements(bundle: Bundle) -> str:
     """The text of requirements.txt: what runs the bundle's graph without torch."""
-    usual = "openvino" if bundle.has(OPENVINO) else "onnxruntime"
-    engine = bundle.measured.get("engine", usual)
-    lines = [f"{name}=={bundle.versions[name]}" for name in (*RUNTIME, engine)]
+    lines = [f"{name}=={bundle.versions[name]}" for name in (*RUNTIME, graph_engine(bundle))]
     return "\n".join(sorted(lines)) + "\n"
 
 
@@ -46,8 +44,6 @@ def card(bundle: Bundle, name: str) -> str:
     """The text of the model card, in Markdown; `name` is its title."""
     model, pictures = bundle.model, bundle.preprocessing
     height, width = pictures.image_size
-    engines = ", ".join(engine for file, engine in _ENGINES.items() if bundle.has(file))
-    graph = "int8 products in the trunk, float32 elsewhere" if bundle.int8 else "float32"
     return "\n".join(
         [
             f"# {name}",
@@ -58,7 +54,7 @@ def card(bundle: Bundle, name: str) -> str:
             "",
             "| | |",
             "|---|---|",
-            f"| runs with | {engines} ({graph}) |",
+            f"| runs with | {_runs_with(bundle)} |",
             f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch']}, "
             f"SHA-256 {bundle.source['sha256'][:16]} |",
             f"| picture | RGB, {height} x {width} pixels (height x width), "
@@ -73,6 +69,17 @@ def card(bundle: Bundle, name: str) -> str:
             *_attributes(bundle),
         ]
     )
+
+
+def _runs_with(bundle: Bundle) -> str:
+    """The engines, each with the numbers it computes in; the one that runs the graph first."""
+    graph = "int8 products in the backbone, float32 elsewhere" if bundle.int8 else "float32"
+    names = [name for name in able_engines(bundle) if name != "torch"]
+    names.sort(key=lambda name: name != graph_engine(bundle))
+    parts = [f"{', '.join(names)} (the graph: {graph})"] if names else []
+    if "torch" in able_engines(bundle):
+        parts.append("torch (the weights: float32)")
+    return "; ".join(parts)
 
 
 def _numbers(values: tuple[float, ...]) -> str:
@@ -90,11 +97,12 @@ def _measured(measured: Any) -> list[str]:  # noqa: ANN401 - plain values of the
     if not measured:
         return [*lines, "Not measured: no CSV was given to `vtax export`.", ""]
     worst = sorted(measured["heads"].items(), key=lambda item: item[1])[:_WORST]
+    rows = f"{measured['rows']:,} of the {measured['csv_rows']:,} rows of {measured['csv']}"
     return [
         *lines,
-        f"{measured['agreement']:.3%} of {measured['labels']:,} labels of {measured['rows']:,} "
-        f"rows of {measured['csv']} are the same ({measured['engine']}). HM-F1 of the export "
-        f"{measured['hm_export']:.4f}, of the checkpoint {measured['hm_checkpoint']:.4f}.",
+        f"{measured['agreement']:.3%} of {measured['labels']:,} labels, on {rows}, are the same "
+        f"({measured['engine']}). HM-F1 of the export {measured['hm_export']:.4f}, of the "
+        f"checkpoint {measured['hm_checkpoint']:.4f}.",
         "",
         "| attribute (the lowest first) | same labels |",
         "|---|---|",

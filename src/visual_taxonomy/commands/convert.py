@@ -1,0 +1,46 @@
+"""`vtax convert`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.errors import InputError
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Make a checkpoint of vtax from one of the original competition system."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """Checkpoint of the original system."""
+    attributes_config: Path
+    """JSON it was trained with: its file names no attribute and no class, the order counts."""
+    out: Path
+    """File to write."""
+    batch_norm: bool = True
+    """Whether it has a BatchNorm of the category. Its weights say so; a no is checked."""
+    inter_linear: bool = True
+    """Whether it has a Linear of the category. Its weights say so; a no is checked."""
+
+
+def convert(options: Convert) -> int:
+    """Make a checkpoint of vtax from one of the original competition system."""
+    from visual_taxonomy.checkpoint import read_original, write_checkpoint
+
+    if options.out.exists():
+        raise InputError(f"--out {options.out} exists already; name another file, or remove it")
+    checkpoint = read_original(options.checkpoint, options.attributes_config)
+    for layer in ("batch_norm", "inter_linear"):
+        if getattr(checkpoint.model, layer) and not getattr(options, layer):
+            raise InputError(
+                f"--no-{layer}: {options.checkpoint} holds the weights of that layer; leave the "
+                "flag out"
+            )
+    write_checkpoint(options.out, checkpoint)
+    console.print(
+        f"{checkpoint.model.backbone}, {len(checkpoint.taxonomy.categories)} categories, "
+        f"{len(checkpoint.taxonomy.tasks)} attributes: {options.out}"
+    )
+    return 0
