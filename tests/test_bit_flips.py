@@ -44,7 +44,7 @@ from visual_taxonomy.model.download import check_download
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training import feature_file
 from visual_taxonomy.training.feature_cache import cached_features
-from visual_taxonomy.training.saving import _check_unchanged
+from visual_taxonomy.training.run_folder import check_unchanged
 
 FLIPS = int(os.environ.get("BIT_FLIPS", "200"))
 SIZE = (16, 12)
@@ -157,7 +157,7 @@ def resume_with(path: Path) -> object:
     """What of a resumed run its config decides; last.pt has a copy with a checksum."""
     config = read_toml(TrainConfig, path)
     kept = TrainConfig(DataConfig(Path("a"), Path("b")))
-    _check_unchanged(config, kept, path.with_name("last.pt"), "")
+    check_unchanged(config, kept, path.with_name("last.pt"), "")
     sections = to_dict(config)
     return sections["model"], sections["objective"]
 
