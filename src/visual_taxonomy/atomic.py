@@ -97,6 +97,7 @@ def link_or_copy(source: Path, path: Path) -> None:
         'zari'
     """
     with write_atomically(path) as temporary:
+        temporary.unlink()  # a link needs a name that is free
         try:
             os.link(source, temporary)
         except OSError:  # FAT, some network drives, and folders that are mounted with restrictions
