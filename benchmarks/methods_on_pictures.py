@@ -35,7 +35,7 @@ from visual_taxonomy.training.preparation import (
     read_labelled_table,
     split_table,
 )
-from visual_taxonomy.training.setup import build_trainer
+from visual_taxonomy.training.setup import Hooks, build_trainer
 from visual_taxonomy.training.trainer import Trainer
 from visual_taxonomy.training.validation import Validation
 
@@ -155,7 +155,7 @@ def main() -> None:
     for method in options.methods:
         torch.manual_seed(data.random_state)
         chosen = replace(config, objective=replace(config.objective, method=method))
-        trainer = build_trainer(chosen, parallel, tables, make_source=given)
+        trainer = build_trainer(chosen, parallel, tables, hooks=Hooks(make_source=given))
         validation, seconds = train(trainer)
         plain = plain or seconds
         report = validation.report

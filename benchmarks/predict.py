@@ -7,7 +7,7 @@ float32. int8 is calibrated on other pictures than those that are timed.
 
     python benchmarks/predict.py --img_dir ../shared/data/apparel/images --images 384
     python benchmarks/predict.py                       # pictures it draws itself
-    python benchmarks/predict.py --checkpoint out/r1/best_both.pt --img_dir ...
+    python benchmarks/predict.py --checkpoint out/r1/best_score.pt --img_dir ...
 """
 
 import argparse

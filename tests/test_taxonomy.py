@@ -171,6 +171,11 @@ def test_a_folder_is_refused(tmp_path):
         Taxonomy.read(tmp_path)
 
 
+def test_a_task_names_the_class_of_an_index():
+    task = Task("Sarees", "border", ("zari", "no"))
+    assert [task.label(index) for index in (1, 0, UNKNOWN)] == ["no", "zari", None]
+
+
 def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
     path = tmp_path / "attrs.json"
     path.write_text(taxonomy.to_json(), encoding="utf-8")
@@ -179,8 +184,3 @@ def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
     path.write_text(turned.to_json(), encoding="utf-8")
     with pytest.raises(InputError, match=r"attrs\.json is not the taxonomy of best\.pt; leave"):
         taxonomy.check_same(path, Path("best.pt"))
-
-
-def test_a_task_names_the_class_of_an_index():
-    task = Task("Sarees", "border", ("zari", "no"))
-    assert [task.label(index) for index in (1, 0, UNKNOWN)] == ["no", "zari", None]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
+from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
@@ -86,7 +87,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkpoint:
-    """Read a checkpoint onto the CPU without unpickling code.
+    """Read a checkpoint onto the CPU without unpickling code, every byte against its checksum.
 
     Args:
         path: A file of `write_checkpoint`, or a checkpoint of the original competition system.
@@ -134,10 +135,48 @@ def read_original(path: Path, attributes_config: Path) -> Checkpoint:
     return _from_original(path, content, attributes_config)
 
 
+def read_model(path: Path, attributes_config: Path | None = None) -> Checkpoint:
+    """`read_checkpoint` for prediction, evaluation and export, which need finite weights.
+
+    Raises:
+        InputError: As `read_checkpoint`, or a weight is not a finite number.
+    """
+    checkpoint = read_checkpoint(path, attributes_config)
+    check_finite(path, checkpoint.weights)
+    return checkpoint
+
+
+def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights whose answers would be no numbers.
+
+    Raises:
+        InputError: A weight is NaN or infinite.
+    """
+    broken = [name for name, weight in weights.items() if not _is_finite(weight)]
+    if broken:
+        raise InputError(
+            f"{path}: {len(broken)} of {len(weights)} tensors hold NaN or infinite numbers (first: "
+            f"{broken[0]}), so it cannot predict; its training diverged. Use a checkpoint of an "
+            "earlier epoch, or train again with a lower --scratch_lr and --pretrained_lr"
+        )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    if not weight.is_floating_point() or not weight.numel():
+        return True
+    # The extremes pass NaN on; torch.isfinite of every number would take ten times as long.
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
+
+
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # One open file for both: another process may replace it under this name meanwhile.
+            with path.open("rb") as file:
+                damage = find_damage(file)
+                if damage is None:
+                    file.seek(0)
+                    return torch.load(file, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError(f"{path}: no such checkpoint") from None
         except Exception as error:
@@ -145,6 +184,10 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
             raise InputError(
                 f"{path}: not a checkpoint of vtax, or damaged ({_reason(path, error)})"
             ) from error
+    raise InputError(
+        f"{path}: not a checkpoint of vtax, or damaged ({damage}); copy the file again, or delete "
+        "it and use another checkpoint of the run"
+    )
 
 
 def _reason(path: Path, error: Exception) -> str:

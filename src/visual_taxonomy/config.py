@@ -157,8 +157,7 @@ class ObjectiveConfig:
     train_rule_parameters: Parameters = field(default_factory=dict)
     """Parameters of the train rule, as NAME VALUE pairs: onset 0.8."""
     beta: float | None = None
-    """Beta of the effective number of samples (CE-CB, F-CB, DRW, CBReweight); None: their own
-    default, 0.9999 as in the paper."""
+    """Beta of the effective number of samples: CE-CB, F-CB, DRW, CBReweight; None: their 0.9999."""
     drw_start_epoch: int | None = None
     """First epoch (from 0) that DRW re-weights; None: its paper's, after 0.8 of the epochs."""
     ib_start_epoch: int | None = None

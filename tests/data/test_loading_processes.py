@@ -32,3 +32,9 @@ def test_an_error_that_a_process_passes_on_is_none() -> None:
 
 def test_other_errors_are_none() -> None:
     assert reason_of_death(caught(ValueError("x"), LOADER)) is None
+
+
+def test_a_death_is_found_behind_the_error_it_led_to() -> None:
+    later = RuntimeError("unexpected pos 64 vs 0")
+    later.__context__ = RuntimeError("DataLoader worker (pid 7) exited unexpectedly")
+    assert reason_of_death(later) == "DataLoader worker (pid 7) exited unexpectedly"

@@ -50,6 +50,26 @@ def test_every_attribute_of_the_category_gets_a_class_and_probabilities(predicto
             assert scores[each.labels[attribute]] == max(scores.values())
 
 
+@pytest.mark.parametrize("broken", [[0, 1], [1]])
+def test_a_picture_whose_answer_is_no_number_has_no_label_and_says_why(
+    predictor, table_of, monkeypatch, broken
+):
+    """As graph engines give it: they pass NaN on, torch's engine makes it 0."""
+    answer = predictor.engine.probabilities
+
+    def spoiled(images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        found = answer(images, categories)
+        found[broken, 1] = np.nan
+        return found
+
+    monkeypatch.setattr(predictor.engine, "probabilities", spoiled)
+    (scores,) = predictor.predict_table(table_of(2))
+    assert scores.problems == dict.fromkeys(broken, prediction.NO_ANSWER)
+    assert np.isfinite(scores.probabilities).all()
+    assert (scores.classes[broken, 1] == -1).all()
+    assert (scores.classes[:, 0] >= 0).all()
+
+
 def test_probabilities_are_the_softmax_of_the_models_logits(predictor, checkpoint, table_of):
     """Pillow, NumPy and the bare model, without anything of the predictor.
 

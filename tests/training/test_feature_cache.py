@@ -24,6 +24,7 @@ from visual_taxonomy.training.feature_cache import (
     cached_features,
     request_key,
 )
+from visual_taxonomy.training.feature_file import add_checksums
 from visual_taxonomy.training.train import Result, train
 
 
@@ -78,6 +79,7 @@ def test_a_second_run_trains_on_what_the_first_one_kept(catalogue, tmp_path):
     assert scores(run(again)) == scores(first)
     for file in files:
         np.save(file, np.zeros_like(np.load(file)))
+        add_checksums(file)
     altered = replace(config, run=replace(config.run, save_dir=tmp_path / "third"))
     assert scores(run(altered)) != scores(first)
     assert sorted((tmp_path / "cache").iterdir()) == files

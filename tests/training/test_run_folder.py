@@ -204,6 +204,18 @@ def test_the_second_at_once_is_refused_with_who_holds_the_folder(
         assert files(config.run.folder) == before
 
 
+def test_who_has_only_just_got_the_lock_is_named_too(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claim(config):
+        holder = config.run.folder / ".lock_holder.json"
+        text = holder.read_text()
+        holder.unlink()
+        monkeypatch.setattr(run_folder.time, "sleep", lambda _: holder.write_text(text))
+        with pytest.raises(InputError, match=rf"using it \(process {os.getpid()} on"):
+            start(config, "second")
+
+
 def test_two_names_of_one_folder_are_one_lock(config: TrainConfig, tmp_path: Path) -> None:
     with claim(config):
         (tmp_path / "link").symlink_to(config.run.folder)

@@ -1,5 +1,6 @@
 """What restore says of a last.pt that it cannot go on from; resuming itself is tested elsewhere."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,13 @@ import torch
 from torch import nn
 
 from visual_taxonomy.checkpoint import read_checkpoint
-from visual_taxonomy.config import ModelConfig, OptimizerConfig
+from visual_taxonomy.config import (
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    RunConfig,
+    TrainConfig,
+)
 from visual_taxonomy.data.sampler import BatchSampler
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import BackwardOptions, build_task_weighting
@@ -51,7 +58,8 @@ def make_run(tmp_path: Path, taxonomy: Taxonomy) -> Callable[..., SimpleNamespac
             "parallel": parallel,
             "recorder": Recorder(TaskDiagnostics(taxonomy.task_names, 1, 1), parallel.log),
         }
-        return SimpleNamespace(parts=parts, saver=Saver(tmp_path, taxonomy, ModelConfig(), {}))
+        config = TrainConfig(DataConfig(Path("a"), Path("b")), run=RunConfig(tmp_path))
+        return SimpleNamespace(parts=parts, saver=Saver(config, taxonomy, ModelConfig(), {}))
 
     return make
 
@@ -64,6 +72,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def last_of(run: SimpleNamespace) -> Path:
+    run.saver.folder.mkdir(exist_ok=True)
     run.saver.save_last(run.parts, epoch=1)
     return run.saver.folder / LAST_NAME
 
@@ -74,7 +83,7 @@ def test_a_run_goes_on_where_it_was_saved(make_run: Callable[..., SimpleNamespac
     saved.parts["optimizer"].optimizer.step()
     path = last_of(saved)
     content = torch.load(path, weights_only=True)
-    assert tuple(content["training"]) == STATE
+    assert tuple(content["training"]) == (*STATE, "config")
     assert content["weights"].keys() == {"weight", "bias"}
     resumed = make_run()
     resumed.parts["source"].load_state_dict({"epoch": 0, "step": 0})
@@ -84,9 +93,13 @@ def test_a_run_goes_on_where_it_was_saved(make_run: Callable[..., SimpleNamespac
     assert resumed.parts["optimizer"].optimizer.state_dict()["state"].keys() == {0, 1}
 
 
-def test_without_a_save_nothing_is_restored(make_run: Callable[..., SimpleNamespace]) -> None:
+def test_a_resume_without_a_run_says_where_it_looked(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
     run = make_run()
-    assert not run.saver.restore(run.parts)
+    folder = re.escape(str(run.saver.folder))
+    with pytest.warns(UserWarning, match=rf"^--resume: {folder}/last\.pt is not there, so the run"):
+        assert not run.saver.restore(run.parts)
 
 
 def test_a_part_of_ones_own_is_saved_and_restored_with_the_others(
@@ -141,6 +154,41 @@ def test_a_scale_that_a_run_in_another_precision_does_not_have_is_named(
         half.saver.restore(half.parts)
 
 
+def test_a_config_that_was_damaged_after_the_start_is_refused(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run = make_run()
+    path = last_of(run)
+    config = run.saver.config
+    damaged = replace(config, optimizer=replace(config.optimizer, scratch_lr=9.0))
+    saver = replace(run.saver, config=damaged)
+    rate = config.optimizer.scratch_lr
+    message = rf"--scratch_lr is 9\.0, but the run in .* has {rate} .*last\.pt\); correct config"
+    with pytest.raises(InputError, match=message):
+        saver.restore(run.parts)
+    rewrite(path, lambda state: state.pop("config"))  # as version 0.1 wrote it
+    assert saver.restore(run.parts)
+
+
+def test_what_a_resumed_run_may_change_it_may_still_change(
+    make_run: Callable[..., SimpleNamespace],
+) -> None:
+    run = make_run()
+    last_of(run)
+    config = run.saver.config
+    patient = replace(config, optimizer=replace(config.optimizer, patience=99))
+    assert replace(run.saver, config=patient).restore(run.parts)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_checkpoint_remembers_whether_columns_were_named(
+    make_run: Callable[..., SimpleNamespace], named: bool
+) -> None:
+    run = make_run()
+    run.saver = replace(run.saver, named_columns=named)
+    assert read_checkpoint(last_of(run)).named_columns == named
+
+
 def test_parts_that_this_version_does_not_have_are_no_hindrance(
     make_run: Callable[..., SimpleNamespace],
 ) -> None:
@@ -169,12 +217,3 @@ def test_only_checkpoints_that_are_missing_at_the_end_are_named(
     for kind in ("both", "loss"):
         (folder / f"best_{kind}.pt").touch()
     run.saver.warn_of_missing()
-
-
-@pytest.mark.parametrize("named", [False, True])
-def test_a_checkpoint_remembers_whether_columns_were_named(
-    make_run: Callable[..., SimpleNamespace], named: bool
-) -> None:
-    run = make_run()
-    run.saver = replace(run.saver, named_columns=named)
-    assert read_checkpoint(last_of(run)).named_columns == named

@@ -10,7 +10,7 @@ from visual_taxonomy.training.batch_source import BatchSource, make_sampler
 from visual_taxonomy.training.feature_cache import FeatureBatches
 from visual_taxonomy.training.parallel import launch
 from visual_taxonomy.training.preparation import Tables
-from visual_taxonomy.training.setup import build_trainer
+from visual_taxonomy.training.setup import Hooks, build_trainer
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_source_of_the_batches_is_chosen_when_the_trainer_is_built(config, t
             Halves(),
         )
 
-    trainer = build_trainer(config, parallel, tables, make_source=make)
+    trainer = build_trainer(config, parallel, tables, hooks=Hooks(make_source=make))
     (batch,) = list(trainer.source.rest_of_epoch())[:1]
     features, _ = trainer.model(batch.images, batch.categories, None)
     assert torch.equal(features, batch.images / 2)

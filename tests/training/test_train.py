@@ -30,7 +30,7 @@ from visual_taxonomy.evaluation import Report
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training import run_folder
+from visual_taxonomy.training import run_folder, saving
 from visual_taxonomy.training import train as whole_run
 from visual_taxonomy.training import trainer as trainer_module
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
@@ -173,7 +173,8 @@ def test_a_loss_of_a_later_epoch_that_is_not_finite_stops_the_run_too(
     config = config_of(small_catalogue, tmp_path, method="none")
     if resumed:
         run(replace(config, optimizer=replace(config.optimizer, epochs=1)))
-        monkeypatch.setattr(run_folder, "_check_unchanged", lambda *_: None)  # of the epochs
+        for module in (run_folder, saving):  # of the epochs
+            monkeypatch.setattr(module, "check_unchanged", lambda *_: None)
         config = replace(config, run=replace(config.run, resume=True))
     compute = Objective.forward
     worsen = {0: 1.0, 1: math.nan}

@@ -16,6 +16,7 @@ __all__ = [
 ]
 
 CLASS_WEIGHTINGS: dict[str, type[ClassWeighting]] = {  # the public short names, as users type them
+    # A string, as the original has it: the command line has no None.
     "None": Equal,
     "DRW": Deferred,
     "CBReweight": ClassBalanced,

@@ -13,7 +13,8 @@ def reason_of_death(error: BaseException) -> str | None:
     """What is known of a loading process that the system has ended; None for any other error.
 
     Torch says so itself if it notices first. Otherwise the connection to the process breaks while
-    a batch comes through it, which is an OSError or EOFError inside the loader.
+    a batch comes through it, which is an OSError or EOFError inside the loader. Either may hide
+    behind a later error: torch's message strikes anywhere, also while a checkpoint is written.
 
     Example:
         >>> reason_of_death(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "))
@@ -21,6 +22,11 @@ def reason_of_death(error: BaseException) -> str | None:
         >>> reason_of_death(RuntimeError("shapes differ"))
         >>> reason_of_death(EOFError())
     """
+    following = error.__cause__ or error.__context__
+    return _reason(error) or (None if following is None else reason_of_death(following))
+
+
+def _reason(error: BaseException) -> str | None:
     text = str(error)
     if isinstance(error, RuntimeError) and text.startswith(_KILLED):
         return text.splitlines()[0].strip(" .")

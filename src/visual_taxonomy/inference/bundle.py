@@ -99,12 +99,13 @@ def write_manifest(bundle: Bundle) -> None:
         },
         **{name: getattr(bundle, name) for name in _PLAIN},
     }
+    content["sha256"] = _digest(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_text(bundle.folder / MANIFEST, text)
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read the manifest of a bundle and check every model file against it.
+    """Read the manifest of a bundle, and check it and every model file against their checksums.
 
     Raises:
         InputError: There is no bundle, it is of another format, or a file is missing or altered.
@@ -117,6 +118,12 @@ def read_bundle(folder: Path) -> Bundle:
             raise InputError(
                 f"{path}: format {known}, but this version of vtax reads format {FORMAT}; export "
                 "the checkpoint again, or install the version that wrote it"
+            )
+        # Bundles of version 0.1 have none.
+        if "sha256" in content and content.pop("sha256") != _digest(content):
+            raise InputError(
+                f"{path}: not what was exported (its SHA-256 differs); copy it again, or export "
+                "the checkpoint again"
             )
         _check_files(folder, content["files"])
         preprocessing = content["preprocessing"]
@@ -150,6 +157,12 @@ def checksum(path: Path) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the values of a manifest, however its text is laid out."""
+    plain = json.loads(json.dumps(content))  # tuples become lists, as when it is read
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

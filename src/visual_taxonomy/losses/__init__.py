@@ -39,6 +39,7 @@ LOSSES: dict[str, type[Loss]] = {  # the public short names, as users type them
     "Poly1": Poly1,
 }
 
+# Its table is LOSSES itself, not a copy: an entry added at run time is found.
 LOSS_REGISTRY = Registry("loss", "visual_taxonomy.losses", LOSSES, derived_from(Loss))
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.backbone import BACKBONES, Backbone
+from visual_taxonomy.model.download import check_download
 
 Weights = dict[str, Tensor]
 
@@ -111,6 +112,7 @@ def _remedy(backbone: Backbone) -> str:
 def _read_file(backbone: Backbone, path: Path) -> object:
     if not path.is_file():
         raise InputError(f"{path}: no such file of pretrained weights; {_remedy(backbone)}")
+    check_download(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -13,8 +13,9 @@ from torch import nn
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.cached_pictures import CachedPictures
 from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
-from visual_taxonomy.data.image_cache import IN_MEMORY, CachedPictures, cached_size, open_cache
+from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
 from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform, training_transform

@@ -20,9 +20,10 @@ from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.images import NO_PICTURE
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import remove_leftovers_in
 from visual_taxonomy.model.classifier import Encoder
 from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.feature_file import add_checksums, open_features
 
 UNREADABLE = "the picture could not be read"
 
@@ -104,6 +105,7 @@ def cached_features(
     Raises:
         InputError: The disk is full, or the file is damaged.
     """
+    remove_leftovers_in(folder)
     path = folder / f"{key}.npy"
     if not path.exists():
         first = compute(0)
@@ -114,11 +116,8 @@ def cached_features(
             for view in range(1, num_views):
                 kept[view] = compute(view)
             kept.flush()
-    try:
-        # Mapped, so processes share it; "c": a tensor of a read-only array would be warned about.
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it") from None
+            add_checksums(temporary)
+    return open_features(path)
 
 
 def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentation: str) -> str:

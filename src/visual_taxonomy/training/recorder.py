@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -11,6 +11,7 @@ from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.history import EpochLosses, write_metrics
 from visual_taxonomy.training.records import Records
 from visual_taxonomy.training.unreadable import Unreadable
+from visual_taxonomy.training.validation import Validation
 
 
 class Log(Protocol):
@@ -18,6 +19,18 @@ class Log(Protocol):
 
     def __call__(self, values: Mapping[str, float], step: int) -> None:
         """Log the values of a step."""
+
+
+class EpochEnd(NamedTuple):
+    """What an epoch has reached, as callbacks are told."""
+
+    epoch: int
+    """From 0."""
+    row: Mapping[str, float]
+    """The epoch's row of metrics.csv."""
+    validation: Validation
+    earned: tuple[str, ...]
+    """Kinds of checkpoint that the epoch has earned: both, score, loss."""
 
 
 class Recorder:
@@ -73,26 +86,28 @@ class Recorder:
             self.log(watched.values, step=watched.step)
 
     def end_epoch(
-        self, row: dict[str, float], num_skipped: Mapping[str, int]
-    ) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Close the epoch.
+        self, row: dict[str, float], validation: Validation, num_skipped: Mapping[str, int]
+    ) -> EpochEnd:
+        """Close the epoch: what the validation found, and which checkpoints it has earned.
 
         Args:
-            row: What was measured, by column of metrics.csv: epoch, step, scores and times.
+            row: What else was measured, by column of metrics.csv: epoch, step, rate and times.
+            validation: Scores of the epoch.
             num_skipped: Task name -> steps of the run that left it out.
-
-        Returns:
-            The complete row, and the kinds of checkpoint that the epoch has earned.
         """
+        report = validation.report
+        row = row | {"train_loss": self.losses.mean(), "val_loss": validation.loss}
+        row |= {"hm": report.hm, "micro": report.micro, "macro": report.macro}
         share = self.diagnostics.conflict_share()
         if share is not None:
-            row = row | {"conflict_share": share}
-        self.diagnostics.end_epoch(int(row["epoch"]), num_skipped)
+            row["conflict_share"] = share
+        epoch = int(row["epoch"])
+        self.diagnostics.end_epoch(epoch, num_skipped)
         self.history.append(row)
         self.log({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
-        self.records, earned = self.records.update(row["hm"], row["val_loss"])
+        self.records, earned = self.records.update(report.hm, validation.loss)
         self.losses = EpochLosses()
-        return row, earned
+        return EpochEnd(epoch, row, validation, earned)
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv and task_diagnostics.csv."""

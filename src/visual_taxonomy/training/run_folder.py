@@ -8,9 +8,9 @@ new run fails, or by the next command if the process was killed.
 import fnmatch
 import json
 import os
-import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import remove_leftovers_in
 from visual_taxonomy.training.interruption import undisturbed
 
 CONFIG_NAME = "config.toml"
@@ -38,9 +39,6 @@ WRITTEN = (
 
 _REPLACED, _DISCARDED, _MANIFEST = ".replaced", ".discarded", "manifest.json"
 _LOCK, _HOLDER = ".lock", ".lock_holder.json"
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}(\.\w+)?")
-"""Names of `write_atomically`, left behind by a process that was killed."""
-
 _SECONDS_FOR_LOADERS = 30.0
 """Loading processes of a killed run share its lock; they notice within 5 s that it is gone."""
 
@@ -80,9 +78,7 @@ class RunFolder:
             config: As it runs; kept for `--resume`.
             write: Writes the other records into the folder.
         """
-        for path in self.path.iterdir():
-            if _TEMPORARY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        remove_leftovers_in(self.path)
         if not self.is_resumed:
             self._is_unsaved = True
             self._move_aside()
@@ -157,6 +153,29 @@ def at_its_place(path: Path, config: TrainConfig) -> TrainConfig:
     return replace(config, run=replace(config.run, save_dir=folder.parent, run_name=folder.name))
 
 
+def check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: str) -> None:
+    """Compare the config of a run with the one it was started with.
+
+    Args:
+        config: As given now.
+        kept: As it was started.
+        path: Where that was read.
+        remedy: What to do, for the message.
+
+    Raises:
+        InputError: A setting that changes numbers differs.
+    """
+    new, old = to_dict(config), to_dict(kept)
+    for section in ("data", "model", "objective", "optimizer"):
+        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
+            now, then = new[section].get(name), old[section].get(name)
+            if now != then and not (name in _MAY_MOVE and now and then):
+                raise InputError(
+                    f"--resume: --{name} is {now}, but the run in {path.parent} has {then} "
+                    f"(so says {path.name}); {remedy}"
+                )
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     lock = FileLock(path / _LOCK)
@@ -168,10 +187,10 @@ def _locked(path: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=_SECONDS_FOR_LOADERS if _is_gone(other) else 0)
         except Timeout:
-            who = "{process} on {host} since {since}".format(**other) if other else "unknown"
+            who = " (process {process} on {host} since {since})".format(**other) if other else ""
             raise InputError(
-                f"{path}: another training is using it (process {who}); wait until it ends, stop "
-                "it, or choose another --run_name"
+                f"{path}: another training is using it{who}; wait until it ends, stop it, or "
+                "choose another --run_name"
             ) from None
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
@@ -185,11 +204,16 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _read_holder(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and {"process", "host", "since"} <= set(found) else None
+    # Of two that start at once, one has the lock a moment before it can say who it is.
+    for _ in range(20):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            time.sleep(0.1)
+        else:
+            is_ours = isinstance(found, dict) and {"process", "host", "since"} <= set(found)
+            return found if is_ours else None
+    return None
 
 
 def _is_gone(holder: dict[str, Any] | None) -> bool:
@@ -216,19 +240,9 @@ def _check(config: TrainConfig) -> None:
                 "choose another --run_name"
             )
     elif (folder / CONFIG_NAME).exists():
-        _check_unchanged(config, folder / CONFIG_NAME)
-
-
-def _check_unchanged(config: TrainConfig, kept: Path) -> None:
-    new, old = to_dict(config), to_dict(read_toml(TrainConfig, kept))
-    for section in ("data", "model", "objective", "optimizer"):
-        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
-            now, then = new[section].get(name), old[section].get(name)
-            if now != then and not (name in _MAY_MOVE and now and then):
-                raise InputError(
-                    f"--resume: --{name} is {now}, but the run in {kept.parent} has {then}; "
-                    f"start with `vtax train --config {kept} --resume`"
-                )
+        kept = folder / CONFIG_NAME
+        remedy = f"start with `vtax train --config {kept} --resume`"
+        check_unchanged(config, read_toml(TrainConfig, kept), kept, remedy)
 
 
 def _recover(path: Path, is_resumed: bool) -> None:

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from visual_taxonomy.atomic import link_or_copy, write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.config import ModelConfig, TrainConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.records import KINDS
-from visual_taxonomy.training.run_folder import LAST_NAME
+from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, check_unchanged
 from visual_taxonomy.training.validation import Validation
 
 METRICS_JSON = "detailed_metrics.json"
@@ -42,26 +42,32 @@ class Saver:
     """Writes and reads the checkpoints of a run.
 
     Args:
-        folder: The run folder.
+        config: The run.
         taxonomy: What the heads predict.
         model: Its config with `head` resolved, as a checkpoint keeps it.
         class_counts: Task name -> training labels of each class.
+        named_columns: Whether the label columns of the training rows are named by attributes.
         is_first: Whether this process writes files.
         on_saved: Called on the first process once a checkpoint is on the disk.
-        named_columns: Whether the training CSV named its label columns by the attributes.
     """
 
-    folder: Path
+    config: TrainConfig
     taxonomy: Taxonomy
     model: ModelConfig
     class_counts: Mapping[str, list[int]]
+    named_columns: bool = False
     is_first: bool = True
     on_saved: Callable[[], None] = lambda: None
-    named_columns: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.config.run.folder
 
     def save_last(self, parts: Parts, epoch: int) -> None:
         """Write last.pt: the weights and all that the next step depends on."""
         weights, training = _states(parts)
+        training["config"] = to_dict(self.config)
         if self.is_first:
             content = self._checkpoint(weights, epoch, {}, training)
             write_checkpoint(self.folder / LAST_NAME, content)
@@ -111,10 +117,17 @@ class Saver:
         """
         path = self.folder / LAST_NAME
         if not path.exists():
+            warnings.warn(
+                f"--resume: {path.absolute()} is not there, so the run starts from the beginning; "
+                "to resume a run elsewhere give its own file: --config RUN_FOLDER/config.toml "
+                "--resume",
+                stacklevel=1,
+            )
             return False
         checkpoint = read_checkpoint(path)
         if checkpoint.taxonomy != self.taxonomy:
             raise InputError(f"{path}: its taxonomy is not that of the labels of this run")
+        self._check_config(path, checkpoint)
         _, training = _states(parts)
         missing = _missing(training, checkpoint.training)
         if missing:
@@ -127,6 +140,13 @@ class Saver:
                 checkpoint.weights if name == "model" else checkpoint.training[name]
             )
         return True
+
+    def _check_config(self, path: Path, checkpoint: Checkpoint) -> None:
+        # The one copy with a checksum: a digit of config.toml that flipped would be another run.
+        if "config" in checkpoint.training:  # version 0.1 did not write it
+            kept = from_dict(TrainConfig, checkpoint.training["config"], str(path))
+            remedy = f"correct {CONFIG_NAME} beside it and resume"
+            check_unchanged(self.config, kept, path, remedy)
 
     def warn_of_missing(self) -> None:
         """Say at the end of a run which checkpoints no epoch has earned."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from visual_taxonomy.config import ModelConfig, TrainConfig
 from visual_taxonomy.device import DTYPES
@@ -45,16 +47,25 @@ WEIGHTS_FOLDER = Path("weights")
 _RARELY = 10  # intervals between two looks at gradients that a method does not need itself
 
 
+class Hooks(NamedTuple):
+    """What a caller may change of a trainer without touching it."""
+
+    callbacks: Sequence[Callback] = ()
+    """Called after each epoch, in order, on every process."""
+    make_optimizer: MakeOptimizer = adamw
+    """Makes the optimizer of parameter groups, each with its rate and decay."""
+    make_source: MakeSource = source_of
+    """Chooses where the batches come from."""
+    on_saved: Callable[[], None] = lambda: None
+    """Called on the first process once a checkpoint is on the disk."""
+
+
 def build_trainer(
     config: TrainConfig,
     parallel: Parallel,
     tables: Tables,
     reporter: Reporter = SILENT,
-    *,
-    callbacks: Sequence[Callback] = (),
-    make_source: MakeSource = source_of,
-    make_optimizer: MakeOptimizer = adamw,
-    on_saved: Callable[[], None] = lambda: None,
+    hooks: Hooks = Hooks(),  # noqa: B008 - it is immutable
 ) -> Trainer:
     """Put together what the config names.
 
@@ -63,10 +74,7 @@ def build_trainer(
         parallel: Its launched processes.
         tables: Its rows.
         reporter: Shows notes and progress; silent on all processes but the first.
-        callbacks: Called after each epoch, in order.
-        make_source: Chooses where the batches come from.
-        make_optimizer: Makes the optimizer of parameter groups.
-        on_saved: Called on the first process once a checkpoint is on the disk.
+        hooks: What differs from the usual.
 
     Raises:
         InputError: A name or parameter does not exist, weights are missing or do not fit.
@@ -75,34 +83,34 @@ def build_trainer(
     objective = _build_objective(config, tables, classifier, parallel)
     classifier.to(parallel.device)
     method = _build_method(config, tables, parallel)
-    source = make_source(config, tables, classifier, parallel, reporter)
+    source = hooks.make_source(config, tables, classifier, parallel, reporter)
     averages = averages_gradients(method)
     model = TrainedModel(classifier, source.encoder, parallel, config.run.precision, averages)
-    _describe(classifier, config, parallel, pretrained, reporter)
+    trained = _Trained(classifier, pretrained, (method, objective))
+    _describe(trained, config, parallel, reporter)
     return Trainer(
-        config=config,
-        tables=tables,
-        source=source,
-        model=model,
-        objective=objective,
-        updates=_build_updates(config, method, model, parallel),
-        optimizer=_build_optimizer(
-            config, classifier, pretrained, [method, objective], len(source), make_optimizer
-        ),
-        parallel=parallel,
-        recorder=_build_recorder(config, tables, method, parallel),
-        saver=Saver(
-            config.run.folder,
-            tables.taxonomy,
-            replace(config.model, head=classifier.heads.classifiers.kind),
-            named_class_counts(tables.training),
-            parallel.is_first,
-            on_saved,
-            bool(tables.training.named_columns),
-        ),
-        callbacks=callbacks,
-        reporter=reporter,
+        config,
+        tables,
+        source,
+        model,
+        objective,
+        _build_updates(config, method, model, parallel),
+        _build_optimizer(config, trained, len(source), hooks.make_optimizer),
+        parallel,
+        _build_recorder(config, tables, method, parallel),
+        _build_saver(config, tables, classifier, parallel, hooks.on_saved),
+        hooks.callbacks,
+        reporter,
     )
+
+
+class _Trained(NamedTuple):
+    """What has parameters, and where they come from."""
+
+    classifier: Classifier
+    pretrained: bool
+    others: tuple[nn.Module, ...]
+    """Task weights and losses, some of which learn."""
 
 
 def _build_model(config: TrainConfig, tables: Tables) -> tuple[Classifier, bool]:
@@ -144,21 +152,35 @@ def _build_updates(
 
 
 def _build_optimizer(
-    config: TrainConfig,
-    model: Classifier,
-    pretrained: bool,
-    learnt: Sequence[torch.nn.Module],
-    steps_per_epoch: int,
-    make: MakeOptimizer,
+    config: TrainConfig, trained: _Trained, steps_per_epoch: int, make: MakeOptimizer
 ) -> OptimizerStep:
-    parameters = [parameter for module in learnt for parameter in module.parameters()]
-    rate = config.objective.method_lr
-    optimizer = build_optimizer(model, config.optimizer, pretrained, parameters, rate, make)
-    device = next(model.parameters()).device.type
+    learnt = [parameter for module in trained.others for parameter in module.parameters()]
+    optimizer = build_optimizer(
+        trained.classifier,
+        config.optimizer,
+        trained.pretrained,
+        learnt,
+        config.objective.method_lr,
+        make,
+    )
+    device = next(trained.classifier.parameters()).device.type
     enabled = DTYPES[config.run.precision] == torch.float16
     scaler = torch.amp.GradScaler(device, enabled=enabled)
     total_steps = config.optimizer.epochs * steps_per_epoch
     return OptimizerStep(optimizer, config.optimizer, total_steps, scaler)
+
+
+def _build_saver(
+    config: TrainConfig,
+    tables: Tables,
+    model: Classifier,
+    parallel: Parallel,
+    on_saved: Callable[[], None],
+) -> Saver:
+    as_built = replace(config.model, head=model.heads.classifiers.kind)
+    counts = named_class_counts(tables.training)
+    named, is_first = bool(tables.training.named_columns), parallel.is_first
+    return Saver(config, tables.taxonomy, as_built, counts, named, is_first, on_saved)
 
 
 def _build_recorder(
@@ -197,13 +219,10 @@ def freeze_as_configured(model: Classifier, config: ModelConfig) -> None:
 
 
 def _describe(
-    model: Classifier,
-    config: TrainConfig,
-    parallel: Parallel,
-    pretrained: bool,
-    reporter: Reporter,
+    trained: _Trained, config: TrainConfig, parallel: Parallel, reporter: Reporter
 ) -> None:
     """Note what is trained, and how."""
+    model = trained.classifier
     backbone = model.encoder.backbone
     height, width = backbone.preprocessing.image_size
     heads = sum(parameter.numel() for parameter in model.heads.parameters())
@@ -212,7 +231,7 @@ def _describe(
         f"{backbone.name}, {height}x{width} px; trained: {trainable_summary(backbone)}, "
         f"and the heads' {heads:,}; {dtype} on {parallel.world_size} x {parallel.device.type}"
     )
-    if not pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
+    if not trained.pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
         reporter.note(
             "note: part of a backbone with random weights is frozen; --unlock_block 0 trains it"
         )

@@ -32,8 +32,8 @@ from visual_taxonomy.training.preparation import (
 )
 from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
-from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, RunFolder, claim
-from visual_taxonomy.training.setup import build_trainer
+from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
+from visual_taxonomy.training.setup import Hooks, build_trainer
 from visual_taxonomy.training.trainer import Callback, Trainer
 
 
@@ -55,15 +55,6 @@ class Result(NamedTuple):
     """Task name -> training labels of each class."""
     cosines: Tensor
     """[T, T] mean cosines of the tasks' gradients; NaN for tasks that never met."""
-
-
-class Hooks(NamedTuple):
-    """What a caller may change of a run without touching the trainer."""
-
-    callbacks: Sequence[Callback] = ()
-    """Called after each epoch, in order, on every process."""
-    make_optimizer: MakeOptimizer = adamw
-    """Makes the optimizer of parameter groups, each with its rate and decay."""
 
 
 def train(
@@ -95,7 +86,8 @@ def train(
         reporter = SILENT
     with ExitStack() as held:
         folder = parallel.on_first(lambda: held.enter_context(claim(config)))
-        trainer = _start(config, parallel, folder, reporter, Hooks(callbacks, make_optimizer))
+        hooks = Hooks(callbacks, make_optimizer, on_saved=folder.settle)
+        trainer = _start(config, parallel, folder, reporter, hooks)
         trainer.fit()
         if not parallel.is_first:
             return None
@@ -117,9 +109,7 @@ def _start(
     parts = parallel.on_first(lambda: _choose_parts(config, folder, rows, seen, reporter))
     tables = cut_table(rows.table, parts, config.data)
     reporter.note(_count(tables))
-    trainer = build_trainer(
-        config, parallel, tables, reporter, **hooks._asdict(), on_saved=folder.settle
-    )
+    trainer = build_trainer(config, parallel, tables, reporter, hooks)
     if config.run.resume:
         _restore(trainer)
 
@@ -195,9 +185,6 @@ def _restore(trainer: Trainer) -> None:
     """Go on from last.pt, and say from where."""
     source, folder = trainer.source, trainer.saver.folder
     if trainer.restore():
-        text = f"going on from epoch {source.epoch + 1}, step {source.step}"
-    else:
-        text = f"{folder / LAST_NAME} is not there yet: starting from the beginning"
-    trainer.reporter.note(text)
+        trainer.reporter.note(f"going on from epoch {source.epoch + 1}, step {source.step}")
     if not trainer.config.run.accept_changed_data:
         trainer.recorder.unreadable.load(trainer.tables_by_part(), folder)

@@ -13,9 +13,8 @@ builds a trainer from a config; `train.py` is the whole run.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.data.dataset import Batch
@@ -30,7 +29,7 @@ from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.optimizer import OptimizerStep
 from visual_taxonomy.training.parallel import Parallel
 from visual_taxonomy.training.preparation import Tables
-from visual_taxonomy.training.recorder import Recorder
+from visual_taxonomy.training.recorder import EpochEnd, Recorder
 from visual_taxonomy.training.saving import Part, Saver
 from visual_taxonomy.training.task_updates import TaskUpdates
 from visual_taxonomy.training.unreadable import TRAINING, VALIDATION
@@ -42,18 +41,6 @@ _SECONDS_BETWEEN_SAVES = 10.0
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
     """The run was asked to stop; last.pt says where."""
-
-
-class EpochEnd(NamedTuple):
-    """What a callback is told after an epoch."""
-
-    epoch: int
-    """From 0."""
-    row: Mapping[str, float]
-    """The epoch's row of metrics.csv."""
-    validation: Validation
-    earned: tuple[str, ...]
-    """Kinds of checkpoint that the epoch has earned: both, score, loss."""
 
 
 Callback = Callable[["Trainer", EpochEnd], None]
@@ -232,24 +219,19 @@ class Trainer:
         row = {
             "epoch": epoch,
             "step": (epoch + 1) * len(self.source),
-            "train_loss": self.recorder.losses.mean(),
-            "val_loss": validation.loss,
-            "hm": validation.report.hm,
-            "micro": validation.report.micro,
-            "macro": validation.report.macro,
             "lr": self.optimizer.highest_lr,
             "images_per_second": len(self.tables.training) / seconds,
             "waiting_share": waiting / seconds,
             "seconds": seconds,
         }
-        row, earned = self.recorder.end_epoch(row, self.updates.num_skipped)
+        ended = self.recorder.end_epoch(row, validation, self.updates.num_skipped)
         if self.parallel.is_first:
             self.recorder.write(self.config.run.folder)
-        self.saver.save_best(self.model.state_dict(), epoch, validation, earned)
-        self.reporter.note(epoch_line(row))
+        self.saver.save_best(self.model.state_dict(), epoch, validation, ended.earned)
+        self.reporter.note(epoch_line(ended.row))
         self.source.start_next_epoch()
         for callback in self.callbacks:
-            callback(self, EpochEnd(epoch, row, validation, earned))
+            callback(self, ended)
 
     def validate(self) -> Validation:
         """Score the model on the validation rows; the same on all processes."""

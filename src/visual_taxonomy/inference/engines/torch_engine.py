@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from typing_extensions import override
 
-from visual_taxonomy.checkpoint import Checkpoint
+from visual_taxonomy.checkpoint import Checkpoint, check_finite
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
@@ -75,11 +75,17 @@ class TorchEngine(Engine):
 
 
 def checkpoint_of(bundle: Bundle) -> Checkpoint:
-    """The checkpoint that a bundle with weights was made from, without its training state."""
+    """The checkpoint that a bundle with weights was made from, without its training state.
+
+    Raises:
+        InputError: A weight is not a finite number.
+    """
+    weights = load_file(bundle.folder / WEIGHTS)
+    check_finite(bundle.folder / WEIGHTS, weights)
     return Checkpoint(
         bundle.taxonomy,
         bundle.model,
-        load_file(bundle.folder / WEIGHTS),
+        weights,
         bundle.source["epoch"],
         bundle.source["metrics"],
         bundle.class_counts,
