@@ -1,5 +1,6 @@
 """The command line: help, exit statuses, messages for people."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ from visual_taxonomy import cli
 from visual_taxonomy.errors import InputError
 
 GOLDEN = Path(__file__).parent / "help"
+IMPORTS = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+"""Also where another checkout is installed, the code beside these tests is what they start."""
 
 
 def vtax(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "visual_taxonomy", *map(str, arguments)]
-    environment = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1", "PATH": ""}
+    environment = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1", "PATH": "", **IMPORTS}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 

@@ -34,6 +34,7 @@ class Checkpoint:
         metrics: Scores on the validation rows, as in the detailed metrics file.
         class_counts: Task name -> training labels of each class, in the order of the taxonomy.
         training: Only in last.pt: all that a resumed run needs beside the weights.
+        source: Where it was read from, for messages.
     """
 
     taxonomy: Taxonomy
@@ -43,10 +44,21 @@ class Checkpoint:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    source: str = field(default="the checkpoint", compare=False)
 
     def classifier(self) -> Classifier:
-        """The model with its weights, in evaluation mode, on the CPU."""
+        """The model with its weights, in evaluation mode, on the CPU.
+
+        Raises:
+            InputError: The weights are not those of this model; the first that differs is named.
+        """
         model = build_classifier(self.taxonomy, self.model)
+        reason = misfit(self.weights, model.state_dict())
+        if reason:
+            raise InputError(
+                f"{self.source}: its weights are not those of its own model: {reason}; it was "
+                "altered, or another version of vtax wrote it"
+            )
         model.load_state_dict(dict(self.weights))
         return model.eval()
 
@@ -92,12 +104,39 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: format {content['format']}, written by version {content['version']}; "
             f"this version {__version__} reads format {FORMAT}"
         )
-    return Checkpoint(
-        Taxonomy.from_dict(content["taxonomy"]),
-        from_dict(ModelConfig, content["model"], str(path)),
-        content["weights"],
-        content["epoch"],
-        content["metrics"],
-        content["class_counts"],
-        content["training"],
-    )
+    try:
+        return Checkpoint(
+            Taxonomy.from_dict(content["taxonomy"]),
+            from_dict(ModelConfig, content["model"], str(path)),
+            content["weights"],
+            content["epoch"],
+            content["metrics"],
+            content["class_counts"],
+            content["training"],
+            str(path),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: damaged, or altered ({error!r}); train again, or use a copy"
+        ) from error
+
+
+def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:
+    """The first of the weights that a model cannot take, and why; empty if all fit.
+
+    Example:
+        >>> misfit({"a": torch.zeros(2)}, {"a": torch.zeros(3)})
+        "'a' is of shape [2], not [3]"
+    """
+    if not isinstance(weights, Mapping):
+        return f"they are a {type(weights).__name__}, not tensors by name"
+    for name, tensor in expected.items():
+        found = weights.get(name)
+        if not isinstance(found, Tensor):
+            return f"'{name}' is missing"
+        if found.shape != tensor.shape:
+            return f"'{name}' is of shape {list(found.shape)}, not {list(tensor.shape)}"
+        if found.is_floating_point() != tensor.is_floating_point():
+            return f"'{name}' is of type {found.dtype}, not {tensor.dtype}"
+    unknown = next((name for name in weights if name not in expected), None)
+    return "" if unknown is None else f"'{unknown}' is no part of the model"

@@ -1,7 +1,9 @@
 """Where commands print, and the exit statuses they return."""
 
-from rich.console import Console
+from visual_taxonomy.commands.screen import Screen
 
+EXIT_FAILED = 1
+"""A fault of this program, or the machine has too little memory."""
 EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3
@@ -9,5 +11,5 @@ EXIT_UNREADABLE = 3
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C or SIGTERM."""
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Screen()
+errors = Screen(stderr=True)

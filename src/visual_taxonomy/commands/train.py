@@ -5,7 +5,7 @@ from visual_taxonomy.config import TrainConfig
 
 
 def train(config: TrainConfig) -> int:
-    """Train a model. `--config FILE.toml` gives defaults, flags override them."""
+    """Train a model."""
     from visual_taxonomy.evaluation import majority_report
     from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
     from visual_taxonomy.reporting.curves import plot_training

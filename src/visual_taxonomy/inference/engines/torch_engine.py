@@ -78,4 +78,5 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
         bundle.source["epoch"],
         bundle.source["metrics"],
         bundle.class_counts,
+        source=str(bundle.folder / WEIGHTS),
     )

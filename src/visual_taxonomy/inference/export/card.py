@@ -59,7 +59,7 @@ def card(bundle: Bundle, name: str) -> str:
             "| | |",
             "|---|---|",
             f"| runs with | {engines} ({graph}) |",
-            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch']}, "
+            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch'] + 1}, "
             f"SHA-256 {bundle.source['sha256'][:16]} |",
             f"| picture | {pictures.color}, {height} x {width} pixels (height x width), "
             f"{pictures.resize}, ratio not kept |",
