@@ -94,9 +94,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
+    except OSError:
+        raise  # of the system: no permission, a folder; the command line has the words for it
     except Exception as error:
-        # torch reports damage and forbidden pickles by many types of its own.
-        raise InputError(f"{path}: not a checkpoint of vtax, or damaged ({error})") from error
+        # torch reports damage and forbidden pickles by many types of its own, in pages of text
+        # that advise to unpickle the file all the same.
+        raise InputError(f"{path}: not a checkpoint of vtax, or damaged") from error
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
         raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
     if content["format"] != FORMAT:
@@ -105,7 +108,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"this version {__version__} reads format {FORMAT}"
         )
     try:
-        return Checkpoint(
+        checkpoint = Checkpoint(
             Taxonomy.from_dict(content["taxonomy"]),
             from_dict(ModelConfig, content["model"], str(path)),
             content["weights"],
@@ -116,9 +119,26 @@ def read_checkpoint(path: Path) -> Checkpoint:
             str(path),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: damaged, or altered ({error!r}); train again, or use a copy"
-        ) from error
+        raise _altered(path, repr(error)) from error
+    _check_content(checkpoint, path)
+    return checkpoint
+
+
+def _check_content(checkpoint: Checkpoint, path: Path) -> None:
+    if type(checkpoint.epoch) is not int:
+        raise _altered(path, f"epoch {checkpoint.epoch!r} is no whole number")
+    for name in ("metrics", "class_counts", "training"):
+        if not isinstance(getattr(checkpoint, name), Mapping):
+            raise _altered(path, f"{name} holds no names and values")
+    tasks = {task.name: len(task.classes) for task in checkpoint.taxonomy.tasks}
+    counts = checkpoint.class_counts
+    given = {name: len(c) if isinstance(c, list) else 0 for name, c in counts.items()}
+    if counts and given != tasks:
+        raise _altered(path, "class_counts are not of the classes of its taxonomy")
+
+
+def _altered(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: damaged, or altered ({reason}); use a copy, or train again")
 
 
 def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:

@@ -157,7 +157,7 @@ def _report(error: Exception) -> int:
         if failure is not None:
             errors.print(Text.assemble(("error: ", "red"), failure.message))
             return failure.status
-        errors.print("".join(traceback.format_exception(error)).rstrip())
+        errors.print("".join(traceback.format_exception(error)).rstrip(), soft_wrap=True)
         errors.print(
             f"error: this is a fault of vtax {__version__}, not of what you gave; please report "
             f"it with the lines above: {_ISSUES}"

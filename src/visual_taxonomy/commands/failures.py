@@ -9,6 +9,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from visual_taxonomy.commands.screen import STDOUT
@@ -33,7 +34,7 @@ _SYSTEM: dict[int, tuple[str, str]] = {
     errno.EPERM: ("not permitted", f"change its rights, or {_ELSEWHERE}"),
     errno.EROFS: ("the disk is read-only", _ELSEWHERE),
     errno.EISDIR: ("is a folder", "name a file, or move the folder away"),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", "name another path"),
+    errno.ENOTDIR: ("a file where a folder has to be", "name another path"),
     errno.EEXIST: ("exists already", "remove it or name another path"),
     errno.ENOTEMPTY: ("the folder is not empty", "remove it or name another path"),
     errno.ENOSPC: ("no space left on the disk", "free some or name a folder on another disk"),
@@ -73,13 +74,35 @@ _EXTRAS = {
 }
 """Module -> the extra that installs it."""
 
+_ALWAYS = (
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "matplotlib",
+    "numpy",
+    "PIL",
+    "polars",
+    "safetensors",
+    "simplejpeg",
+    "filelock",
+    "tomli_w",
+)
+"""Modules of the packages that vtax needs without any extra."""
+
 _DISTRIBUTIONS = {"PIL": "pillow", "tomli_w": "tomli-w"}
 """Module -> its name for pip, where they differ."""
 
 _NUMBER = re.compile(r"\[Errno (\d+)\]|\(os error (\d+)\)|Error code (\d+) \(")
 _WRITING = re.compile(r"while writing (.+)")
 _FROM_WORKER = re.compile(r"Caught (\w+) in \w+ worker process .*Original Traceback", re.DOTALL)
-_NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "std::bad_alloc", "bad allocation")
+_NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "std::bad_alloc",
+    "bad allocation",
+    "failed to map segment from shared object",
+)
+"""Words of libraries that had too little memory."""
 _OUR_FAULTS = (AssertionError, AttributeError, IndexError, KeyError, NameError, TypeError)
 
 
@@ -115,6 +138,8 @@ def _memory(error: BaseException) -> str | None:
             f"the device is out of memory ({_first_line(text)}); use a smaller --batch_size or "
             "--image_size, --precision bf16, a higher --unlock_block, or a smaller --backbone"
         )
+    if type(error).__name__ == "BrokenProcessPool":
+        return "a process of this command was killed, most likely because memory ran out"
     number = error.errno if isinstance(error, OSError) else _number_in(text)
     if (
         isinstance(error, MemoryError)
@@ -134,12 +159,14 @@ def _package(error: ImportError) -> Failure | None:
     if not name or name == "visual_taxonomy":
         return None
     if not isinstance(error, ModuleNotFoundError):
-        text = f"the package {name} cannot be loaded ({_first_line(str(error))}); install it again"
-        return Failure(f"{text}: pip install --force-reinstall {_pip_name(name)}", EXIT_INPUT)
-    return Failure(
-        f"this needs the package {name}, which is not installed: pip install {_pip_name(name)}",
-        EXIT_INPUT,
-    )
+        reason = _first_line(str(error))
+        return Failure(f"a package cannot be loaded ({reason}); install it again", EXIT_INPUT)
+    needed = [name]
+    if name in _ALWAYS:  # name the others too: few want to install one package after the other
+        needed += [other for other in _ALWAYS if other != name and not find_spec(other)]
+    install = " ".join(map(_pip_name, needed))
+    text = f"this needs the package {name}, which is not installed: pip install {install}"
+    return Failure(text, EXIT_INPUT)
 
 
 def _pip_name(module: str) -> str:
@@ -163,6 +190,8 @@ def _system(error: BaseException) -> Failure | None:
         number = cause.errno if isinstance(cause, OSError) else None
         number = number or _number_in(str(cause))
         place = _place(error) or _place(cause) or (STDOUT if number == errno.EPIPE else "")
+        if number == errno.EEXIST and os.path.isfile(place):
+            number = errno.ENOTDIR  # how pathlib reports a file where it has to make a folder
         if number in _SYSTEM:
             words, remedy = _SYSTEM[number]
             text = f"{place}: {words}; {remedy}" if place else f"{words}; {remedy}"
@@ -172,7 +201,8 @@ def _system(error: BaseException) -> Failure | None:
             return Failure(f"{place or 'file or network'}: {words or type(cause).__name__}", 2)
     if place := _written(error):  # torch does not tell why it cannot write
         words = _first_line(str(error))
-        return Failure(f"{place}: cannot be written ({words}); {_ELSEWHERE}", EXIT_INPUT)
+        why = "is the disk full, or is it larger than `ulimit -f` allows?"
+        return Failure(f"{place}: cannot be written ({words}); {why}", EXIT_INPUT)
     return None
 
 

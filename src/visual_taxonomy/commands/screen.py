@@ -1,11 +1,13 @@
 """A console that prints what it is given, whatever terminal or pipe is behind it."""
 
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.text import Text
 from typing_extensions import override
 
 STDOUT = "standard output"
@@ -27,20 +29,33 @@ class Screen(Console):
 
     @override
     def print(self, *objects: Any, **options: Any) -> None:
-        if self.is_terminal:
-            options.setdefault("overflow", "ignore")
-            options.setdefault("crop", False)
-        else:
-            options.setdefault("soft_wrap", True)
+        if self.is_terminal and not options.get("soft_wrap"):
+            objects = tuple(_at_words(entry, self.width) for entry in objects)
+        options.setdefault("soft_wrap", True)
         try:
             super().print(*objects, **options)
         except OSError as error:
-            error.filename = STDOUT
+            error.filename = "standard error" if self.stderr else STDOUT
             raise
 
     @override
     def on_broken_pipe(self) -> None:
         raise  # the error that rich is handling; rich would end the process without a word
+
+
+def _at_words(entry: Any, width: int) -> Any:  # noqa: ANN401 - whatever rich prints
+    """Text with line ends between words; rich would break a word that is longer than a line."""
+    if not isinstance(entry, str | Text):
+        return entry
+    text = Text(entry) if isinstance(entry, str) else entry.copy()
+    characters, plain, start = list(text.plain), text.plain, 0
+    for word in re.finditer(r"\S+", plain):
+        start = max(start, plain.rfind("\n", start, word.start()) + 1)
+        if word.end() - start > width and plain[start : word.start()].strip():
+            characters[word.start() - 1] = "\n"
+            start = word.start()
+    text.plain = "".join(characters)  # of the same length, so colours stay where they are
+    return text
 
 
 def make_streams_lenient() -> None:
