@@ -169,3 +169,10 @@ def test_a_missing_file_is_refused_with_the_remedy(tmp_path):
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a folder; name the file in it"):
         Taxonomy.read(tmp_path)
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text('{"a":' * 200_000)
+    with pytest.raises(InputError, match=r"deep\.json: not a taxonomy: it is nested too deeply"):
+        Taxonomy.read(path)

@@ -69,7 +69,21 @@ def build(
         visual_taxonomy.errors.InputError: round: 'digits' is none of: ndigits. Did you mean ...
     """
     entry = find(table, name)
-    own = dict(list(inspect.signature(entry).parameters.items())[len(args) :])
+    _check_parameters(name, entry, len(args), parameters)
+    try:
+        return entry(*args, **parameters)
+    except ImportError as error:  # of an optional package, which its message names
+        raise InputError(f"{name}: {error}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name}: {error}") from error
+
+
+def _check_parameters(
+    name: str, entry: Callable[..., object], taken: int, parameters: Mapping[str, object]
+) -> None:
+    own = dict(list(inspect.signature(entry).parameters.items())[taken:])
     for parameter, value in parameters.items():
         if parameter not in own:
             raise InputError(f"{name}: {unknown_name(parameter, own or ['(no parameters)'])}")
@@ -80,14 +94,6 @@ def build(
     missing = [parameter for parameter in needed if parameter not in parameters]
     if missing:
         raise InputError(f"{name}: {', '.join(missing)} must be given")
-    try:
-        return entry(*args, **parameters)
-    except ImportError as error:  # of an optional package, which its message names
-        raise InputError(f"{name}: {error}") from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{name}: {error}") from error
 
 
 def _misfit(value: object, annotation: object) -> str:
