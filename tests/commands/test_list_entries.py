@@ -1,9 +1,35 @@
 """`vtax list`."""
 
+import inspect
+import subprocess
+import sys
+
 import pytest
 
 from visual_taxonomy import cli
+from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
 from visual_taxonomy.commands.list_entries import tables
+from visual_taxonomy.losses import LOSSES
+from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
+
+REAL = {"losses": LOSSES, "schedules": CLASS_WEIGHTINGS, "methods": TASK_WEIGHTINGS}
+
+
+@pytest.mark.parametrize("what", REAL)
+def test_what_is_read_from_the_source_is_what_is_imported(what: str) -> None:
+    documented = {
+        name: inspect.cleandoc(entry.__doc__).strip() for name, entry in REAL[what].items()
+    }
+    assert tables()[what] == documented
+
+
+def test_list_of_a_table_does_not_import_torch() -> None:
+    code = (
+        "import sys; from visual_taxonomy import cli; "
+        "[cli.run(['list', what]) for what in ('losses', 'schedules', 'methods')]; "
+        "assert not {'torch', 'timm', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("what", ["losses", "schedules", "methods"])

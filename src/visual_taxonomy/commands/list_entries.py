@@ -1,10 +1,12 @@
 """`vtax list`."""
 
+import ast
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 import tyro
-from rich.markup import escape
+from rich.text import Text
 
 from visual_taxonomy.commands.terminal import console
 
@@ -27,19 +29,55 @@ def list_entries(options: List) -> int:
         for name in backbone_names():
             console.print(name)
         return 0
-    for name, entry in tables()[options.what].items():
-        text = (entry.__doc__ or "").strip()
+    for name, text in tables()[options.what].items():
         if options.verbose:
-            console.print(f"[bold]{name}[/bold]\n{escape(text)}\n")
+            console.print(Text.assemble((name, "bold"), f"\n{text}\n"))
         else:
-            console.print(f"{name:18} {escape(text.splitlines()[0])}")
+            console.print(f"{name:18} {text.splitlines()[0]}")
     return 0
 
 
-def tables() -> dict[str, dict[str, type]]:
-    """What is shown -> its entries by name."""
-    from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
-    from visual_taxonomy.losses import LOSSES
-    from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
+def tables() -> dict[str, dict[str, str]]:
+    """What is shown -> the docstrings of its entries by name."""
+    return {
+        "losses": _documented("losses", "LOSSES"),
+        "schedules": _documented("class_weighting", "CLASS_WEIGHTINGS"),
+        "methods": _documented("task_weighting", "TASK_WEIGHTINGS"),
+    }
 
-    return {"losses": LOSSES, "schedules": CLASS_WEIGHTINGS, "methods": TASK_WEIGHTINGS}
+
+def _documented(package: str, table: str) -> dict[str, str]:
+    """Name -> docstring of the entries of a table of classes.
+
+    Read from the source: importing the classes takes torch, and the seconds that torch takes.
+    """
+    tree = _source("visual_taxonomy", package, "__init__")
+    modules = {
+        alias.name: node.module or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    (entries,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table
+    )
+    assert isinstance(entries, ast.Dict)
+    found = {}
+    for key, value in zip(entries.keys, entries.values, strict=True):
+        name, class_name = ast.literal_eval(key or value), ast.unparse(value)
+        found[name] = _docstring(modules[class_name], class_name)
+    return found
+
+
+def _docstring(module: str, class_name: str) -> str:
+    for node in _source(*module.split(".")).body:
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            return (ast.get_docstring(node) or "").strip()
+    raise AssertionError(f"{module} defines no {class_name}")
+
+
+def _source(package: str, *parts: str) -> ast.Module:
+    path = files(package).joinpath(*parts[:-1], f"{parts[-1]}.py")
+    return ast.parse(path.read_text(encoding="utf-8"))
