@@ -239,3 +239,59 @@ def test_weights_that_are_no_numbers_are_read_to_resume_but_not_to_predict(
 def test_a_checkpoint_needs_only_taxonomy_model_and_weights(checkpoint):
     bare = Checkpoint(checkpoint.taxonomy, checkpoint.model, checkpoint.weights)
     assert (bare.epoch, dict(bare.metrics), dict(bare.training)) == (-1, {}, {})
+
+
+def changed(weights: dict[str, torch.Tensor], how: str) -> object:
+    name = next(iter(weights))
+    others = {key: value for key, value in weights.items() if key != name}
+    return {
+        "missing": others,
+        "shape": {name: torch.zeros(2, 3), **others},
+        "type": {name: torch.zeros_like(weights[name], dtype=torch.int64), **others},
+        "more": {**weights, "more": torch.zeros(2)},
+        "text": "abc",
+    }[how]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing", "'encoder.* is missing"),
+        ("shape", r"'encoder.* is of shape \[2, 3\], not \["),
+        ("type", r"'encoder.* is of type torch\.int64, not torch\.float32"),
+        ("more", "'more' is no part of the model"),
+        ("text", "they are a str, not tensors by name"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named_with_the_file(tmp_path, checkpoint, how, message):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content = content_of(path)
+    torch.save(content | {"weights": changed(content["weights"], how)}, path)
+    with pytest.raises(InputError, match=rf"a\.pt: its weights are not those .* model: {message}"):
+        read_checkpoint(path).classifier()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("weights", None, r"KeyError\('weights'\)"),
+        ("taxonomy", [1], "AttributeError"),
+        ("epoch", "x", "epoch 'x' is no whole number"),
+        ("metrics", [1], "metrics holds no names and values"),
+        ("class_counts", {"a": 1}, "class_counts are not of the classes of its taxonomy"),
+        ("class_counts", {"Sarees/border": [1]}, "class_counts are not of the classes"),
+    ],
+)
+def test_contents_that_no_training_wrote_are_refused(tmp_path, checkpoint, key, value, message):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content = {name: old for name, old in content_of(path).items() if name != key}
+    torch.save(content if value is None else content | {key: value}, path)
+    with pytest.raises(InputError, match=rf"a\.pt: damaged, or altered \({message}"):
+        read_checkpoint(path)
+
+
+def test_a_folder_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_checkpoint(tmp_path)

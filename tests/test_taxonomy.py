@@ -184,3 +184,10 @@ def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
     path.write_text(turned.to_json(), encoding="utf-8")
     with pytest.raises(InputError, match=r"attrs\.json is not the taxonomy of best\.pt; leave"):
         taxonomy.check_same(path, Path("best.pt"))
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text('{"a":' * 200_000)
+    with pytest.raises(InputError, match=r"deep\.json: not a taxonomy: it is nested too deeply"):
+        Taxonomy.read(path)

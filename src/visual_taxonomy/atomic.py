@@ -60,6 +60,8 @@ def name_full_disk(path: Path) -> Iterator[None]:
                 f"{path}: no space left on the disk; free some or name a folder on another disk "
                 "(the previous file, if there was one, is unchanged)"
             ) from error
+        # The error itself names the temporary file, or none; the command line shows this path.
+        error.add_note(f"while writing {path}")
         raise
 
 

@@ -8,12 +8,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import tomli_w
 
-from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.typed_values import LARGEST, typed_fields
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
@@ -84,6 +84,8 @@ class DataConfig:
         self._check_sources()
         _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
         _not_negative(random_state=self.random_state, feature_views=self.feature_views)
+        if self.random_state > LARGEST:
+            raise InputError(f"--random_state must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
             _not_negative(split_seed=self.split_seed)
 
@@ -188,6 +190,8 @@ class ObjectiveConfig:
             raise InputError(f"--beta must lie in [0, 1], not {self.beta}")
         _not_negative(method_lr=self.method_lr)
         _positive(update_weights_every=self.update_weights_every)
+        if self.row_budget_mb is not None:
+            _positive(row_budget_mb=self.row_budget_mb)
         if self.drw_start_epoch is not None:
             _not_negative(drw_start_epoch=self.drw_start_epoch)
         if self.ib_start_epoch is not None:
@@ -270,8 +274,10 @@ class RunConfig:
         _positive(devices=self.devices, num_nodes=self.num_nodes)
         if self.resume and self.overwrite:
             raise InputError("--resume and --overwrite exclude each other; give one of them")
-        if not self.run_name or Path(self.run_name).name != self.run_name:
-            raise InputError(f"--run_name must be the name of a folder, not '{self.run_name}'")
+        if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):
+            raise InputError(
+                f"--run_name must be the name of a folder in --save_dir, not '{self.run_name}'"
+            )
 
     @property
     def folder(self) -> Path:
@@ -342,7 +348,8 @@ def from_dict(kind: type[C], values: Mapping[str, Any], source: str = "config") 
     """The inverse of `to_dict`.
 
     Raises:
-        InputError: A key is unknown or a required one is missing; `source` names the place.
+        InputError: A key is unknown, a required one is missing, or a value is of another type or
+            out of range; `source` names the place.
 
     Example:
         >>> from_dict(OptimizerConfig, {"epoch": 3})
@@ -350,22 +357,7 @@ def from_dict(kind: type[C], values: Mapping[str, Any], source: str = "config") 
         ...
         visual_taxonomy.errors.InputError: config: 'epoch' is none of: epochs, ...
     """
-    hints = get_type_hints(kind)
-    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
-    arguments: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise InputError(f"{source}: {unknown_name(name, known)}")
-        hint = hints[name]
-        if isinstance(hint, type) and is_dataclass(hint):
-            arguments[name] = from_dict(hint, value, f"{source}, [{name}]")
-        else:
-            arguments[name] = _typed(hint, value, f"{source}: {name}")
-    for entry in fields(kind):  # type: ignore[arg-type]
-        required = entry.default is MISSING and entry.default_factory is MISSING
-        if required and entry.name not in arguments:
-            raise InputError(f"{source}: '{entry.name}' is missing")
-    return kind(**arguments)
+    return _constructed(kind, typed_fields(kind, values, source), source)
 
 
 def read_toml(kind: type[C], path: Path) -> C:
@@ -374,13 +366,23 @@ def read_toml(kind: type[C], path: Path) -> C:
     Raises:
         InputError: The file is missing, is not TOML, or has a key that does not exist.
     """
+    return from_dict(kind, toml_values(path), str(path))
+
+
+def toml_values(path: Path) -> dict[str, Any]:
+    """The plain values of a TOML file.
+
+    Raises:
+        InputError: The file is missing or is not TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such config file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
         raise InputError(f"{path}: not a TOML file ({error})") from None
-    return from_dict(kind, values, str(path))
+    except RecursionError:
+        raise InputError(f"{path}: not a config: its lists are nested too deeply") from None
 
 
 def to_toml(config: object) -> str:
@@ -394,23 +396,17 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _typed(hint: object, value: object, key: str) -> object:
-    kinds = [hint] if get_origin(hint) in (Literal, tuple, dict) else get_args(hint) or [hint]
-    for kind in kinds:
-        if kind is Path and isinstance(value, str):
-            return Path(value)
-        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        if get_origin(kind) is tuple and isinstance(value, list):
-            return tuple(value)
-        if get_origin(kind) is Literal and value in get_args(kind):
-            return value
-        if type(value) is (get_origin(kind) or kind):
-            return value
-    raise InputError(f"{key} = {value!r} cannot be used; expected {_readable(hint)}")
-
-
-def _readable(hint: object) -> str:
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint)))
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+def _constructed(kind: type[C], given: Mapping[str, Any], source: str) -> C:
+    hints = get_type_hints(kind)
+    arguments = dict(given)
+    for entry in fields(kind):  # type: ignore[arg-type]
+        required = entry.default is MISSING and entry.default_factory is MISSING
+        if required and entry.name not in given:
+            raise InputError(f"{source}: '{entry.name}' is missing")
+        if entry.name in given and is_dataclass(hints[entry.name]):
+            section = f"{source}, [{entry.name}]"
+            arguments[entry.name] = _constructed(hints[entry.name], given[entry.name], section)
+    try:
+        return kind(**arguments)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None

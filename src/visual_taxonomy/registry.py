@@ -117,6 +117,16 @@ class Registry(Generic[T]):
         ]
 
 
+def is_extended(group: str) -> bool:
+    """Whether an installed package has entries of a group.
+
+    Example:
+        >>> is_extended("none.numbers")
+        False
+    """
+    return bool(_installed(group))
+
+
 def derived_from(*bases: type) -> Callable[[Any], str]:
     """A check that an entry is a class that derives from one of these.
 

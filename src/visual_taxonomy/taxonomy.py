@@ -130,6 +130,8 @@ class Taxonomy:
             raise InputError(f"{path}: is a folder; name the file in it") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a JSON file ({error})") from None
+        except RecursionError:
+            raise InputError(f"{path}: not a taxonomy: it is nested too deeply") from None
         if not isinstance(mapping, dict):
             raise InputError(f"{path}: expected {{category: {{attribute: [class, ...]}}}}")
         try:

@@ -13,10 +13,11 @@ from rich.progress import (
 )
 from typing_extensions import override
 
+from visual_taxonomy.commands.screen import Screen
 from visual_taxonomy.progress import Advance, Reporter
 
-EXIT_SYSTEM_LIMIT = 1
-"""The system ended a part of the program; the same command may succeed with less memory."""
+EXIT_FAILED = 1
+"""A fault of this program, or the machine has too little memory."""
 EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3
@@ -24,8 +25,8 @@ EXIT_UNREADABLE = 3
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C or SIGTERM."""
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Screen()
+errors = Screen(stderr=True)
 
 
 def progress_bar(console: Console) -> Progress:

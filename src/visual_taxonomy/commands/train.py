@@ -15,7 +15,7 @@ TEST_METRICS_NAME = "test_detailed_metrics.json"
 
 
 def train(config: TrainConfig) -> int:
-    """Train a model. `--config FILE.toml` gives defaults, flags override them."""
+    """Train a model."""
     from visual_taxonomy.data.loading_processes import reason_of_death
     from visual_taxonomy.training.train import train as train_model
     from visual_taxonomy.training.trainer import Interrupted

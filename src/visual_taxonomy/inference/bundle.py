@@ -37,6 +37,15 @@ _PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "me
 """Fields of a bundle that stand in the manifest as they are."""
 
 _CHUNK_BYTES = 1 << 20
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    UnicodeDecodeError,
+    json.JSONDecodeError,
+    RecursionError,
+)
+"""What reading a manifest raises that is no JSON, or not the JSON of a manifest."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ def read_bundle(folder: Path) -> Bundle:
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no bundle of `vtax export` ({MANIFEST} is missing)") from None
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
 
 

@@ -33,6 +33,10 @@ class EngineEntry(NamedTuple):
         """Import the class."""
         return import_named(self.address, "engine")
 
+    def describe(self) -> str:
+        """A line for `vtax list engines`."""
+        return f"runs {' or '.join(self.files)}; {self.remedy}"
+
     @property
     def remedy(self) -> str:
         """How to install what computes."""

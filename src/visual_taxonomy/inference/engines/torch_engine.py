@@ -90,4 +90,5 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
         bundle.source["metrics"],
         bundle.class_counts,
         named_columns=bundle.named_columns,
+        source=str(bundle.folder / WEIGHTS),
     )

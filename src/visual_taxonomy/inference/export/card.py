@@ -58,7 +58,7 @@ def card(bundle: Bundle, name: str) -> str:
             "| | |",
             "|---|---|",
             f"| runs with | {_runs_with(bundle)} |",
-            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch']}, "
+            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch'] + 1}, "
             f"SHA-256 {bundle.source['sha256'][:16]} |",
             f"| picture | RGB, {height} x {width} pixels (height x width), "
             f"{pictures.interpolation}, ratio not kept |",

@@ -88,7 +88,12 @@ def build_torchjd(name: str, task_names: Sequence[str], **parameters: object) ->
         if issubclass(vars(aggregation)[key], aggregation.Aggregator)
         and not key.endswith("Aggregator")
     }
-    aggregator = build(public, name, **parameters)
+    try:
+        aggregator = build(public, name, **parameters)
+    except (TypeError, AttributeError) as error:  # a number where TorchJD wants a tensor or matrix
+        raise InputError(f"torchjd:{name} with {parameters}: {error}") from error
+    except InputError as error:
+        raise InputError(f"torchjd:{error}") from None
     if hasattr(aggregator, "reset"):
         raise InputError(
             f"torchjd:{name} forgets its state when a task is missing from a batch; use the "
