@@ -16,6 +16,7 @@ from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
+from visual_taxonomy.regular_file import require_regular
 from visual_taxonomy.taxonomy import Taxonomy
 
 FORMAT = 1
@@ -79,9 +80,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         InputError: The file is missing, damaged, of another format, or not a checkpoint.
     """
     try:
+        require_regular(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
+    except InputError:
+        raise
     except Exception as error:
         # torch reports damage and forbidden pickles by many types of its own.
         raise InputError(f"{path}: not a checkpoint of vtax, or damaged ({error})") from error

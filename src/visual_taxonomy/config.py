@@ -14,6 +14,8 @@ import tomli_w
 
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.regular_file import require_regular
+from visual_taxonomy.taxonomy import MISSING_VALUES
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
@@ -40,7 +42,12 @@ class DataConfig:
     img_dir: Path
     """Folder of the pictures, named by id: `000123.jpg` or `123.png` for id 123."""
     csv_path: Path
-    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown."""
+    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown, and so
+    are NA, N/A, NaN, None, null, ... (--missing_values)."""
+    missing_values: tuple[str, ...] = MISSING_VALUES
+    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    attribute_columns: tuple[str, ...] | None = None
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
     attributes_config: Path | None = None
     """Taxonomy {category: {attribute: [classes]}}; built from the CSV when left out."""
     parq_path: Path | None = None
@@ -341,6 +348,7 @@ def read_toml(kind: type[C], path: Path) -> C:
         InputError: The file is missing, is not TOML, or has a key that does not exist.
     """
     try:
+        require_regular(path)
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such config file") from None

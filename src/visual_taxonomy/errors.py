@@ -13,3 +13,15 @@ class InputError(ValueError):
         ...
         visual_taxonomy.errors.InputError: train.csv, row 7, column 'len': '3', expected 7
     """
+
+
+def shown(value: object, most: int = 60) -> str:
+    r"""A value as messages hold it: on one line, printable, and cut where it is long.
+
+    Example:
+        >>> shown("zari\n"), shown("9" * 5000, most=3)
+        ('zari\\n', '999... (5,000 characters)')
+    """
+    text = str(value)
+    start = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
+    return start if len(text) <= most else f"{start}... ({len(text):,} characters)"

@@ -6,6 +6,7 @@ from pathlib import Path
 from visual_taxonomy.commands.model_files import load_predictor
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
 from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
 from visual_taxonomy.progress import show_progress
 
 
@@ -16,7 +17,8 @@ class Evaluate:
     img_dir: Path
     """Folder of the pictures."""
     csv_path: Path
-    """Labelled CSV (or Parquet), as for training."""
+    """Labelled CSV (or Parquet), as for training; empty = unknown, and so are NA, N/A, NaN, None,
+    null, ... (--missing_values)."""
     ckpt_path: Path
     """Checkpoint, or bundle of `vtax export`."""
     attributes_config: Path | None = None
@@ -25,6 +27,9 @@ class Evaluate:
     """JSON file for the detailed metrics."""
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
+    unknown_labels: UnknownLabels = "error"
+    """Labels that the model does not know: an error, counted as wrong, or taken for unknown."""
+    labels: LabelReading = field(default_factory=LabelReading)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -40,7 +45,14 @@ def evaluate(options: Evaluate) -> int:
     from visual_taxonomy.reporting.scores import plot_scores, score_table
 
     predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
-    table = read_table(options.csv_path, options.img_dir, predictor.taxonomy)
+    table = read_table(
+        options.csv_path,
+        options.img_dir,
+        predictor.taxonomy,
+        reading=options.labels,
+        unknown_labels=options.unknown_labels,
+        on_note=console.print,
+    )
     with show_progress(console, "predicting", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)
     report = score(table.taxonomy, predicted, table.targets, table.categories)

@@ -1,12 +1,13 @@
 """`vtax export`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.progress import show_progress
 
@@ -38,6 +39,7 @@ class Export:
     """Most rows of the CSV to calibrate --int8 with; they are not compared on."""
     workers: int = 2
     """Processes or threads that load its pictures, no more than there are cores."""
+    labels: LabelReading = field(default_factory=LabelReading)
 
     def __post_init__(self) -> None:
         if (self.csv_path is None) != (self.img_dir is None):
@@ -87,7 +89,7 @@ def _trial(options: Export) -> "Trial | None":
     from visual_taxonomy.inference.export.bundle_writer import Trial
 
     taxonomy = read_checkpoint(options.checkpoint).taxonomy
-    table = read_table(options.csv_path, options.img_dir, taxonomy)
+    table = read_table(options.csv_path, options.img_dir, taxonomy, reading=options.labels)
     return Trial(
         table,
         options.csv_path.name,

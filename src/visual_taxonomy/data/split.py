@@ -11,6 +11,7 @@ import polars as pl
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
 
 TRAIN, VALIDATION = "train", "validation"
@@ -93,7 +94,7 @@ def read_split(path: Path, ids: Sequence[str] | np.ndarray) -> np.ndarray:
         InputError: The file cannot be used: a column is missing, a value is neither "train" nor
             "validation", or its ids are not exactly `ids`.
     """
-    file = LabelFile(path)
+    file = LabelFile(path, LabelReading(missing_values=()))  # an id may be called NA
     given, splits = file.column("id"), file.column("split")
     wrong = np.flatnonzero(~splits.is_in([TRAIN, VALIDATION]).to_numpy())
     if len(wrong):

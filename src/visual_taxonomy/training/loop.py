@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import pick_precision
 from visual_taxonomy.evaluation import Report
@@ -133,7 +134,12 @@ def _read_tables(config: TrainConfig, fabric: Fabric, console: Console) -> Table
     data = config.data
     with fabric.rank_zero_first():
         table = read_labelled_table(
-            data.csv_path, data.img_dir, data.attributes_config, data.parq_path
+            data.csv_path,
+            data.img_dir,
+            data.attributes_config,
+            data.parq_path,
+            LabelReading(data.missing_values, data.attribute_columns),
+            console.print,
         )
         if fabric.is_global_zero:
             open_folder(config)
