@@ -71,3 +71,10 @@ def test_an_entry_without_parameters_says_so():
 def test_an_unknown_entry_is_refused_before_its_parameters():
     with pytest.raises(InputError, match="'MSE' is none of: LDAM, CE"):
         build(TABLE, "MSE", [3, 1], scale=2)
+
+
+def test_a_message_lists_at_most_a_hundred_names_on_one_line() -> None:
+    message = str(unknown_name("x" * 5000, [f"class\n{i}" for i in range(5000)]))
+    assert "(5,000 characters)' is none of: class\\n0, class\\n1" in message
+    assert "class\\n99, and 4,900 more." in message
+    assert len(message) < 2000

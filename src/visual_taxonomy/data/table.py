@@ -232,8 +232,8 @@ def _note_markers(file: LabelFile, columns: Sequence[str], on_note: Callable[[st
         by_count = sorted(markers, key=markers.__getitem__, reverse=True)
         each = ", ".join(f"'{text}' {markers[text]:,}" for text in by_count)
         on_note(
-            f"note: {file.path}: {sum(markers.values()):,} labels were read as unknown because "
-            f"they are markers of a missing value: {each}; --missing_values changes the markers"
+            f"note: {file.path}: cells read as unknown because they hold a marker of a missing "
+            f"value: {sum(markers.values()):,} ({each}); --missing_values changes the markers"
         )
 
 

@@ -67,9 +67,9 @@ def note_unseen(
     by_count = sorted(rows, key=rows.__getitem__, reverse=True)
     names = ", ".join(f"{name} {rows[name]:,}" for name in by_count[:_MOST_NAMED])
     rest = len(rows) - _MOST_NAMED
-    more = f", and {rest:,} more" if rest > 0 else ""
+    more = f", and of {rest:,} more classes" if rest > 0 else ""
     fate = "count as wrong" if unknown_labels == "wrong" else "are ignored"
     on_note(
-        f"note: {sum(rows.values()):,} labels of {len(rows):,} classes that the model does not "
-        f"know {fate} (--unknown_labels {unknown_labels}): {names}{more}"
+        f"note: labels that the model does not know {fate} (--unknown_labels {unknown_labels}): "
+        f"{sum(rows.values()):,} ({names}{more})"
     )
