@@ -24,7 +24,7 @@ def arguments(tmp_path: Path, checkpoint: Checkpoint) -> list[str]:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 40, 50, 3), dtype=np.uint8)
     for row, picture in enumerate(pixels):
         Image.fromarray(picture).save(images / f"{row:06d}.png")
-    borders = ["zari", "no", "lace", "lace", "None", "woven"]
+    borders = ["zari", "no", "[b]lace", "[b]lace", "None", "woven"]
     lines = "".join(f"{row},Sarees,{border},red\n" for row, border in enumerate(borders))
     path = tmp_path / "held_out.csv"
     path.write_text("id,Category,attr_1,attr_2\n" + lines)
@@ -34,7 +34,7 @@ def arguments(tmp_path: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def test_labels_the_model_does_not_know_are_refused(arguments: list[str]) -> None:
-    with pytest.raises(InputError, match=r"row 4, column 'attr_1': 'lace' is none of: zari, no,"):
+    with pytest.raises(InputError, match=r"row 4, column 'attr_1': '\[b\]lace' is none of: zari,"):
         cli.run(arguments)
 
 
@@ -49,15 +49,15 @@ def test_labels_the_model_does_not_know_can_be_scored(
     plots = ["--plots", str(tmp_path / "plots")]
     assert cli.run([*arguments, *plots, "--unknown_labels", choice]) == 0
     printed = capsys.readouterr().out
-    assert f"(--unknown_labels {choice}): 2 (Sarees/border 'lace' 2)" in printed
+    assert f"(--unknown_labels {choice}): 2 (Sarees/border '[b]lace' 2)" in printed
     assert "cells read as unknown because they hold a marker of a missing value: 1" in printed
     report = json.loads((tmp_path / "out.json").read_text())
     border = report["categories"]["Sarees"]["attributes"]["border"]
     assert border["support"] == support
-    assert ("lace" in border["classes"]) == (choice == "wrong")
+    assert ("[b]lace" in border["classes"]) == (choice == "wrong")
     assert (tmp_path / "plots" / "gallery.png").exists()
 
 
 def test_other_markers_make_it_a_label_again(arguments: list[str]) -> None:
-    with pytest.raises(InputError, match=r"'lace' is none of: .* \(2 more rows are wrong\)"):
+    with pytest.raises(InputError, match=r"'\[b\]lace' is none of: .* \(2 more rows are wrong\)"):
         cli.run([*arguments, "--missing_values", "nan"])

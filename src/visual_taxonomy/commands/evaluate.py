@@ -1,6 +1,7 @@
 """`vtax evaluate`."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from visual_taxonomy.commands.model_files import load_predictor
@@ -51,7 +52,7 @@ def evaluate(options: Evaluate) -> int:
         predictor.taxonomy,
         reading=options.labels,
         unknown_labels=options.unknown_labels,
-        on_note=console.print,
+        on_note=partial(console.print, markup=False),
     )
     with show_progress(console, "predicting", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)

@@ -229,7 +229,7 @@ def _encode(task: Task | None, labels: Sequence[str], otherwise: int) -> list[in
 def _note_markers(file: LabelFile, columns: Sequence[str], on_note: Callable[[str], None]) -> None:
     markers = file.markers(columns)
     if markers:
-        by_count = sorted(markers, key=markers.__getitem__, reverse=True)
+        by_count = sorted(markers, key=lambda text: (-markers[text], text))
         each = ", ".join(f"'{text}' {markers[text]:,}" for text in by_count)
         on_note(
             f"note: {file.path}: cells read as unknown because they hold a marker of a missing "

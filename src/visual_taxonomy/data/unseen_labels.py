@@ -64,7 +64,7 @@ def note_unseen(
     }
     if not rows:
         return
-    by_count = sorted(rows, key=rows.__getitem__, reverse=True)
+    by_count = sorted(rows, key=lambda name: (-rows[name], name))
     names = ", ".join(f"{name} {rows[name]:,}" for name in by_count[:_MOST_NAMED])
     rest = len(rows) - _MOST_NAMED
     more = f", and of {rest:,} more classes" if rest > 0 else ""

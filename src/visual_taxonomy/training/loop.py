@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -139,7 +140,7 @@ def _read_tables(config: TrainConfig, fabric: Fabric, console: Console) -> Table
             data.attributes_config,
             data.parq_path,
             LabelReading(data.missing_values, data.attribute_columns),
-            console.print,
+            partial(console.print, markup=False),
         )
         if fabric.is_global_zero:
             open_folder(config)
