@@ -44,10 +44,6 @@ class DataConfig:
     csv_path: Path
     """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown, and so
     are NA, N/A, NaN, None, null, ... (--missing_values)."""
-    missing_values: tuple[str, ...] = MISSING_VALUES
-    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
-    attribute_columns: tuple[str, ...] | None = None
-    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
     attributes_config: Path | None = None
     """Taxonomy {category: {attribute: [classes]}}; built from the CSV when left out."""
     parq_path: Path | None = None
@@ -72,6 +68,10 @@ class DataConfig:
     """Processes that load validation pictures, no more than there are cores."""
     image_cache: Path | None = None
     """Folder that keeps decoded pictures for later epochs and runs; ram: memory of this run."""
+    missing_values: tuple[str, ...] = MISSING_VALUES
+    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    attribute_columns: tuple[str, ...] | None = None
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
 
     def __post_init__(self) -> None:
         if not 0 < self.val_ratio < 1:
