@@ -13,6 +13,7 @@ from torch import Tensor
 
 from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import pick_precision
 from visual_taxonomy.evaluation import Report
@@ -103,7 +104,7 @@ def _start(
     """Build everything; only then touch what is in the run folder."""
     config = _resolve_precision(config, parallel)
     parallel.seed(config.data.random_state)
-    rows = _read_rows(config, parallel)
+    rows = _read_rows(config, parallel, reporter)
     # Before anything else: what changes from here on, the next run is to notice.
     seen = record(rows.table) if parallel.is_first else pl.DataFrame()
     parts = parallel.on_first(lambda: _choose_parts(config, folder, rows, seen, reporter))
@@ -153,13 +154,16 @@ def _resolve_precision(config: TrainConfig, parallel: Parallel) -> TrainConfig:
     return replace(config, run=replace(config.run, precision=picked))
 
 
-def _read_rows(config: TrainConfig, parallel: Parallel) -> Rows:
+def _read_rows(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> Rows:
     data = config.data
+    reading = LabelReading(data.missing_values, data.attribute_columns)
     with parallel.first_goes_first():
         table = read_labelled_table(
-            data.csv_path, data.img_dir, data.attributes_config, data.parq_path
+            *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),
+            reading,
+            reporter.note,
         )
-        return add_files(table, data)
+        return add_files(table, data, reporter.note)
 
 
 def _choose_parts(
