@@ -141,7 +141,9 @@ def read_attributes(parq_path: Path) -> dict[str, list[str]]:
     except IsADirectoryError:
         raise InputError(f"{parq_path}: is a folder; name the file in it") from None
     except OSError as error:
-        raise InputError(f"{parq_path}: cannot be read ({error.strerror or error})") from None
+        raise InputError(
+            f"{parq_path}: cannot be read ({error.strerror or error}); check the path"
+        ) from None
     by_folded_name = {name.strip().casefold(): name for name in frame.columns}
     for name in ("Category", "Attribute_list"):
         if name.casefold() not in by_folded_name:

@@ -104,7 +104,9 @@ def _read(path: Path) -> tuple[list[str], list[pl.Series], int]:
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; name the file in it") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path"
+        ) from None
     return text.names, text.frame.get_columns(), text.first_line
 
 
