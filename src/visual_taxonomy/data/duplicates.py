@@ -3,7 +3,7 @@
 Shapes: N pictures, B bytes of a fingerprint.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.data.neighbours import Neighbours, first_copies
 
 _SIDE = 16
 _DECODE_SIDE = 4 * _SIDE
@@ -84,58 +85,20 @@ def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np
         array([0, 1, 0])
     """
     groups = np.arange(len(prints))
-    for left, right in _near_pairs(prints, max_difference):
-        # Tile by tile: a placeholder that stands for thousands of products has millions of pairs.
-        left, right = groups[left], groups[right]
-        new = left != right
-        if new.any():
-            groups = _components(len(groups), left[new], right[new])[groups]
+    readable = np.flatnonzero(prints[:, 0])
+    thumbnails = prints[:, 1:]
+    firsts = first_copies(thumbnails, readable)
+    kinds, kind_of = np.unique(firsts, return_inverse=True)
+    if len(kinds):
+        limits = np.maximum(max_difference * _contrasts(thumbnails, kinds), np.float32(_NOISE))
+        groups[readable] = kinds[Neighbours(thumbnails, kinds, limits).groups()][kind_of]
     return groups
 
 
-def _near_pairs(prints: np.ndarray, ratio: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    rows = np.flatnonzero(prints[:, 0])
-    if len(rows) == 0:
-        return
-    brightness = np.concatenate(
-        [prints[part, 1:].mean(1, dtype=np.float32) for part in _tiles(rows)]
-    )
-    rows = rows[np.argsort(brightness, kind="stable")]
-    brightness.sort()
-    tiles = list(_tiles(rows))
-    for i, one in enumerate(tiles):
-        thumbnails, contrast, size = _measure(prints, one)
-        reach = brightness[i * _TILE + len(one) - 1] + max(ratio * contrast.max(), _NOISE)
-        for j in range(i, len(tiles)):
-            if brightness[j * _TILE] > reach:
-                break
-            others, other_contrast, other_size = _measure(prints, tiles[j])
-            squared = size[:, None] + other_size - 2 * (thumbnails @ others.T)
-            limit = ratio * np.minimum(contrast[:, None], other_contrast)
-            near = squared <= np.maximum(limit, _NOISE) ** 2 * thumbnails.shape[1]
-            left, right = np.nonzero(np.triu(near, 1) if i == j else near)
-            yield one[left], tiles[j][right]
-
-
-def _tiles(rows: np.ndarray) -> Iterator[np.ndarray]:
+def _contrasts(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """[n] standard deviation of the thumbnails of n rows, in grey levels."""
+    contrasts = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _TILE):
-        yield rows[start : start + _TILE]
-
-
-def _measure(prints: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    thumbnails = prints[rows, 1:].astype(np.float32) - 128  # centred, for float32 sums
-    return thumbnails, thumbnails.std(1), (thumbnails * thumbnails).sum(1)
-
-
-def _components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """[count] smallest row of each row's connected component; edges are left[e] - right[e]."""
-    labels = np.arange(count)
-    while True:
-        smallest = np.minimum(labels[left], labels[right])
-        lowered = labels.copy()
-        np.minimum.at(lowered, left, smallest)
-        np.minimum.at(lowered, right, smallest)
-        lowered = lowered[lowered]
-        if np.array_equal(lowered, labels):
-            return labels
-        labels = lowered
+        part = slice(start, start + _TILE)
+        contrasts[part] = (thumbnails[rows[part]].astype(np.float32) - 128).std(1)
+    return contrasts
