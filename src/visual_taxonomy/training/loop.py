@@ -15,7 +15,7 @@ from torch import Tensor
 
 from visual_taxonomy.config import TrainConfig, read_toml
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.device import pick_precision
+from visual_taxonomy.device import explain_precision, pick_precision
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import progress_bar, show_progress
 from visual_taxonomy.training.distributed import launch
@@ -78,7 +78,7 @@ def train(config: TrainConfig, console: Console) -> Result | None:
     fabric = launch(config.run, build_loggers(config.run))
     if not fabric.is_global_zero:
         console = Console(quiet=True)
-    config = _resolve_precision(config, fabric)
+    config = _resolve_precision(config, fabric, console)
     fabric.seed_everything(config.data.random_state, verbose=False)
     tables = _read_tables(config, fabric, console)
     run = build_run(config, fabric, tables, console)
@@ -118,13 +118,15 @@ def train(config: TrainConfig, console: Console) -> Result | None:
     )
 
 
-def _resolve_precision(config: TrainConfig, fabric: Fabric) -> TrainConfig:
+def _resolve_precision(config: TrainConfig, fabric: Fabric, console: Console) -> TrainConfig:
     """Settle what "auto" means once: for all processes, and for the runs that resume this one."""
     kept = config.run.folder / CONFIG_NAME
     precision = config.run.precision
     if precision == "auto" and config.run.resume and kept.exists():
         precision = read_toml(TrainConfig, kept).run.precision
     picked = fabric.broadcast(pick_precision(precision, fabric.device))
+    if note := explain_precision(precision, fabric.device):
+        console.print(note)
     return replace(config, run=replace(config.run, precision=picked))
 
 
