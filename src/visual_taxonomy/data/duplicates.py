@@ -43,7 +43,7 @@ def fingerprints(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """[N, B] uint8 fingerprints of picture files.
+    """[N, B] uint8 fingerprints of picture files; a file with several names is decoded once.
 
     Args:
         paths: N files; an unreadable one gets zeros and will form a group of its own.
@@ -51,13 +51,28 @@ def fingerprints(
         on_progress: Called now and then with the pictures done and N.
     """
     prints = np.zeros((len(paths), 1 + _SIDE * _SIDE * 3), dtype=np.uint8)
+    first_rows: dict[object, int] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for start in range(0, len(paths), 256):
             done = min(start + 256, len(paths))
-            prints[start:done] = list(pool.map(fingerprint, paths[start:done]))
+            rows = [first_rows.setdefault(_file(paths[k]), k) for k in range(start, done)]
+            new = [row for k, row in enumerate(rows, start) if row == k]
+            if new:
+                prints[new] = list(pool.map(fingerprint, [paths[row] for row in new]))
+            prints[start:done] = prints[rows]
             if on_progress is not None:
                 on_progress(done, len(paths))
     return prints
+
+
+def _file(path: Path) -> object:
+    """What hard links and symbolic links to one file have in common."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    # A system that numbers no files would make them all one.
+    return (status.st_dev, status.st_ino) if status.st_ino else path
 
 
 def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np.ndarray:
@@ -68,9 +83,9 @@ def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np
 
         rms(a - b) <= max(max_difference * min(std(a), std(b)), 2 grey levels),
 
-    and groups are the connected components. All pairs are compared, in tiles of one matrix
-    product; thumbnails whose mean brightness alone differs by more need none. Found are copies
-    that were resized or compressed again; a crop of more than about 1 % is another picture.
+    and groups are the connected components. An index (see `Neighbours`) spares comparing all
+    pairs. Found are copies that were resized or compressed again; a crop of more than about 1 %
+    is another picture.
 
     Args:
         prints: [N, B] of `fingerprints`.

@@ -31,14 +31,10 @@ _FIT = 4096
 
 
 class _Part(NamedTuple):
-    """Work: compare natives with each other and with the guests, which are done among themselves.
-
-    The natives of a crowd are done among themselves, too.
-    """
+    """Work: compare natives with each other and with guests, but not guests with each other."""
 
     natives: np.ndarray
     guests: np.ndarray
-    is_crowd: bool = False
 
 
 class Neighbours:
@@ -48,7 +44,8 @@ class Neighbours:
     halved along its widest column; the upper half visits the lower one as guests, and guests stay
     only where the box around the natives is within their limit. Small parts are compared all with
     all. What no column separates may be a crowd around one point, such as a million white
-    pictures: those near its centre are connected through it and are not compared with each other.
+    pictures: those near its centre are connected through it, and what is connected already is
+    not compared.
 
     The first columns are principal components of a sample, scaled so that distances in them never
     exceed the rms of the thumbnails: they lose no pair. Pictures of noise have no principal
@@ -77,31 +74,36 @@ class Neighbours:
         everything = np.arange(len(self.rows))
         waiting = [_Part(everything, everything[:0])]
         while waiting:
-            part = waiting.pop()
-            roots = self._forest.roots(part.natives)
-            if (roots == roots[:1]).all():
-                apart = self._forest.roots(part.guests) != roots[:1]
-                part = _Part(part.natives, part.guests[apart], is_crowd=True)
-            if len(part.natives) <= _LEAF or part.is_crowd:
-                self._compare_part(part)
-            else:
-                waiting += self._smaller(part)
+            natives, guests = waiting.pop()
+            roots = self._forest.roots(natives)
+            is_crowd = bool((roots == roots[:1]).all())
+            if is_crowd:
+                guests = guests[self._forest.roots(guests) != roots[:1]]
+            if len(natives) > _LEAF and (len(guests) or not is_crowd):
+                waiting += self._smaller(_Part(natives, guests), is_crowd)
+                continue
+            if not is_crowd:
+                self._compare(natives, natives)
+            for tile in _tiles(guests):
+                self._compare(natives, tile)
         return self._forest.roots(everything)
 
-    def _smaller(self, part: _Part) -> list[_Part]:
+    def _smaller(self, part: _Part, is_crowd: bool) -> list[_Part]:
         """Parts with less work than this one, the last first."""
         sample = _thinned(part.natives, _SAMPLE)
         spread = self._columns[sample].std(0)
-        if spread.max() < _NARROW * self._reach[sample].mean():
+        if not is_crowd and spread.max() < _NARROW * self._reach[sample].mean():
             parts = self._without_crowd(part, sample)
             if parts:
                 return parts
-        order = np.argpartition(
-            self._columns[part.natives, spread.argmax()], len(part.natives) // 2
-        )
-        below, above = np.array_split(part.natives[order], [len(order) // 2])
-        guests = self._visiting(below, np.concatenate([above, part.guests]))
-        return [_Part(below, guests), _Part(above, self._visiting(above, part.guests))]
+        along = self._columns[part.natives, spread.argmax()]
+        order = np.argpartition(along, len(along) // 2)
+        below, above = np.array_split(part.natives[order], 2)
+        visitors = part.guests if is_crowd else np.concatenate([above, part.guests])
+        return [
+            _Part(below, self._visiting(below, visitors)),
+            _Part(above, self._visiting(above, part.guests)),
+        ]
 
     def _visiting(self, natives: np.ndarray, guests: np.ndarray) -> np.ndarray:
         """The guests that may be near a native: those near the box around all of them."""
@@ -130,18 +132,7 @@ class Neighbours:
         crowd, others = natives[alike], natives[~alike]
         self._forest.connect(crowd, np.full(len(crowd), centre))
         guests = np.concatenate([others, part.guests])
-        return [_Part(crowd, guests, is_crowd=True), _Part(others, part.guests)]
-
-    def _compare_part(self, part: _Part) -> None:
-        if not part.is_crowd:
-            self._compare(part.natives, part.natives)
-        guests = part.guests
-        for natives in _tiles(part.natives):
-            if part.is_crowd:
-                guests = guests[self._forest.roots(guests) != self._forest.roots(natives[:1])]
-                guests = self._visiting(natives, guests)
-            for tile in _tiles(guests):
-                self._compare(natives, tile)
+        return [_Part(crowd, guests), _Part(others, part.guests)]
 
     def _compare(self, left: np.ndarray, right: np.ndarray) -> None:
         """Connect the near pairs of two tiles, or of one with itself."""
