@@ -52,6 +52,13 @@ def smooth_pictures(random: np.random.Generator) -> np.ndarray:
     return pictures
 
 
+def a_staircase(random: np.random.Generator) -> np.ndarray:
+    """Crowds that are neighbours of each other."""
+    pictures = np.tile(100.0 + 1.5 * random.integers(0, 6, (COUNT, 1)).round(), 768)
+    pictures[np.arange(COUNT), random.integers(0, 768, COUNT)] += random.integers(0, 4, COUNT)
+    return pictures
+
+
 def a_placeholder(random: np.random.Generator) -> np.ndarray:
     pictures = np.full((COUNT, 768), 255.0)
     pictures[::3] = random.uniform(0, 255, (len(pictures[::3]), 768))
@@ -68,6 +75,7 @@ def a_placeholder(random: np.random.Generator) -> np.ndarray:
         a_cloud_without_a_centre,
         clouds,
         smooth_pictures,
+        a_staircase,
         a_placeholder,
     ],
 )

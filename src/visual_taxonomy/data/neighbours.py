@@ -132,7 +132,7 @@ class Neighbours:
         crowd, others = natives[alike], natives[~alike]
         self._forest.connect(crowd, np.full(len(crowd), centre))
         guests = np.concatenate([others, part.guests])
-        return [_Part(crowd, guests), _Part(others, part.guests)]
+        return [_Part(crowd, guests), *([_Part(others, part.guests)] if len(others) else [])]
 
     def _compare(self, left: np.ndarray, right: np.ndarray) -> None:
         """Connect the near pairs of two tiles, or of one with itself."""
