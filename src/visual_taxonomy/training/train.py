@@ -15,7 +15,7 @@ from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import TrainConfig, read_toml
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.device import pick_precision
+from visual_taxonomy.device import explain_precision, pick_precision
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record, refuse_changes
@@ -102,7 +102,7 @@ def _start(
     config: TrainConfig, parallel: Parallel, folder: RunFolder, reporter: Reporter, hooks: Hooks
 ) -> Trainer:
     """Build everything; only then touch what is in the run folder."""
-    config = _resolve_precision(config, parallel)
+    config = _resolve_precision(config, parallel, reporter)
     parallel.seed(config.data.random_state)
     rows = _read_rows(config, parallel, reporter)
     # Before anything else: what changes from here on, the next run is to notice.
@@ -144,13 +144,15 @@ def _result(trainer: Trainer) -> Result:
     )
 
 
-def _resolve_precision(config: TrainConfig, parallel: Parallel) -> TrainConfig:
+def _resolve_precision(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> TrainConfig:
     """Settle what "auto" means once: for all processes, and for the runs that resume this one."""
     kept = config.run.folder / CONFIG_NAME
     precision = config.run.precision
     if precision == "auto" and config.run.resume and kept.exists():
         precision = read_toml(TrainConfig, kept).run.precision
     picked = parallel.broadcast(pick_precision(precision, parallel.device))
+    if note := explain_precision(precision, parallel.device):
+        reporter.note(note)
     return replace(config, run=replace(config.run, precision=picked))
 
 
