@@ -104,3 +104,10 @@ def test_a_parameter_that_the_entry_cannot_take_is_refused(parameters, message):
 
 def test_a_whole_number_serves_as_a_fraction_and_none_where_it_may():
     assert isinstance(build({"S": Strict}, "S", [3, 1], power=1, floor=None), Strict)
+
+
+def test_a_message_lists_at_most_a_hundred_names_on_one_line() -> None:
+    message = str(unknown_name("x" * 5000, [f"class\n{i}" for i in range(5000)]))
+    assert "(5,000 characters)' is none of: class\\n0, class\\n1" in message
+    assert "class\\n99, and 4,900 more." in message
+    assert len(message) < 2000

@@ -14,6 +14,7 @@ from visual_taxonomy.config import (
     TrainConfig,
     from_dict,
     read_toml,
+    to_dict,
     to_toml,
 )
 from visual_taxonomy.errors import InputError
@@ -103,3 +104,12 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
 def test_a_value_out_of_range_is_refused_by_its_flag(make: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_markers_and_chosen_columns_are_recorded() -> None:
+    config = DataConfig(Path("a"), Path("b"), missing_values=("?", "-nan"))
+    assert to_dict(config)["missing_values"] == ["?", "-nan"]
+    assert from_dict(DataConfig, to_dict(config)) == config
+    usual = DataConfig(Path("a"), Path("b"), attribute_columns=("color", "neck"))
+    assert {"NA", "None", "nan"} < set(to_dict(usual)["missing_values"])
+    assert from_dict(DataConfig, to_dict(usual)) == usual

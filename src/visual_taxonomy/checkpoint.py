@@ -25,6 +25,7 @@ from visual_taxonomy.model.original_checkpoint import (
     convert_original,
     is_original,
 )
+from visual_taxonomy.regular_file import require_regular
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.version import __version__
 
@@ -188,6 +189,7 @@ def _is_finite(weight: Tensor) -> bool:
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
         try:
+            require_regular(path)
             # One open file for both: another process may replace it under this name meanwhile.
             with path.open("rb") as file:
                 damage = find_damage(file)
@@ -196,7 +198,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
                     return torch.load(file, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError(f"{path}: no such checkpoint") from None
-        except OSError:
+        except (InputError, OSError):
             raise  # of the system: no permission, a folder; the command line has the words for it
         except Exception as error:
             # torch reports damage and forbidden pickles by many types of its own.

@@ -6,13 +6,15 @@ from difflib import get_close_matches
 from types import NoneType
 from typing import Literal, TypeVar, get_args, get_origin
 
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.errors import InputError, shown
 
 T = TypeVar("T")
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _PLAIN = {bool: "boolean", int: "whole number", float: "number", str: "word", NoneType: ""}
 """Types that the command line gives -> their names in messages."""
+_MOST_LISTED = 100
+"""Names a message lists; a taxonomy may have thousands of classes."""
 
 
 def unknown_name(name: str, known: Iterable[str]) -> InputError:
@@ -25,8 +27,11 @@ def unknown_name(name: str, known: Iterable[str]) -> InputError:
     known = list(known)
     by_folded_name = {entry.casefold(): entry for entry in known}
     near = get_close_matches(name.casefold(), by_folded_name, n=1)
-    hint = f" Did you mean '{by_folded_name[near[0]]}'?" if near else ""
-    return InputError(f"'{name}' is none of: {', '.join(known)}.{hint}")
+    hint = f" Did you mean '{shown(by_folded_name[near[0]])}'?" if near else ""
+    rest = len(known) - _MOST_LISTED
+    more = f", and {rest:,} more" if rest > 0 else ""
+    names = ", ".join(map(shown, known[:_MOST_LISTED]))
+    return InputError(f"'{shown(name)}' is none of: {names}{more}.{hint}")
 
 
 def find(table: Mapping[str, T], name: str) -> T:

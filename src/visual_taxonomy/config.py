@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 import tomli_w
 
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.regular_file import require_regular
+from visual_taxonomy.taxonomy import MISSING_VALUES
 from visual_taxonomy.typed_values import LARGEST, typed_fields
 
 Parameters = dict[str, int | float | bool | str]
@@ -39,7 +41,8 @@ class DataConfig:
     img_dir: Path
     """Folder of the pictures, named by id: `000123.jpg` or `123.png` for id 123."""
     csv_path: Path
-    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown."""
+    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown, and so
+    are NA, N/A, NaN, None, null, ... (--missing_values)."""
     attributes_config: Path | None = None
     """Taxonomy {category: {attribute: [classes]}}; built from the CSV when left out."""
     parq_path: Path | None = None
@@ -72,6 +75,10 @@ class DataConfig:
     """Processes that load validation pictures, no more than there are cores."""
     image_cache: Path | None = None
     """Folder that keeps decoded pictures for later epochs and runs; ram: memory of this run."""
+    missing_values: tuple[str, ...] = MISSING_VALUES
+    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    attribute_columns: tuple[str, ...] | None = None
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
 
     def __post_init__(self) -> None:
         if not 0 < self.val_ratio < 1:
@@ -376,6 +383,7 @@ def toml_values(path: Path) -> dict[str, Any]:
         InputError: The file is missing or is not TOML.
     """
     try:
+        require_regular(path)
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such config file") from None

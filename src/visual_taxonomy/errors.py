@@ -27,3 +27,15 @@ class SystemLimitError(RuntimeError):
         ...
         visual_taxonomy.errors.SystemLimitError: a loading process was killed; lower --train_workers
     """
+
+
+def shown(value: object, most: int = 60) -> str:
+    r"""A value as messages hold it: on one line, printable, and cut where it is long.
+
+    Example:
+        >>> shown("zari\n"), shown("9" * 5000, most=3)
+        ('zari\\n', '999... (5,000 characters)')
+    """
+    text = str(value)
+    start = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
+    return start if len(text) <= most else f"{start}... ({len(text):,} characters)"

@@ -102,7 +102,11 @@ def _converted(kind: Any, value: object, key: str) -> object:  # noqa: ANN401 - 
 
 
 def _converted_list(kinds: tuple[object, ...], value: object, key: str) -> object:
-    if not isinstance(value, list) or len(value) != len(kinds):
+    if not isinstance(value, list):
+        return _UNFIT
+    if kinds[-1] is Ellipsis:  # of any length
+        kinds = kinds[:1] * len(value)
+    if len(value) != len(kinds):
         return _UNFIT
     return tuple(typed(kind, part, key) for kind, part in zip(kinds, value, strict=True))
 
@@ -134,6 +138,8 @@ def _readable(hint: object) -> str:
         return " or ".join(map(_readable, parts))
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, parts))
+    if get_origin(hint) is tuple and parts[-1] is Ellipsis:
+        return f"a list of {_readable(parts[0])}"
     if get_origin(hint) is tuple:
         return f"a list of {len(parts)}: {', '.join(map(_readable, parts))}"
     if get_origin(hint) is dict:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from visual_taxonomy.config import DataConfig
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.split import (
     PARTS,
     TEST,
@@ -227,3 +228,20 @@ def test_the_rows_of_a_run_are_written_down(table_of, tmp_path):
     assert lines[1:3] == [f"0,{PARTS[TRAIN]}", f"1,{PARTS[TEST]}"]
     for name in (DATA_NAME, CLASS_COUNTS_NAME):
         assert (tmp_path / "run" / name).stat().st_size > 0
+
+
+def test_markers_and_columns_of_the_config_reach_taxonomy_and_table(tmp_path: Path) -> None:
+    for row in range(3):
+        (tmp_path / f"{row:06d}.jpg").touch()
+    path = tmp_path / "a.csv"
+    path.write_text("id,Category,color,extra\n0,a,?,x\n1,a,red,NA\n2,a,None,y\n")
+    notes: list[str] = []
+    reading = LabelReading(missing_values=("?",), attribute_columns=("color",))
+    table = read_labelled_table(path, tmp_path, None, None, reading, notes.append)
+    assert table.taxonomy.to_dict() == {"a": {"color": ["None", "red"]}}
+    assert table.targets.tolist() == [[-1], [1], [0]]
+    assert len(notes) == 1
+    given = tmp_path / "attrs.json"
+    given.write_text('{"a": {"color": ["red", "?"]}}')
+    with pytest.raises(InputError, match=r"attrs\.json: .*'a/color' has class '\?', which means"):
+        read_labelled_table(path, tmp_path, given, None, reading)

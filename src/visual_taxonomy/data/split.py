@@ -11,6 +11,7 @@ import polars as pl
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -143,7 +144,7 @@ def read_split(
         InputError: The file cannot be used: a column is missing, a value is none of `PARTS`, or
             its ids are not exactly `ids`.
     """
-    file = LabelFile(path)
+    file = LabelFile(path, LabelReading(missing_values=()))  # an id may be called NA
     given, splits = file.column("id"), file.column("split")
     wrong = np.flatnonzero(~splits.is_in(list(PARTS)).to_numpy())
     if len(wrong):

@@ -13,6 +13,7 @@ from torch import Tensor
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import DataConfig
 from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.split import TEST, TRAIN, VALIDATION, read_split, split_parts, write_split
 from visual_taxonomy.data.table import Table, build_taxonomy, read_table
 from visual_taxonomy.errors import InputError
@@ -35,18 +36,26 @@ class Tables(NamedTuple):
 
 
 def read_labelled_table(
-    csv_path: Path, img_dir: Path, attributes_config: Path | None, parq_path: Path | None
+    csv_path: Path,
+    img_dir: Path,
+    attributes_config: Path | None,
+    parq_path: Path | None,
+    reading: LabelReading | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Table:
     """Read and check the rows, with the given taxonomy or one built from the CSV.
+
+    `reading` and `on_note` as for `read_table`.
 
     Raises:
         InputError: A row, the taxonomy or a picture's name is wrong.
     """
+    reading = reading or LabelReading()
     if attributes_config is None:
-        taxonomy = build_taxonomy(csv_path, parq_path)
+        taxonomy = build_taxonomy(csv_path, parq_path, reading)
     else:
-        taxonomy = Taxonomy.read(attributes_config)
-    return read_table(csv_path, img_dir, taxonomy)
+        taxonomy = Taxonomy.read(attributes_config, reading.missing_values)
+    return read_table(csv_path, img_dir, taxonomy, reading=reading, on_note=on_note)
 
 
 def split_table(

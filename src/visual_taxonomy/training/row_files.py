@@ -4,6 +4,7 @@ Shapes: N rows.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 
 from visual_taxonomy.config import DataConfig
 from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.split import PARTS, TEST, TRAIN, VALIDATION
 from visual_taxonomy.data.table import Table, read_table
 
@@ -24,22 +26,26 @@ class Rows(NamedTuple):
     """[N] int8 part that the file of the row stands for; TRAIN for rows that may be split."""
 
 
-def add_files(table: Table, config: DataConfig) -> Rows:
+def add_files(
+    table: Table, config: DataConfig, on_note: Callable[[str], None] = lambda note: None
+) -> Rows:
     """The rows of `csv_path`, and behind them those of `val_csv_path` and `test_csv_path`.
 
     Args:
         table: The rows of `csv_path`; its taxonomy is that of the others, too.
-        config: Names the other files.
+        config: Names the other files, and says how their cells are read.
+        on_note: As for `read_table`.
 
     Raises:
         InputError: A row is wrong, or an id or a picture stands in two files.
     """
+    reading = LabelReading(config.missing_values, config.attribute_columns)
     rows = Rows(table, np.full(len(table), TRAIN, dtype=np.int8))
     paths = {TRAIN: config.csv_path}
     for part, path in ((VALIDATION, config.val_csv_path), (TEST, config.test_csv_path)):
         if path is None:
             continue
-        more = read_table(path, config.img_dir, table.taxonomy)
+        more = read_table(path, config.img_dir, table.taxonomy, reading=reading, on_note=on_note)
         _refuse_repeated(rows, more, path, paths)
         paths[part] = path
         parts = np.concatenate([rows.parts, np.full(len(more), part, dtype=np.int8)])

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.device import pick_precision
+from visual_taxonomy.device import explain_precision, pick_precision
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record, refuse_changes
@@ -101,9 +102,9 @@ def _start(
     config: TrainConfig, parallel: Parallel, folder: RunFolder, reporter: Reporter, hooks: Hooks
 ) -> Trainer:
     """Build everything; only then touch what is in the run folder."""
-    config = _resolve_precision(config, parallel)
+    config = _resolve_precision(config, parallel, reporter)
     parallel.seed(config.data.random_state)
-    rows = _read_rows(config, parallel)
+    rows = _read_rows(config, parallel, reporter)
     # Before anything else: what changes from here on, the next run is to notice.
     seen = record(rows.table) if parallel.is_first else pl.DataFrame()
     parts = parallel.on_first(lambda: _choose_parts(config, folder, rows, seen, reporter))
@@ -143,23 +144,28 @@ def _result(trainer: Trainer) -> Result:
     )
 
 
-def _resolve_precision(config: TrainConfig, parallel: Parallel) -> TrainConfig:
+def _resolve_precision(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> TrainConfig:
     """Settle what "auto" means once: for all processes, and for the runs that resume this one."""
     kept = config.run.folder / CONFIG_NAME
     precision = config.run.precision
     if precision == "auto" and config.run.resume and kept.exists():
         precision = read_toml(TrainConfig, kept).run.precision
     picked = parallel.broadcast(pick_precision(precision, parallel.device))
+    if note := explain_precision(precision, parallel.device):
+        reporter.note(note)
     return replace(config, run=replace(config.run, precision=picked))
 
 
-def _read_rows(config: TrainConfig, parallel: Parallel) -> Rows:
+def _read_rows(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> Rows:
     data = config.data
+    reading = LabelReading(data.missing_values, data.attribute_columns)
     with parallel.first_goes_first():
         table = read_labelled_table(
-            data.csv_path, data.img_dir, data.attributes_config, data.parq_path
+            *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),
+            reading,
+            reporter.note,
         )
-        return add_files(table, data)
+        return add_files(table, data, reporter.note)
 
 
 def _choose_parts(

@@ -40,6 +40,9 @@ class Engine(ABC):
     precision: str
     """What its matrix products are computed in."""
 
+    precision_note: str = ""
+    """Why that precision, in one line, where the engine chose it itself."""
+
     image_size: tuple[int, int]
     """H and W."""
 

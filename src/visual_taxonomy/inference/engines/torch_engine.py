@@ -15,7 +15,7 @@ from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
 from visual_taxonomy.data.transforms import evaluation_transform
-from visual_taxonomy.device import DTYPES, pick_device, pick_precision
+from visual_taxonomy.device import DTYPES, explain_precision, pick_device, pick_precision
 from visual_taxonomy.inference.bundle import WEIGHTS, Bundle
 from visual_taxonomy.inference.engines.base import Engine, Picture, PictureBatch
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -38,6 +38,7 @@ class TorchEngine(Engine):
         checkpoint = checkpoint_of(model) if isinstance(model, Bundle) else model
         self.device = pick_device(config.accelerator)
         self.precision = pick_precision(config.precision, self.device)
+        self.precision_note = explain_precision(config.precision, self.device)
         self.model = checkpoint.classifier().to(self.device)
         # Pure half precision, not autocast: no weight is converted twice. The heads stay float32.
         self.model.encoder.backbone.to(DTYPES[self.precision])
