@@ -10,7 +10,6 @@ The config is that of a run (`vtax train` writes it): its data, split and backbo
 
 import argparse
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +41,7 @@ from visual_taxonomy.training.preparation import (
 from visual_taxonomy.training.setup import load_weights
 
 RARE, FREQUENT = 0.05, 0.20
+BETA = 0.999
 ORIGINAL = ("CE", "LDAM", "Focal", "IB", "IBFocal", "CE-CB", "F-CB", "VS", "CDT", "LA")
 
 
@@ -54,10 +54,10 @@ class Encoded(NamedTuple):
 
 def encoded(encoder: Encoder, table: Table) -> Encoded:
     """Features of every picture, in the order of the table."""
-    size = encoder.backbone.preprocessing.image_size
-    dataset = PictureDataset(
-        table.path, table.categories, table.targets, evaluation_transform(size), size
-    )
+    preprocessing = encoder.backbone.preprocessing
+    size = preprocessing.image_size
+    transform = evaluation_transform(size, preprocessing.interpolation)
+    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
     batches = make_loader(dataset, batches_in_order(len(table), 64), workers=1)
     return Encoded(table, encode(encoder, batches, len(table), nullcontext))
 
@@ -196,7 +196,7 @@ def main() -> None:
     points = []
     for loss in ORIGINAL:
         for rule in CLASS_WEIGHTINGS:
-            objective = replace(ObjectiveConfig(), loss_type=loss, train_rule=rule)
+            objective = ObjectiveConfig(loss_type=loss, train_rule=rule, beta=BETA)
             report = train_heads(training, validation, objective, options.epochs, options.seed)
             points.append((loss, rule, *show(loss, rule, report)))
     draw(points, options.out)

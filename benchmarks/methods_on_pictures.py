@@ -13,10 +13,9 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from lightning.fabric import Fabric
-from rich.console import Console
 from torch import Tensor, nn
 
 from visual_taxonomy.config import TrainConfig, read_toml
@@ -24,29 +23,30 @@ from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.evaluation import majority_report
+from visual_taxonomy.model.classifier import Classifier, Encoder
+from visual_taxonomy.progress import Reporter
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training.distributed import launch
+from visual_taxonomy.training.batch_source import BatchSource, make_sampler, validation_draws
 from visual_taxonomy.training.feature_cache import FeatureBatches
-from visual_taxonomy.training.optimizer import learning_rate_factor, set_learning_rate
+from visual_taxonomy.training.parallel import Parallel, launch
 from visual_taxonomy.training.preparation import (
     Tables,
     named_class_counts,
     read_labelled_table,
     split_table,
 )
-from visual_taxonomy.training.setup import Run, build_run
-from visual_taxonomy.training.step import Validation, train_step, validate
+from visual_taxonomy.training.setup import Hooks, build_trainer
+from visual_taxonomy.training.trainer import Trainer
+from visual_taxonomy.training.validation import Validation
 
 
-def activations(run: Run, table: Table, stages: int) -> Tensor:
+def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
     """[1, N, C, H, W] what the frozen stages give for every picture, in half precision."""
-    encoder = run.model.encoder.eval()
     trunk = encoder.backbone.model
     frozen = nn.Sequential(trunk.conv_stem, trunk.bn1, *list(trunk.blocks)[:-stages])
     size = encoder.backbone.preprocessing.image_size
-    dataset = PictureDataset(
-        table.path, table.categories, table.targets, evaluation_transform(size), size
-    )
+    transform = evaluation_transform(size, encoder.backbone.preprocessing.interpolation)
+    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
     found = []
     with torch.no_grad():
         for batch in make_loader(dataset, batches_in_order(len(table), 64), workers=1):
@@ -72,38 +72,48 @@ class LastStages(nn.Module):
         return self.trunk.global_pool(hidden)
 
 
-def prepare(
-    config: TrainConfig, fabric: Fabric, tables: Tables, given: dict[str, Tensor], stages: int
-) -> Run:
-    """A run of the config whose pictures are the activations."""
-    run = build_run(config, fabric, tables, Console(quiet=True))
-    run.training_batches = FeatureBatches(given["training"], tables.training, run.sampler)
-    size = config.optimizer.batch_size
-    run.validation_batches = FeatureBatches(
-        given["validation"], tables.validation, batches_in_order(len(tables.validation), size)
-    )
-    run.encoder = LastStages(run.model.encoder.backbone.model, stages)
-    return run
+class Activations(NamedTuple):
+    """What the frozen stages give, as a source of batches."""
+
+    training: Tensor
+    validation: Tensor
+    stages: int
+
+    def __call__(
+        self,
+        config: TrainConfig,
+        tables: Tables,
+        model: Classifier,
+        parallel: Parallel,
+        reporter: Reporter,
+    ) -> BatchSource:
+        """The source of a trainer: batches of activations, encoded by the last stages."""
+        del reporter
+        sampler = make_sampler(config, tables, parallel)
+        draws = validation_draws(config, tables, parallel)
+        return BatchSource(
+            sampler,
+            FeatureBatches(self.training, tables.training, sampler),
+            FeatureBatches(self.validation, tables.validation, draws),
+            LastStages(model.encoder.backbone.model, self.stages),
+        )
 
 
-def train(run: Run) -> tuple[Validation, float]:
+def train(trainer: Trainer) -> tuple[Validation, float]:
     """Train to the end; the last epoch's scores and the seconds of the training steps."""
-    epochs = run.config.optimizer.epochs
-    total, seconds, step = epochs * len(run.sampler), 0.0, 0
-    for epoch in range(epochs):
-        run.model.train()
-        run.objective.start_epoch(epoch, run.device)
-        run.sampler.set_position(epoch, 0)
+    source, seconds = trainer.source, 0.0
+    for epoch in range(trainer.config.optimizer.epochs):
+        trainer.model.train()
+        trainer.objective.start_epoch(epoch, trainer.parallel.device)
         started = time.perf_counter()
-        for batch in run.training_batches:
-            factor = learning_rate_factor(step, total, run.config.optimizer.warm_up)
-            set_learning_rate(run.optimizer, factor)
-            train_step(run, batch, step)
-            step += 1
+        for batch in source.rest_of_epoch():
+            trainer.train_step(batch)
+            source.advance()
         seconds += time.perf_counter() - started
-        run.position.losses.fetch(0.0)
-        run.method.end_epoch()
-    return validate(run), seconds
+        trainer.recorder.losses.fetch(0.0)
+        trainer.updates.end_epoch()
+        source.start_next_epoch()
+    return trainer.validate(), seconds
 
 
 def main() -> None:
@@ -126,12 +136,13 @@ def main() -> None:
         optimizer=replace(config.optimizer, epochs=options.epochs),
         run=replace(config.run, save_dir=Path(tempfile.mkdtemp())),
     )
-    fabric = launch(config.run, [])
-    first = build_run(config, fabric, tables, Console())
-    given = {
-        "training": activations(first, tables.training, options.stages),
-        "validation": activations(first, tables.validation, options.stages),
-    }
+    parallel = launch(config.run, [])
+    encoder = build_trainer(config, parallel, tables).model.classifier.encoder.eval()
+    given = Activations(
+        activations(encoder, tables.training, options.stages),
+        activations(encoder, tables.validation, options.stages),
+        options.stages,
+    )
     print("| method | HM | micro | macro | seconds | ratio to the plain sum |")
     print("|---|---|---|---|---|---|")
     rows = tables.validation
@@ -144,7 +155,8 @@ def main() -> None:
     for method in options.methods:
         torch.manual_seed(data.random_state)
         chosen = replace(config, objective=replace(config.objective, method=method))
-        validation, seconds = train(prepare(chosen, fabric, tables, given, options.stages))
+        trainer = build_trainer(chosen, parallel, tables, hooks=Hooks(make_source=given))
+        validation, seconds = train(trainer)
         plain = plain or seconds
         report = validation.report
         scores = f"{report.hm:.3f} | {report.micro:.3f} | {report.macro:.3f}"

@@ -7,7 +7,7 @@ float32. int8 is calibrated on other pictures than those that are timed.
 
     python benchmarks/predict.py --img_dir ../shared/data/apparel/images --images 384
     python benchmarks/predict.py                       # pictures it draws itself
-    python benchmarks/predict.py --checkpoint out/r1/best_both.pt --img_dir ...
+    python benchmarks/predict.py --checkpoint out/r1/best_score.pt --img_dir ...
 """
 
 import argparse
@@ -28,9 +28,10 @@ from torchvision.transforms import v2
 
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.commands.benchmarking import forward_flops, matrix_rates
-from visual_taxonomy.config import EngineName, InferenceConfig, ModelConfig, Precision
+from visual_taxonomy.config import InferenceConfig, ModelConfig, Precision
 from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.inference.engines import ENGINES
 from visual_taxonomy.inference.export.bundle_writer import Trial, export
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.inference.prediction_file import write_predictions
@@ -96,7 +97,7 @@ def equal_labels(lines: list[str], expected: list[str]) -> float:
 class Run(NamedTuple):
     """One way to predict."""
 
-    engine: EngineName
+    engine: str
     precision: Precision
     int8: bool
 
@@ -104,11 +105,11 @@ class Run(NamedTuple):
 RUNS = {
     "torch, 32": Run("torch", "32", False),
     "torch, bf16": Run("torch", "bf16", False),
-    "onnxruntime, 32": Run("onnxruntime", "32", False),
-    "onnxruntime, int8": Run("onnxruntime", "32", True),
-    "openvino, 32": Run("openvino", "32", False),
-    "openvino, int8": Run("openvino", "32", True),
 }
+for _name, _entry in ENGINES.items():
+    if not _entry.runs_checkpoints:
+        RUNS[f"{_name}, 32"] = Run(_name, "32", False)
+        RUNS[f"{_name}, int8"] = Run(_name, "32", True)
 
 
 def predictors(

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import torch
-from lightning.fabric import Fabric
 from original import with_whole_last_block
 from PIL import Image
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ from visual_taxonomy.commands.benchmarking import drawn_table, measure_training
 from visual_taxonomy.config import ModelConfig, RunConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.model.classifier import Classifier, build_classifier
-from visual_taxonomy.training.distributed import launch
+from visual_taxonomy.training.parallel import launch
 from visual_taxonomy.training.setup import freeze_as_configured
 
 
@@ -102,7 +101,7 @@ def main() -> None:
         image_size=tuple(options.image_size) if options.image_size else None,
         unlock_block=options.unlock_block,
     )
-    fabric: Fabric = launch(RunConfig(accelerator="cpu"), [])
+    parallel = launch(RunConfig(accelerator="cpu"), [])
     with tempfile.TemporaryDirectory() as name:
         table = drawn_table(Path(name), 4 * options.batch_size, options.picture_size)
         model = build_classifier(table.taxonomy, config)
@@ -115,7 +114,7 @@ def main() -> None:
         for cache in (None, Path(name) / "cache"):
             for precision in ("32", "bf16"):
                 found = measure_training(
-                    fabric,
+                    parallel,
                     config,
                     table,
                     options.batch_size,

@@ -4,7 +4,7 @@ set -euo pipefail
 
 IMG_DIR="${IMG_DIR:-}"      # folder of the pictures
 CSV_PATH="${CSV_PATH:-}"    # CSV with id and Category
-CKPT_PATH="${CKPT_PATH:-output/visual_taxonomy_train/best_both.pt}"  # checkpoint, or a folder
+CKPT_PATH="${CKPT_PATH:-output/visual_taxonomy_train/best_score.pt}"  # checkpoint, or a folder
 
 if [[ -z "$IMG_DIR" || -z "$CSV_PATH" ]]; then
   echo "fill in IMG_DIR and CSV_PATH in $0" >&2

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from visual_taxonomy.atomic import write_atomically, write_text
+from visual_taxonomy.atomic import link_or_copy, write_atomically, write_text
 from visual_taxonomy.errors import InputError
 
 
@@ -98,3 +98,12 @@ def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
         write_atomically(tmp_path / "a.txt"),
     ):
         raise PermissionError(errno.EACCES, "not yours")
+
+
+def test_a_second_name_takes_the_place_of_an_older_file(tmp_path):
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "other").write_text("old")
+    link_or_copy(tmp_path / "new", tmp_path / "other")
+    assert (tmp_path / "other").read_text() == "new"
+    assert (tmp_path / "other").stat().st_ino == (tmp_path / "new").stat().st_ino
+    assert names(tmp_path) == ["new", "other"]

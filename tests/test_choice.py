@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,3 +73,41 @@ def test_an_entry_without_parameters_says_so():
 def test_an_unknown_entry_is_refused_before_its_parameters():
     with pytest.raises(InputError, match="'MSE' is none of: LDAM, CE"):
         build(TABLE, "MSE", [3, 1], scale=2)
+
+
+class Strict:
+    def __init__(
+        self, counts: list[int], power: float, mode: Literal["a", "b"] = "a", floor: int | None = 1
+    ) -> None:
+        if power < 0:
+            raise ValueError("power: -1.0 is negative")
+        if mode == "b":
+            raise ImportError("needs nothing; pip install nothing")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"power": "x"}, r"power: 'x' is no number \(parameter of S\)"),
+        ({"power": True}, "power: True is no number"),
+        ({"power": 1, "mode": "c"}, "mode: 'c' is none of: a, b"),
+        ({"power": 1, "floor": 1.5}, r"floor: 1\.5 is no whole number"),
+        ({}, "S: power must be given"),
+        ({"power": -1.0}, r"S: power: -1\.0 is negative"),
+        ({"power": 1, "mode": "b"}, "S: needs nothing; pip install nothing"),
+    ],
+)
+def test_a_parameter_that_the_entry_cannot_take_is_refused(parameters, message):
+    with pytest.raises(InputError, match=message):
+        build({"S": Strict}, "S", [3, 1], **parameters)
+
+
+def test_a_whole_number_serves_as_a_fraction_and_none_where_it_may():
+    assert isinstance(build({"S": Strict}, "S", [3, 1], power=1, floor=None), Strict)
+
+
+def test_a_message_lists_at_most_a_hundred_names_on_one_line() -> None:
+    message = str(unknown_name("x" * 5000, [f"class\n{i}" for i in range(5000)]))
+    assert "(5,000 characters)' is none of: class\\n0, class\\n1" in message
+    assert "class\\n99, and 4,900 more." in message
+    assert len(message) < 2000

@@ -14,6 +14,7 @@ from visual_taxonomy.config import (
     TrainConfig,
     from_dict,
     read_toml,
+    to_dict,
     to_toml,
 )
 from visual_taxonomy.errors import InputError
@@ -62,6 +63,21 @@ def test_an_unusable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("= 3")
     with pytest.raises(InputError, match=r"bad\.toml: not a TOML file"):
         read_toml(TrainConfig, tmp_path / "bad.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
+    with pytest.raises(InputError, match=r"deep\.toml: not a config: .* nested too deeply"):
+        read_toml(TrainConfig, tmp_path / "deep.toml")
+    (tmp_path / "long.toml").write_text("a = " + "9" * 5000)
+    with pytest.raises(InputError, match=r"long\.toml: not a TOML file"):
+        read_toml(TrainConfig, tmp_path / "long.toml")
+
+
+def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
+    with pytest.raises(InputError, match=r"run\.toml, \[optimizer\]: --epochs must be above 0"):
+        from_dict(
+            TrainConfig,
+            {"data": {"img_dir": "a", "csv_path": "b"}, "optimizer": {"epochs": 0}},
+            "run.toml",
+        )
 
 
 @pytest.mark.parametrize(
@@ -76,10 +92,24 @@ def test_an_unusable_file_is_named(tmp_path: Path) -> None:
         (lambda: OptimizerConfig(scratch_lr=-1), "--scratch_lr must be 0 or more"),
         (lambda: OptimizerConfig(warm_up=2), "--warm_up must lie in"),
         (lambda: RunConfig(devices=0), "--devices must be above 0"),
-        (lambda: RunConfig(run_name="a/b"), "--run_name must be the name of a folder"),
+        *(
+            (lambda name=name: RunConfig(run_name=name), "--run_name must be the name of a folder")
+            for name in ("a/b", "/a", "a/", "..", ".", "", "a\\b", "a\0b")
+        ),
+        (lambda: DataConfig(Path("a"), Path("b"), random_state=2**32), "--random_state must be at"),
+        (lambda: ObjectiveConfig(row_budget_mb=0), "--row_budget_mb must be above 0"),
         (lambda: InferenceConfig(batch_size=0), "--batch_size must be above 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_flag(make: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_markers_and_chosen_columns_are_recorded() -> None:
+    config = DataConfig(Path("a"), Path("b"), missing_values=("?", "-nan"))
+    assert to_dict(config)["missing_values"] == ["?", "-nan"]
+    assert from_dict(DataConfig, to_dict(config)) == config
+    usual = DataConfig(Path("a"), Path("b"), attribute_columns=("color", "neck"))
+    assert {"NA", "None", "nan"} < set(to_dict(usual)["missing_values"])
+    assert from_dict(DataConfig, to_dict(usual)) == usual

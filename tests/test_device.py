@@ -4,21 +4,11 @@ import pytest
 import torch
 
 from visual_taxonomy import cli, device
-from visual_taxonomy.device import DTYPES, pick_device, pick_precision
+from visual_taxonomy.device import DTYPES, explain_precision, pick_device, pick_precision
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.processor import Verdict
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def seconds(monkeypatch):
-    """Sets how long a product takes in float32 and bfloat16."""
-
-    def take(float32: float, bfloat16: float) -> None:
-        table = {torch.float32: float32, torch.bfloat16: bfloat16}
-        monkeypatch.setattr(device, "_seconds_to_multiply", table.__getitem__)
-
-    return take
 
 
 @pytest.fixture
@@ -75,43 +65,56 @@ def test_commands_refuse_an_accelerator_that_is_not_there_before_any_work(
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("error: --accelerator cuda: torch ")
+    assert "\nerror: --accelerator cuda: torch " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16", "16"])
-def test_a_named_precision_is_taken_without_timing(monkeypatch, precision):
-    def fail(dtype: torch.dtype) -> float:
-        raise AssertionError(f"timed {dtype}")
+def test_a_named_precision_is_taken_without_asking_the_processor(monkeypatch, precision):
+    def fail() -> Verdict:
+        raise AssertionError("asked")
 
-    monkeypatch.setattr(device, "_seconds_to_multiply", fail)
+    monkeypatch.setattr(device, "bfloat16_verdict", fail)
     assert pick_precision(precision, CPU) == precision
+    assert explain_precision(precision, CPU) == ""
     assert precision in DTYPES
 
 
-@pytest.mark.parametrize(
-    ("float32", "bfloat16", "picked"),
-    [(4.0, 1.0, "bf16"), (1.0, 2.0, "32"), (1.0, 1.0, "32"), (1.2, 1.0, "32"), (1.4, 1.0, "bf16")],
-)
-def test_auto_takes_bfloat16_on_a_cpu_that_is_clearly_faster_with_it(
-    seconds, float32, bfloat16, picked
+@pytest.mark.parametrize(("is_faster", "picked"), [(True, "bf16"), (False, "32")])
+def test_auto_takes_bfloat16_on_a_cpu_that_is_faster_with_it_and_says_why(
+    monkeypatch, is_faster, picked
 ):
-    seconds(float32, bfloat16)
+    monkeypatch.setattr(device, "bfloat16_verdict", lambda: Verdict(is_faster, "it is so"))
     assert pick_precision("auto", CPU) == picked
+    assert explain_precision("auto", CPU) == f"precision {picked}: it is so"
 
 
-@pytest.mark.parametrize(("native", "picked"), [(True, "bf16"), (False, "32")])
-def test_auto_takes_bfloat16_on_a_gpu_that_has_it(monkeypatch, native, picked):
-    answer = SimpleNamespace(is_bf16_supported=lambda including_emulation: native)
+@pytest.mark.parametrize(
+    ("native", "picked", "reason"),
+    [(True, "bf16", "H200 multiplies bfloat16"), (False, "32", "H200 has no bfloat16 instruct")],
+)
+def test_auto_takes_bfloat16_on_a_gpu_that_has_it(monkeypatch, native, picked, reason):
+    answer = SimpleNamespace(
+        is_bf16_supported=lambda including_emulation: native, get_device_name=lambda device: "H200"
+    )
     monkeypatch.setattr(torch, "cuda", answer)
     assert pick_precision("auto", torch.device("cuda")) == picked
+    assert explain_precision("auto", torch.device("cuda")).startswith(
+        f"precision {picked}: {reason}"
+    )
 
 
 def test_auto_is_single_precision_elsewhere():
     assert pick_precision("auto", torch.device("mps")) == "32"
 
 
-def test_timing_gives_seconds_and_leaves_the_random_state(monkeypatch):
-    monkeypatch.setattr(device, "_SIZE", 8)
-    before = torch.get_rng_state()
-    assert 0 < device._seconds_to_multiply(torch.bfloat16) < 1
-    assert torch.equal(torch.get_rng_state(), before)
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_commands_say_why_they_compute_in_a_precision(
+    checkpoint_path, tmp_path, monkeypatch, capsys, command
+):
+    """The table they are given does not exist: the model is loaded before anybody looks."""
+    monkeypatch.setattr(device, "bfloat16_verdict", lambda: Verdict(False, "it is so"))
+    data = ["--img_dir", str(tmp_path), "--csv_path", str(tmp_path / "none.csv")]
+    model = ["--ckpt_path", str(checkpoint_path), "--accelerator", "cpu"]
+    with pytest.raises(InputError, match=r"none\.csv"):
+        cli.run([command, *data, *model])
+    assert capsys.readouterr().out.startswith("precision 32: it is so\n")

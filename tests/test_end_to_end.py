@@ -23,8 +23,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training import loop
-from visual_taxonomy.training.setup import Run
+from visual_taxonomy.training.trainer import Trainer
 
 ROWS = 90
 STEPS_AN_EPOCH = 8
@@ -183,7 +182,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_resumes_bit_equal(
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    step = torch.load(last, weights_only=True)["training"]["step"]
+    step = torch.load(last, weights_only=True)["training"]["source"]["step"]
     assert 0 < step < STEPS_AN_EPOCH
     out, _ = finish(start(["train", "--config", str(tmp_path / "run/config.toml"), "--resume"]))
     assert f"going on from epoch 1, step {step}" in out
@@ -258,13 +257,14 @@ def test_every_method_reaches_with_two_processes_what_it_reaches_with_one(
     runs.write_text(json.dumps([arguments(method, 2) for method in methods]), encoding="utf-8")
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     two = launch(*torchrun, str(script), str(runs))
-    step, has_lone_label = loop.train_step, []
+    step, has_lone_label = Trainer.train_step, []
 
-    def look_and_step(run: Run, batch: Batch, number: int) -> None:
-        has_lone_label.append(1 in run.objective.entries(batch.categories, batch.targets).counts)
-        step(run, batch, number)
+    def look_and_step(trainer: Trainer, batch: Batch) -> None:
+        entries = trainer.objective.entries(batch.categories, batch.targets)
+        has_lone_label.append(1 in entries.counts)
+        step(trainer, batch)
 
-    monkeypatch.setattr(loop, "train_step", look_and_step)
+    monkeypatch.setattr(Trainer, "train_step", look_and_step)
     for name in ("curves.plot_training", "scores.plot_scores", "conflicts.plot_conflicts"):
         monkeypatch.setattr(f"visual_taxonomy.reporting.{name}", lambda *_: None)
     for method in methods:
@@ -312,7 +312,9 @@ def test_unreadable_pictures_cost_their_own_rows_only(
         broken.unlink()
         broken.write_bytes(half)
     arguments = train_arguments(catalogue, tmp_path, "--epochs", "1", "--img_dir", images)
-    with pytest.warns(UserWarning, match="pictures could not be read and were skipped"):
+    with pytest.warns(
+        UserWarning, match=r"1 picture could not be read and was skipped: .*images/\d+\.jpg \("
+    ):
         assert cli.run([*arguments, "--no-group-duplicates", "--val_ratio", "0.1"]) == 0
 
     out = tmp_path / "out.csv"

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy, clean_label
+from visual_taxonomy.taxonomy import MISSING_VALUES, UNKNOWN, Task, Taxonomy, clean_label
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
-    lambda name: name == name.strip() and name.casefold() not in ("", "nan", "null")
+    lambda name: name == name.strip() != ""
 )
 CLASSES = st.lists(NAMES, min_size=1, max_size=5, unique=True)
 MAPPINGS = st.dictionaries(
@@ -82,8 +82,17 @@ def test_numbers_are_classes_too():
     assert Taxonomy.from_dict({"Shirts": {"size": [38, 40]}}).tasks[0].classes == ("38", "40")
 
 
-@pytest.mark.parametrize("label", [None, "", "  ", "nan", "NaN", " NAN ", "null", "NULL"])
-def test_empty_nan_and_null_are_unknown(taxonomy, label):
+PANDAS = """#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|\
+n/a|nan|null"""  # pandas 2.3, parsers.readers STR_NA_VALUES without ""
+
+
+def test_the_markers_are_those_of_pandas_and_what_was_read_so_before():
+    assert {*PANDAS.split("|"), "NAN", "Nan", "Null"} == set(MISSING_VALUES)
+    assert len(MISSING_VALUES) == len(set(MISSING_VALUES))
+
+
+@pytest.mark.parametrize("label", [None, "", "  ", " NAN ", "Null", *PANDAS.split("|")])
+def test_empty_cells_and_markers_are_unknown(taxonomy, label):
     assert clean_label(label) is None
     assert taxonomy.encode("Sarees", "border", label) == UNKNOWN
 
@@ -95,7 +104,33 @@ def test_unknown_decodes_to_nothing(taxonomy):
 def test_default_and_none_are_ordinary_classes(taxonomy):
     assert taxonomy.encode("Kurtis", "occasion", "default") == 0
     assert taxonomy.decode("Kurtis", "occasion", 0) == "default"
-    assert clean_label("none") == "none"
+    assert [clean_label(label) for label in ("none", "na", "NONE", "N/a")] == [
+        *("none", "na", "NONE", "N/a")
+    ]
+
+
+def test_other_markers_replace_the_usual_ones():
+    assert clean_label(" ? ", ["?"]) is None
+    assert clean_label("NA", ["?"]) == "NA"
+    assert clean_label("", []) is None
+
+
+def test_a_class_called_like_a_marker_is_a_class():
+    taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "None"]}})
+    assert taxonomy.encode("Sarees", "border", "None") == 1
+    assert taxonomy.encode("Sarees", "border", "NA") == UNKNOWN
+
+
+def test_a_class_that_the_cells_could_never_name_is_refused(tmp_path):
+    taxonomy = Taxonomy.from_dict({"a": {"x": ["red", "NaN"]}})
+    path = tmp_path / "attrs.json"
+    path.write_text(taxonomy.to_json())
+    assert Taxonomy.read(path, ["NA"]) == taxonomy
+    with pytest.raises(
+        InputError,
+        match=r"attrs\.json: .*'a/x' has class 'NaN', which means unknown; .* --missing_values wi",
+    ):
+        Taxonomy.read(path, MISSING_VALUES)
 
 
 def test_case_tells_classes_and_categories_apart():
@@ -126,7 +161,6 @@ def test_an_unknown_name_is_answered_with_the_nearest(taxonomy):
         ({"a": {"x": []}}, "attribute 'a/x' has no class"),
         ({"  ": {"x": ["red"]}}, "a category or an attribute has no name"),
         ({"a": {"": ["red"]}}, "a category or an attribute has no name"),
-        ({"a": {"x": ["red", "NaN"]}}, "'a/x' has class 'NaN', which means unknown"),
         ({"a": {"x": [" "]}}, "'a/x' has class '', which means unknown"),
         ({"a": {"x": [None]}}, "'a/x' has class '', which means unknown"),
         ({"a": {"x": ["red", "red "]}}, "'a/x' has class 'red' twice"),
@@ -171,6 +205,11 @@ def test_a_folder_is_refused(tmp_path):
         Taxonomy.read(tmp_path)
 
 
+def test_a_task_names_the_class_of_an_index():
+    task = Task("Sarees", "border", ("zari", "no"))
+    assert [task.label(index) for index in (1, 0, UNKNOWN)] == ["no", "zari", None]
+
+
 def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
     path = tmp_path / "attrs.json"
     path.write_text(taxonomy.to_json(), encoding="utf-8")
@@ -179,3 +218,10 @@ def test_a_file_in_another_order_is_not_the_same_taxonomy(tmp_path, taxonomy):
     path.write_text(turned.to_json(), encoding="utf-8")
     with pytest.raises(InputError, match=r"attrs\.json is not the taxonomy of best\.pt; leave"):
         taxonomy.check_same(path, Path("best.pt"))
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text('{"a":' * 200_000)
+    with pytest.raises(InputError, match=r"deep\.json: not a taxonomy: it is nested too deeply"):
+        Taxonomy.read(path)

@@ -121,3 +121,35 @@ def test_a_killed_run_goes_on_without_doing_a_row_twice(
     assert out.read_bytes() == whole.read_bytes()
     assert len(list(csv.reader(out.read_text().splitlines()))) == 13
     assert Path(f"{out}.errors.csv").read_text() == Path(f"{whole}.errors.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["train", "--img_dir", "a", "--csv_path", "b"],
+            "pip install matplotlib torch torchvision timm",
+        ),
+        (["list", "backbones"], "pip install timm torch"),
+    ],
+)
+def test_a_command_that_needs_torch_names_what_to_install(arguments: list[str], line: str) -> None:
+    code = f"{WITHOUT_TORCH}\nsys.argv[1:] = {arguments}\nmain()"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    (error,) = (e for e in result.stderr.splitlines() if not e.startswith("vtax "))
+    assert error.startswith("error: this needs the package ")
+    assert line in error
+    assert "matplotlib" in error
+
+
+def test_evaluate_of_a_bundle_needs_matplotlib_only(bundle: Bundle, catalogue: list[str]) -> None:
+    flags = ["evaluate", *catalogue, "--ckpt_path", str(bundle.folder)]
+    code = f"{WITHOUT_TORCH}\nsys.argv[1:] = {flags}\nmain()"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "error: this needs the package matplotlib, which is not installed" in result.stderr

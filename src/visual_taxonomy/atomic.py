@@ -3,12 +3,12 @@
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import temporary_beside
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_ROOM_BYTES = 64 * 1024
@@ -19,8 +19,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that becomes `path` when the block ends without an error.
 
     The file is flushed to the disk before it takes the old one's place. After an error it is
-    removed, and the previous file stays. The temporary name keeps the suffix, which some
-    writers go by. The folder is made if it is not there.
+    removed, and the previous file stays. What a killed process left is removed by the next writer
+    of the same path. The folder is made if it is not there.
 
     Raises:
         InputError: The disk is full, also where the writer reports that in its own way (torch
@@ -35,16 +35,14 @@ def write_atomically(path: Path) -> Iterator[Path]:
         'done'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile.mkstemp: its files can be read by their owner only, and would stay so.
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
-    try:
-        with name_full_disk(path):
+    with name_full_disk(path), temporary_beside(path, Path.touch) as temporary:
+        try:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -62,6 +60,8 @@ def name_full_disk(path: Path) -> Iterator[None]:
                 f"{path}: no space left on the disk; free some or name a folder on another disk "
                 "(the previous file, if there was one, is unchanged)"
             ) from error
+        # The error itself names the temporary file, or none; the command line shows this path.
+        error.add_note(f"while writing {path}")
         raise
 
 
@@ -80,6 +80,30 @@ def write_text(path: Path, text: str) -> None:
     """
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Give a file a second name: a hard link, or a copy where the file system has none.
+
+    Only for files that are replaced as a whole, never changed in place.
+
+    Raises:
+        InputError: The disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_text(folder / "a.txt", "zari")
+        >>> link_or_copy(folder / "a.txt", folder / "b.txt")
+        >>> (folder / "b.txt").read_text()
+        'zari'
+    """
+    with write_atomically(path) as temporary:
+        temporary.unlink()  # a link needs a name that is free
+        try:
+            os.link(source, temporary)
+        except OSError:  # FAT, some network drives, and folders that are mounted with restrictions
+            shutil.copyfile(source, temporary)
 
 
 def _is_disk_full(error: Exception, folder: Path) -> bool:

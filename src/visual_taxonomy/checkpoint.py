@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from visual_taxonomy import __version__
+from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
@@ -25,7 +25,9 @@ from visual_taxonomy.model.original_checkpoint import (
     convert_original,
     is_original,
 )
+from visual_taxonomy.regular_file import require_regular
 from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.version import __version__
 
 FORMAT = 1
 """Number of the format; a reader refuses those it does not know."""
@@ -45,6 +47,7 @@ class Checkpoint:
         training: Only in last.pt: all that a resumed run needs beside the weights.
         named_columns: Whether the training CSV named its label columns by the attributes, not
             attr_1, attr_2, ...; predictions are answered alike.
+        source: Where it was read from, for messages.
     """
 
     taxonomy: Taxonomy
@@ -55,10 +58,21 @@ class Checkpoint:
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     named_columns: bool = False
+    source: str = field(default="the checkpoint", compare=False)
 
     def classifier(self) -> Classifier:
-        """The model with its weights, in evaluation mode, on the CPU."""
+        """The model with its weights, in evaluation mode, on the CPU.
+
+        Raises:
+            InputError: The weights are not those of this model; the first that differs is named.
+        """
         model = build_classifier(self.taxonomy, self.model)
+        reason = misfit(self.weights, model.state_dict())
+        if reason:
+            raise InputError(
+                f"{self.source}: its weights are not those of its own model: {reason}; it was "
+                "altered, or another version of vtax wrote it"
+            )
         model.load_state_dict(dict(self.weights))
         return model.eval()
 
@@ -86,7 +100,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkpoint:
-    """Read a checkpoint onto the CPU without unpickling code.
+    """Read a checkpoint onto the CPU without unpickling code, every byte against its checksum.
 
     Args:
         path: A file of `write_checkpoint`, or a checkpoint of the original competition system.
@@ -107,19 +121,24 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
             f"{path}: format {content['format']}, written by version {content['version']}; "
             f"this version {__version__} reads format {FORMAT}"
         )
-    taxonomy = Taxonomy.from_dict(content["taxonomy"])
+    try:
+        checkpoint = Checkpoint(
+            Taxonomy.from_dict(content["taxonomy"]),
+            from_dict(ModelConfig, content["model"], str(path)),
+            content["weights"],
+            content["epoch"],
+            content["metrics"],
+            content["class_counts"],
+            content["training"],
+            bool(content.get("named_columns", False)),  # absent in files of version 0.1
+            str(path),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _altered(path, repr(error)) from error
     if attributes_config is not None:
-        taxonomy.check_same(attributes_config, path)
-    return Checkpoint(
-        taxonomy,
-        from_dict(ModelConfig, content["model"], str(path)),
-        content["weights"],
-        content["epoch"],
-        content["metrics"],
-        content["class_counts"],
-        content["training"],
-        bool(content.get("named_columns", False)),  # absent in files of version 0.1
-    )
+        checkpoint.taxonomy.check_same(attributes_config, path)
+    _check_content(checkpoint, path)
+    return checkpoint
 
 
 def read_original(path: Path, attributes_config: Path) -> Checkpoint:
@@ -134,17 +153,62 @@ def read_original(path: Path, attributes_config: Path) -> Checkpoint:
     return _from_original(path, content, attributes_config)
 
 
+def read_model(path: Path, attributes_config: Path | None = None) -> Checkpoint:
+    """`read_checkpoint` for prediction, evaluation and export, which need finite weights.
+
+    Raises:
+        InputError: As `read_checkpoint`, or a weight is not a finite number.
+    """
+    checkpoint = read_checkpoint(path, attributes_config)
+    check_finite(path, checkpoint.weights)
+    return checkpoint
+
+
+def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights whose answers would be no numbers.
+
+    Raises:
+        InputError: A weight is NaN or infinite.
+    """
+    broken = [name for name, weight in weights.items() if not _is_finite(weight)]
+    if broken:
+        raise InputError(
+            f"{path}: {len(broken)} of {len(weights)} tensors hold NaN or infinite numbers (first: "
+            f"{broken[0]}), so it cannot predict; its training diverged. Use a checkpoint of an "
+            "earlier epoch, or train again with a lower --scratch_lr and --pretrained_lr"
+        )
+
+
+def _is_finite(weight: Tensor) -> bool:
+    if not weight.is_floating_point() or not weight.numel():
+        return True
+    # The extremes pass NaN on; torch.isfinite of every number would take ten times as long.
+    return all(bool(extreme.isfinite()) for extreme in weight.aminmax())
+
+
 def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     with safe_globals(NUMPY_NUMBERS), warnings.catch_warnings(action="ignore"):
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
+            require_regular(path)
+            # One open file for both: another process may replace it under this name meanwhile.
+            with path.open("rb") as file:
+                damage = find_damage(file)
+                if damage is None:
+                    file.seek(0)
+                    return torch.load(file, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError(f"{path}: no such checkpoint") from None
+        except (InputError, OSError):
+            raise  # of the system: no permission, a folder; the command line has the words for it
         except Exception as error:
             # torch reports damage and forbidden pickles by many types of its own.
             raise InputError(
                 f"{path}: not a checkpoint of vtax, or damaged ({_reason(path, error)})"
             ) from error
+    raise InputError(
+        f"{path}: not a checkpoint of vtax, or damaged ({damage}); copy the file again, or delete "
+        "it and use another checkpoint of the run"
+    )
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -178,3 +242,41 @@ def _from_original(
         stacklevel=1,
     )
     return Checkpoint(taxonomy, model, weights, epoch, metrics)
+
+
+def _check_content(checkpoint: Checkpoint, path: Path) -> None:
+    if type(checkpoint.epoch) is not int:
+        raise _altered(path, f"epoch {checkpoint.epoch!r} is no whole number")
+    for name in ("metrics", "class_counts", "training"):
+        if not isinstance(getattr(checkpoint, name), Mapping):
+            raise _altered(path, f"{name} holds no names and values")
+    tasks = {task.name: len(task.classes) for task in checkpoint.taxonomy.tasks}
+    counts = checkpoint.class_counts
+    given = {name: len(c) if isinstance(c, list) else 0 for name, c in counts.items()}
+    if counts and given != tasks:
+        raise _altered(path, "class_counts are not of the classes of its taxonomy")
+
+
+def _altered(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: damaged, or altered ({reason}); use a copy, or train again")
+
+
+def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:
+    """The first of the weights that a model cannot take, and why; empty if all fit.
+
+    Example:
+        >>> misfit({"a": torch.zeros(2)}, {"a": torch.zeros(3)})
+        "'a' is of shape [2], not [3]"
+    """
+    if not isinstance(weights, Mapping):
+        return f"they are a {type(weights).__name__}, not tensors by name"
+    for name, tensor in expected.items():
+        found = weights.get(name)
+        if not isinstance(found, Tensor):
+            return f"'{name}' is missing"
+        if found.shape != tensor.shape:
+            return f"'{name}' is of shape {list(found.shape)}, not {list(tensor.shape)}"
+        if found.is_floating_point() != tensor.is_floating_point():
+            return f"'{name}' is of type {found.dtype}, not {tensor.dtype}"
+    unknown = next((name for name in weights if name not in expected), None)
+    return "" if unknown is None else f"'{unknown}' is no part of the model"

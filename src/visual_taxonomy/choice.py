@@ -3,11 +3,18 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import TypeVar
+from types import NoneType
+from typing import Literal, TypeVar, get_args, get_origin
 
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.errors import InputError, shown
 
 T = TypeVar("T")
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_PLAIN = {bool: "boolean", int: "whole number", float: "number", str: "word", NoneType: ""}
+"""Types that the command line gives -> their names in messages."""
+_MOST_LISTED = 100
+"""Names a message lists; a taxonomy may have thousands of classes."""
 
 
 def unknown_name(name: str, known: Iterable[str]) -> InputError:
@@ -20,8 +27,11 @@ def unknown_name(name: str, known: Iterable[str]) -> InputError:
     known = list(known)
     by_folded_name = {entry.casefold(): entry for entry in known}
     near = get_close_matches(name.casefold(), by_folded_name, n=1)
-    hint = f" Did you mean '{by_folded_name[near[0]]}'?" if near else ""
-    return InputError(f"'{name}' is none of: {', '.join(known)}.{hint}")
+    hint = f" Did you mean '{shown(by_folded_name[near[0]])}'?" if near else ""
+    rest = len(known) - _MOST_LISTED
+    more = f", and {rest:,} more" if rest > 0 else ""
+    names = ", ".join(map(shown, known[:_MOST_LISTED]))
+    return InputError(f"'{shown(name)}' is none of: {names}{more}.{hint}")
 
 
 def find(table: Mapping[str, T], name: str) -> T:
@@ -52,7 +62,8 @@ def build(
         **parameters: The entry's own parameters, by keyword.
 
     Raises:
-        InputError: The name, or a parameter of it, does not exist.
+        InputError: The name, or a parameter of it, does not exist; a parameter is missing, of
+            another type or out of its range; the entry needs a package that is not installed.
 
     Example:
         >>> build({"round": round}, "round", 2.55, ndigits=1)
@@ -63,8 +74,41 @@ def build(
         visual_taxonomy.errors.InputError: round: 'digits' is none of: ndigits. Did you mean ...
     """
     entry = find(table, name)
-    accepted = list(inspect.signature(entry).parameters)[len(args) :]
-    for parameter in parameters:
-        if parameter not in accepted:
-            raise InputError(f"{name}: {unknown_name(parameter, accepted or ['(no parameters)'])}")
-    return entry(*args, **parameters)
+    _check_parameters(name, entry, len(args), parameters)
+    try:
+        return entry(*args, **parameters)
+    except ImportError as error:  # of an optional package, which its message names
+        raise InputError(f"{name}: {error}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name}: {error}") from error
+
+
+def _check_parameters(
+    name: str, entry: Callable[..., object], taken: int, parameters: Mapping[str, object]
+) -> None:
+    own = dict(list(inspect.signature(entry).parameters.items())[taken:])
+    for parameter, value in parameters.items():
+        if parameter not in own:
+            raise InputError(f"{name}: {unknown_name(parameter, own or ['(no parameters)'])}")
+        reason = _misfit(value, own[parameter].annotation)
+        if reason:
+            raise InputError(f"{parameter}: {value!r} is {reason} (parameter of {name})")
+    needed = [p.name for p in own.values() if p.default is p.empty and p.kind in _BY_NAME]
+    missing = [parameter for parameter in needed if parameter not in parameters]
+    if missing:
+        raise InputError(f"{name}: {', '.join(missing)} must be given")
+
+
+def _misfit(value: object, annotation: object) -> str:
+    """Why a value is not of the annotated type; empty for annotations that are not plain types."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return "" if value in parts else f"none of: {', '.join(map(str, parts))}"
+    kinds = [kind for kind in parts or [annotation] if kind in _PLAIN]
+    if not kinds or len(kinds) < len(parts):
+        return ""
+    if any(type(value) is kind or (kind, type(value)) == (float, int) for kind in kinds):
+        return ""
+    return "no " + " or ".join(_PLAIN[kind] for kind in kinds if kind is not NoneType)

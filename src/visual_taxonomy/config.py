@@ -8,16 +8,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 import tomli_w
 
-from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.regular_file import require_regular
+from visual_taxonomy.taxonomy import MISSING_VALUES
+from visual_taxonomy.typed_values import LARGEST, typed_fields
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
-EngineName = Literal["auto", "torch", "onnxruntime", "openvino"]
 C = TypeVar("C")
 
 
@@ -40,17 +41,26 @@ class DataConfig:
     img_dir: Path
     """Folder of the pictures, named by id: `000123.jpg` or `123.png` for id 123."""
     csv_path: Path
-    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown."""
+    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown, and so
+    are NA, N/A, NaN, None, null, ... (--missing_values)."""
     attributes_config: Path | None = None
     """Taxonomy {category: {attribute: [classes]}}; built from the CSV when left out."""
     parq_path: Path | None = None
     """Parquet with the attribute names of each category, for a taxonomy built from the CSV."""
     val_ratio: float = 0.2
     """Share of the rows used for validation."""
+    test_ratio: float = 0.0
+    """Share of the rows set aside: no checkpoint is chosen by them, the run reports them last."""
     random_state: int = 42
-    """Seed of the split, the order of batches, augmentation and weights."""
+    """Seed of the order of batches, augmentation and weights."""
+    split_seed: int | None = None
+    """Seed of the split; None: that of --random_state."""
     split_path: Path | None = None
     """CSV (id, split) of an earlier run to use its split again."""
+    val_csv_path: Path | None = None
+    """Labelled file with the validation rows, instead of a share of --csv_path."""
+    test_csv_path: Path | None = None
+    """Labelled file with test rows, instead of --test_ratio."""
     group_duplicates: bool = True
     """Keep near-duplicate pictures on one side of the split."""
     batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
@@ -65,12 +75,37 @@ class DataConfig:
     """Processes that load validation pictures, no more than there are cores."""
     image_cache: Path | None = None
     """Folder that keeps decoded pictures for later epochs and runs; ram: memory of this run."""
+    missing_values: tuple[str, ...] = MISSING_VALUES
+    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    attribute_columns: tuple[str, ...] | None = None
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
 
     def __post_init__(self) -> None:
         if not 0 < self.val_ratio < 1:
             raise InputError(f"--val_ratio must lie between 0 and 1, not {self.val_ratio}")
+        if not 0 <= self.test_ratio < 1 - self.val_ratio:
+            raise InputError(
+                f"--test_ratio must be 0 or more and leave rows to train on beside --val_ratio "
+                f"{self.val_ratio}, not {self.test_ratio}"
+            )
+        self._check_sources()
         _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
         _not_negative(random_state=self.random_state, feature_views=self.feature_views)
+        if self.random_state > LARGEST:
+            raise InputError(f"--random_state must be at most {LARGEST}, not {self.random_state}")
+        if self.split_seed is not None:
+            _not_negative(split_seed=self.split_seed)
+
+    def _check_sources(self) -> None:
+        for one, other, part in (
+            ("split_path", "val_csv_path", "validation"),
+            ("split_path", "test_ratio", "test"),
+            ("test_csv_path", "test_ratio", "test"),
+        ):
+            if getattr(self, one) and getattr(self, other):
+                raise InputError(
+                    f"--{one} and --{other} both say which rows are for {part}; give one of them"
+                )
 
 
 @dataclass(frozen=True)
@@ -88,6 +123,8 @@ class ModelConfig:
     """Height and width of the pictures in pixels; None: what the backbone was made for."""
     normalization: Literal["backbone", "clip", "imagenet", "inception"] = "backbone"
     """Mean and std of the pictures; inception scales to -1 ... 1."""
+    interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "backbone"] = "bicubic"
+    """Filter that resizes the pictures; backbone: the one it was published with."""
     unlock_block: int = -8
     """Blocks (stages) from this index on are trained; 0 trains the whole backbone."""
     unfreeze_proj: bool = True
@@ -128,14 +165,15 @@ class ObjectiveConfig:
     """Class weights by epoch: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
     train_rule_parameters: Parameters = field(default_factory=dict)
     """Parameters of the train rule, as NAME VALUE pairs: onset 0.8."""
-    beta: float = 0.999
-    """Beta of the effective number of samples: CE-CB, F-CB, DRW, CBReweight."""
+    beta: float | None = None
+    """Beta of the effective number of samples: CE-CB, F-CB, DRW, CBReweight; None: their 0.9999."""
     drw_start_epoch: int | None = None
     """First epoch (from 0) that DRW re-weights; None: its paper's, after 0.8 of the epochs."""
     ib_start_epoch: int | None = None
     """First epoch (from 0) of IB and IBFocal proper, CE before; None: half the epochs."""
     method: str = "none"
-    """Multi-task weighting: EW, UW, PCGrad, ...: see `vtax list methods`; none: the plain sum."""
+    """Multi-task weighting: EW, UW, PCGrad, ...: see `vtax list methods`. EW and none both sum the
+    losses: EW skips a task whose loss is not finite, none stops the run there."""
     method_parameters: Parameters = field(default_factory=dict)
     """Parameters of the method, as NAME VALUE pairs."""
     gradient_source: Literal["auto", "parameters", "features", "last_layer"] = "auto"
@@ -155,10 +193,12 @@ class ObjectiveConfig:
     """Learning rate of task weights that are learnt (UW, GradNorm, IMTL), constant."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.beta <= 1:
+        if self.beta is not None and not 0 <= self.beta <= 1:
             raise InputError(f"--beta must lie in [0, 1], not {self.beta}")
         _not_negative(method_lr=self.method_lr)
         _positive(update_weights_every=self.update_weights_every)
+        if self.row_budget_mb is not None:
+            _positive(row_budget_mb=self.row_budget_mb)
         if self.drw_start_epoch is not None:
             _not_negative(drw_start_epoch=self.drw_start_epoch)
         if self.ib_start_epoch is not None:
@@ -210,9 +250,11 @@ class RunConfig:
     run_name: str = "visual_taxonomy_train"
     """Folder of this run in save_dir."""
     resume: bool = False
-    """Go on from the last.pt of the run folder."""
+    """Go on from the last.pt of the run folder; with --config, of the folder the file is in."""
+    accept_changed_data: bool = False
+    """Resume although labels or pictures have changed since the run started."""
     overwrite: bool = False
-    """Start anew in a run folder that holds a run."""
+    """Start anew in a run folder that holds a run; the old run goes when the new one has saved."""
     save_every: int = 200
     """Steps between saves of last.pt in an epoch; epochs end with one too, if they last 10 s."""
     log_every: int = 20
@@ -241,8 +283,12 @@ class RunConfig:
     def __post_init__(self) -> None:
         _positive(save_every=self.save_every, log_every=self.log_every)
         _positive(devices=self.devices, num_nodes=self.num_nodes)
-        if not self.run_name or Path(self.run_name).name != self.run_name:
-            raise InputError(f"--run_name must be the name of a folder, not '{self.run_name}'")
+        if self.resume and self.overwrite:
+            raise InputError("--resume and --overwrite exclude each other; give one of them")
+        if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):
+            raise InputError(
+                f"--run_name must be the name of a folder in --save_dir, not '{self.run_name}'"
+            )
 
     @property
     def folder(self) -> Path:
@@ -274,8 +320,9 @@ class TrainConfig:
 class InferenceConfig:
     """How a checkpoint or a bundle is run."""
 
-    engine: EngineName = "auto"
-    """What runs the model; auto: torch for checkpoints, what a bundle was measured with."""
+    engine: str = "auto"
+    """What runs the model: see `vtax list engines`. auto: torch for checkpoints, and for bundles
+    the engine they were measured with."""
     batch_size: int | None = None
     """Pictures a step; None: what suits engine and device."""
     workers: int = 2
@@ -312,7 +359,8 @@ def from_dict(kind: type[C], values: Mapping[str, Any], source: str = "config") 
     """The inverse of `to_dict`.
 
     Raises:
-        InputError: A key is unknown or a required one is missing; `source` names the place.
+        InputError: A key is unknown, a required one is missing, or a value is of another type or
+            out of range; `source` names the place.
 
     Example:
         >>> from_dict(OptimizerConfig, {"epoch": 3})
@@ -320,22 +368,7 @@ def from_dict(kind: type[C], values: Mapping[str, Any], source: str = "config") 
         ...
         visual_taxonomy.errors.InputError: config: 'epoch' is none of: epochs, ...
     """
-    hints = get_type_hints(kind)
-    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
-    arguments: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise InputError(f"{source}: {unknown_name(name, known)}")
-        hint = hints[name]
-        if isinstance(hint, type) and is_dataclass(hint):
-            arguments[name] = from_dict(hint, value, f"{source}, [{name}]")
-        else:
-            arguments[name] = _typed(hint, value, f"{source}: {name}")
-    for entry in fields(kind):  # type: ignore[arg-type]
-        required = entry.default is MISSING and entry.default_factory is MISSING
-        if required and entry.name not in arguments:
-            raise InputError(f"{source}: '{entry.name}' is missing")
-    return kind(**arguments)
+    return _constructed(kind, typed_fields(kind, values, source), source)
 
 
 def read_toml(kind: type[C], path: Path) -> C:
@@ -344,13 +377,24 @@ def read_toml(kind: type[C], path: Path) -> C:
     Raises:
         InputError: The file is missing, is not TOML, or has a key that does not exist.
     """
+    return from_dict(kind, toml_values(path), str(path))
+
+
+def toml_values(path: Path) -> dict[str, Any]:
+    """The plain values of a TOML file.
+
+    Raises:
+        InputError: The file is missing or is not TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        require_regular(path)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such config file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
         raise InputError(f"{path}: not a TOML file ({error})") from None
-    return from_dict(kind, values, str(path))
+    except RecursionError:
+        raise InputError(f"{path}: not a config: its lists are nested too deeply") from None
 
 
 def to_toml(config: object) -> str:
@@ -364,23 +408,17 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _typed(hint: object, value: object, key: str) -> object:
-    kinds = [hint] if get_origin(hint) in (Literal, tuple, dict) else get_args(hint) or [hint]
-    for kind in kinds:
-        if kind is Path and isinstance(value, str):
-            return Path(value)
-        if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        if get_origin(kind) is tuple and isinstance(value, list):
-            return tuple(value)
-        if get_origin(kind) is Literal and value in get_args(kind):
-            return value
-        if type(value) is (get_origin(kind) or kind):
-            return value
-    raise InputError(f"{key} = {value!r} cannot be used; expected {_readable(hint)}")
-
-
-def _readable(hint: object) -> str:
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint)))
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+def _constructed(kind: type[C], given: Mapping[str, Any], source: str) -> C:
+    hints = get_type_hints(kind)
+    arguments = dict(given)
+    for entry in fields(kind):  # type: ignore[arg-type]
+        required = entry.default is MISSING and entry.default_factory is MISSING
+        if required and entry.name not in given:
+            raise InputError(f"{source}: '{entry.name}' is missing")
+        if entry.name in given and is_dataclass(hints[entry.name]):
+            section = f"{source}, [{entry.name}]"
+            arguments[entry.name] = _constructed(hints[entry.name], given[entry.name], section)
+    try:
+        return kind(**arguments)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None

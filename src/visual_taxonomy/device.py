@@ -1,17 +1,13 @@
 """Which device computes, and in which precision."""
 
-import time
-
 import torch
 
 from visual_taxonomy.config import Precision
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.processor import Verdict, bfloat16_verdict
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
 """The values of `--precision` beside "auto"."""
-
-_MIN_GAIN = 1.3
-_SIZE = 1024
 
 
 def pick_device(accelerator: str = "auto") -> torch.device:
@@ -39,9 +35,7 @@ def pick_device(accelerator: str = "auto") -> torch.device:
 def pick_precision(precision: Precision, device: torch.device) -> Precision:
     """The precision that "auto" stands for on a device: "bf16" where it is faster, else "32".
 
-    A GPU says whether it multiplies bfloat16. Among CPUs that have the instructions some are four
-    times as fast with them and others half as fast, so two matrix products are timed, which
-    takes less than a tenth of a second. Other values are returned as they are.
+    The same machine always answers alike. Other values are returned as they are.
 
     Example:
         >>> pick_precision("bf16", torch.device("cpu"))
@@ -49,19 +43,27 @@ def pick_precision(precision: Precision, device: torch.device) -> Precision:
     """
     if precision != "auto":
         return precision
+    return "bf16" if _verdict(device).is_faster else "32"
+
+
+def explain_precision(precision: Precision, device: torch.device) -> str:
+    """One line: what "auto" was taken for on a device, and why; empty for other values.
+
+    Example:
+        >>> explain_precision("auto", torch.device("mps"))
+        'precision 32: bfloat16 is chosen for CPUs and CUDA only'
+    """
+    if precision != "auto":
+        return ""
+    return f"precision {pick_precision(precision, device)}: {_verdict(device).reason}"
+
+
+def _verdict(device: torch.device) -> Verdict:
+    if device.type == "cpu":
+        return bfloat16_verdict()
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
-    if device.type != "cpu":
-        return "32"
-    gain = _seconds_to_multiply(torch.float32) / _seconds_to_multiply(torch.bfloat16)
-    return "bf16" if gain > _MIN_GAIN else "32"
-
-
-def _seconds_to_multiply(dtype: torch.dtype) -> float:
-    matrix = torch.ones(_SIZE, _SIZE).to(dtype)
-    seconds = []
-    for _ in range(4):
-        started = time.perf_counter()
-        torch.mm(matrix, matrix)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        name = torch.cuda.get_device_name(device)
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Verdict(True, f"{name} multiplies bfloat16")
+        return Verdict(False, f"{name} has no bfloat16 instructions")
+    return Verdict(False, "bfloat16 is chosen for CPUs and CUDA only")

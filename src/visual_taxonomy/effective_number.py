@@ -76,6 +76,7 @@ def effective_number_weights(class_counts: Tensor, beta: float) -> Tensor:
     beta = checked_beta(beta)
     counts = checked_counts(class_counts)
     present = counts > 0
+    # An absent class has no effective number (0 / 0); `present` makes its weight 0 below.
     floored = counts.clamp(min=1)
     log_beta = torch.tensor(beta, dtype=torch.float64).log()
     # 1 - beta is the same for all classes and cancels; expm1 keeps the digits when beta is near 1

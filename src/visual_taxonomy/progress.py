@@ -1,45 +1,68 @@
-"""One look for all progress bars."""
+"""How long jobs say what they do: notes, and the progress of a job. Silent unless asked.
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+The command line shows both in the terminal (`commands/terminal.py`); a library user passes any
+object with these two methods, or nothing.
+"""
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
+from typing_extensions import override
 
-def progress_bar(console: Console) -> Progress:
-    """A bar with count and remaining time; nothing of it stays when it is done."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
+_log = logging.getLogger(__name__)
 
 
-@contextmanager
-def show_progress(
-    console: Console, text: str, total: int | None = None
-) -> Iterator[Callable[..., None]]:
-    """A bar for one job; call what it yields with the number done and, once known, the total.
+class Advance(Protocol):
+    """What a job calls as it moves on."""
+
+    def __call__(self, done: int, total: int | None = None, text: str | None = None) -> None:
+        """Say how much of the job is done.
+
+        Args:
+            done: Units of work.
+            total: Of all, where it is known only now.
+            text: What stands beside the bar from now on.
+        """
+
+
+class Reporter(Protocol):
+    """Where a long job says what it does."""
+
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+
+    def progress(self, text: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """Show a job while the block runs; call what the block gets to move on.
+
+        Args:
+            text: What the job is.
+            total: Units of work, if known.
+        """
+        ...
+
+
+class SilentReporter(Reporter):
+    """Shows nothing; notes go to the log (`visual_taxonomy.progress`, level INFO).
 
     Example:
-        >>> with show_progress(Console(quiet=True), "drawing", total=3) as advance:
+        >>> with SILENT.progress("drawing", total=3) as advance:
         ...     advance(2)
     """
-    with progress_bar(console) as progress:
-        bar = progress.add_task(text, total=total)
 
-        def advance(done: int, total: int | None = total) -> None:
-            progress.update(bar, completed=done, total=total)
+    @override
+    def note(self, text: str) -> None:
+        _log.info(text)
+
+    @contextmanager
+    @override
+    def progress(self, text: str, total: int | None = None) -> Iterator[Advance]:
+        def advance(done: int, total: int | None = None, text: str | None = None) -> None:
+            del done, total, text
 
         yield advance
+
+
+SILENT = SilentReporter()
+"""The default of everything that reports."""

@@ -5,30 +5,41 @@ attributes any category has), C classes.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
 from visual_taxonomy.choice import unknown_name
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.regular_file import require_regular
 
 UNKNOWN = -1
 """Index of a label that is not known; it takes part in no loss and no score."""
 
-_MISSING = frozenset({"", "nan", "null"})
+_PANDAS_MARKERS = (
+    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+"""The default `na_values` of pandas.read_csv, but for the empty text, which is always unknown."""
+
+MISSING_VALUES = (*_PANDAS_MARKERS, "NAN", "Nan", "Null")
+"""Texts that mean an unknown label unless told otherwise: those of pandas, in its case (`none`
+stays a class), and the other ways to write NaN and null, which were read so from the start."""
 
 
-def clean_label(label: str | None) -> str | None:
-    r"""The label without outer white space; None where it is unknown (empty, NaN, null).
+def clean_label(label: str | None, missing_values: Collection[str] = MISSING_VALUES) -> str | None:
+    r"""The label without outer white space; None where it is unknown (empty, or a marker of it).
 
     Example:
-        >>> clean_label("zari\n"), clean_label(" NaN "), clean_label("default")
-        ('zari', None, 'default')
+        >>> clean_label("zari\n"), clean_label(" NaN "), clean_label("None"), clean_label("none")
+        ('zari', None, None, 'none')
+        >>> clean_label("None", missing_values=["?"])
+        'None'
     """
     stripped = (label or "").strip()
-    return None if stripped.casefold() in _MISSING else stripped
+    return stripped if stripped and stripped not in missing_values else None
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,15 @@ class Task:
     def name(self) -> str:
         """The task's name in every table, log and checkpoint: "category/attribute"."""
         return f"{self.category}/{self.attribute}"
+
+    def label(self, index: int) -> str | None:
+        """The class at an index; None for `UNKNOWN`.
+
+        Example:
+            >>> Task("Sarees", "border", ("zari", "none")).label(1)
+            'none'
+        """
+        return None if index == UNKNOWN else self.classes[index]
 
 
 @dataclass(frozen=True)
@@ -104,13 +124,18 @@ class Taxonomy:
         )
 
     @classmethod
-    def read(cls, path: Path) -> "Taxonomy":
+    def read(cls, path: Path, missing_values: Collection[str] = ()) -> "Taxonomy":
         """Read the JSON form of `from_dict`.
+
+        Args:
+            path: The file.
+            missing_values: As for `check_missing_values`.
 
         Raises:
             InputError: The file is missing, not JSON, or not of that form.
         """
         try:
+            require_regular(path)
             mapping = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(
@@ -121,12 +146,30 @@ class Taxonomy:
             raise InputError(f"{path}: is a folder; name the file in it") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a JSON file ({error})") from None
+        except RecursionError:
+            raise InputError(f"{path}: not a taxonomy: it is nested too deeply") from None
         if not isinstance(mapping, dict):
             raise InputError(f"{path}: expected {{category: {{attribute: [class, ...]}}}}")
         try:
-            return cls.from_dict(mapping)
+            taxonomy = cls.from_dict(mapping)
+            taxonomy.check_missing_values(missing_values)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+        return taxonomy
+
+    def check_missing_values(self, missing_values: Collection[str]) -> None:
+        """Refuse a class that the cells of a file could never name.
+
+        Raises:
+            InputError: A class is one of the texts that mean an unknown label.
+        """
+        for task in self.tasks:
+            for label in task.classes:
+                if label in missing_values:
+                    raise InputError(
+                        f"taxonomy: '{task.name}' has class '{shown(label)}', which means unknown; "
+                        "rename the class, or give --missing_values without it"
+                    )
 
     def check_same(self, path: Path, model: Path) -> None:
         """Check the taxonomy of a model against a file that a command was given.
@@ -205,11 +248,13 @@ class Taxonomy:
     def encode(self, category: str, attribute: str, label: str | None) -> int:
         """Index of a label among the classes of its task; `UNKNOWN` where the label is unknown.
 
+        A class is found even if its name is a usual marker of an unknown label.
+
         Raises:
             InputError: The label is no class of the attribute.
         """
         task = self.task(category, attribute)
-        cleaned = clean_label(label)
+        cleaned = clean_label(label, set(MISSING_VALUES) - set(task.classes))
         if cleaned is None:
             return UNKNOWN
         if cleaned not in task.classes:
@@ -218,8 +263,7 @@ class Taxonomy:
 
     def decode(self, category: str, attribute: str, index: int) -> str | None:
         """The label at an index; None for `UNKNOWN`."""
-        classes = self.task(category, attribute).classes
-        return None if index == UNKNOWN else classes[index]
+        return self.task(category, attribute).label(index)
 
 
 def _class_name(label: object) -> str:
@@ -232,7 +276,7 @@ def _check_names(task: Task) -> None:
     if not task.classes:
         raise InputError(f"taxonomy: attribute '{task.name}' has no class")
     for label in task.classes:
-        if clean_label(label) is None:
+        if not label:
             raise InputError(f"taxonomy: '{task.name}' has class '{label}', which means unknown")
         if task.classes.count(label) > 1:
             raise InputError(f"taxonomy: '{task.name}' has class '{label}' twice")

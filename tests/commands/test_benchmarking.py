@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from visual_taxonomy import cli
 from visual_taxonomy.commands import benchmarking
-from visual_taxonomy.commands.benchmarking import forward_flops, matrix_rates
+from visual_taxonomy.commands.benchmarking import drawn_table, forward_flops, matrix_rates
+from visual_taxonomy.errors import InputError
 
 
 class Product(nn.Module):
@@ -70,3 +71,34 @@ def test_the_command_measures_every_path_and_writes_json(tmp_path: Path, capsys)
     assert 0 <= figures["measurements"][2]["waiting"] <= 1
     assert figures["gflop_per_image"] > 0
     assert "images/s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "least"),
+    [
+        ("batch_size", 0, 1),
+        ("rows", 3, 4),
+        ("picture_size", 31, 32),
+        ("workers", -1, 0),
+        ("seconds", -1.0, 0),
+        ("seconds", "nan", 0),
+    ],
+)
+def test_a_measure_that_cannot_be_taken_is_refused(flag, value, least):
+    with pytest.raises(InputError, match=f"--{flag} must be {least} or more, not {value}"):
+        cli.run(["benchmark", f"--{flag}", str(value)])
+
+
+@pytest.mark.parametrize("rows", [4, 64])
+def test_agreement_is_measured_on_a_row_with_a_label(rows, tmp_path, monkeypatch):
+    table = drawn_table(tmp_path, rows, 32)
+    trials = []
+    monkeypatch.setattr(benchmarking, "make_engine", lambda *_: None)
+    monkeypatch.setattr(benchmarking, "write_checkpoint", lambda *_: None)
+    monkeypatch.setattr(benchmarking, "export", lambda *given, **_: trials.append(given[4]))
+    list(benchmarking._engines(None, table, tmp_path, torch.device("cpu"), 0))
+    assert len(trials) == 2
+    for trial in trials:
+        calibration, measured = trial.split()
+        assert len(calibration) > 0
+        assert (measured.targets >= 0).any()

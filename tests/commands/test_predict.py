@@ -23,7 +23,8 @@ GIVEN_LEN = ["id", "Category", "len", *GIVEN[2:]]
 
 
 def test_outputs_of_a_folder_are_one_csv_a_checkpoint(tmp_path: Path) -> None:
-    for name in ("best_both.pt", "best_loss.pt", "last.pt", ".best_both.4f.pt", "notes.txt"):
+    half = ".best_both.0123456789ab.pt"
+    for name in ("best_both.pt", "best_loss.pt", "last.pt", "notes.txt", half):
         (tmp_path / name).touch()
     both, loss = outputs(tmp_path, None)
     assert both == (tmp_path / "best_both.pt", tmp_path / "best_both.csv")

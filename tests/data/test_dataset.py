@@ -8,14 +8,13 @@ from torch import Tensor
 
 from visual_taxonomy.data import dataset as dataset_module
 from visual_taxonomy.data.dataset import (
-    NO_PICTURE,
     Batch,
     PictureDataset,
     batches_in_order,
     collate,
     make_loader,
 )
-from visual_taxonomy.data.images import UnreadableImage, decode_image
+from visual_taxonomy.data.images import NO_PICTURE, UnreadableImage, decode_image
 from visual_taxonomy.data.sampler import FILLER, BatchSampler, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform, training_transform

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from visual_taxonomy.data import duplicates
 from visual_taxonomy.data.duplicates import fingerprint, fingerprints, group_near_duplicates
 
 SHIRTS = [((200, 30, 30), "stripes"), ((200, 30, 30), "dot"), ((30, 60, 200), "stripes")]
@@ -84,6 +85,27 @@ def test_progress_ends_with_all_pictures(tmp_path):
     assert seen == [(256, 300), (300, 300)]
 
 
+def test_a_file_of_several_names_is_decoded_once(tmp_path, monkeypatch):
+    picture = save(tmp_path / "0.png", shirt(*SHIRTS[0]))
+    other = save(tmp_path / "1.png", shirt(*SHIRTS[1]))
+    paths = [tmp_path / f"{k}.png" for k in range(600)]
+    for path in paths[2:-1]:
+        path.hardlink_to(picture)
+    paths[-1].symlink_to(other)
+    decoded = []
+
+    def decode(path: Path) -> np.ndarray:
+        decoded.append(path)
+        return fingerprint(path)
+
+    monkeypatch.setattr(duplicates, "fingerprint", decode)
+    prints = fingerprints([*paths, tmp_path / "none.png"], workers=2)
+    assert decoded == [*paths[:2], tmp_path / "none.png"]
+    assert (prints[:-2] == prints[[0, 1, *[0] * 597]]).all()
+    assert (prints[-2] == prints[1]).all()
+    assert (prints[-1] == 0).all()
+
+
 def test_no_pictures_make_no_groups():
     assert group_near_duplicates(fingerprints([])).tolist() == []
 
@@ -99,7 +121,7 @@ def prints_with_planted_copies(count: int) -> np.ndarray:
 
 
 def test_groups_equal_those_of_comparing_all_pairs_one_by_one(monkeypatch):
-    monkeypatch.setattr("visual_taxonomy.data.duplicates._TILE", 16)
+    monkeypatch.setattr("visual_taxonomy.data.neighbours._LEAF", 16)
     prints = prints_with_planted_copies(150)
     thumbnails = prints[:, 1:].astype(np.float64)
     expected = list(range(150))

@@ -261,6 +261,71 @@ def test_a_damaged_cache_is_built_anew(tmp_path, paths, decoded, part, damage):
     assert len(decoded) == (0 if damage is Path.touch else len(paths))
 
 
+def spoil(pictures: CachedPictures, row: int) -> None:
+    """Flip a bit of one picture that the look at the opening misses."""
+    content = bytearray(pictures.path.read_bytes())
+    content[int(pictures.places[row, 0]) + 5] ^= 1
+    pictures.path.write_bytes(content)
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """No picture is looked at when a cache is opened, as most are not where there are many."""
+    monkeypatch.setattr(image_cache, "_CHECKED", 0)
+
+
+@pytest.mark.usefixtures("unseen")
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_damaged_picture_is_decoded_again_when_it_is_used(tmp_path, paths, decoded, sent):
+    before = sums(build(tmp_path, paths))
+    spoil(build(tmp_path, paths), 2)
+    decoded.clear()
+    pictures = build(tmp_path, paths)
+    assert decoded == []
+    if sent:
+        pictures = pickle.loads(pickle.dumps(pictures))
+    assert sums(pictures) == before
+    assert decoded == ["2.jpg"]
+
+
+@pytest.mark.usefixtures("unseen")
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: draw(path, 99)])
+def test_a_damaged_picture_that_cannot_be_had_again_is_unreadable(tmp_path, paths, change):
+    pictures = build(tmp_path, paths)
+    spoil(pictures, 2)
+    change(paths[2])
+    with pytest.raises(UnreadableImage, match=r"pixels_16x12\.bin is damaged; delete that"):
+        pictures(2)
+    assert abs(pictures(3) - expected(paths[3])).max() <= 2
+
+
+@pytest.mark.usefixtures("unseen")
+def test_a_damaged_picture_whose_index_is_gone_is_unreadable(tmp_path, paths):
+    pictures = build(tmp_path, paths)
+    spoil(pictures, 2)
+    next((tmp_path / "cache").glob("index_*")).unlink()
+    with pytest.raises(UnreadableImage, match="is damaged; delete that file"):
+        pictures(2)
+
+
+def test_a_picture_is_compared_with_its_checksum_once(tmp_path, paths, monkeypatch):
+    pictures = build(tmp_path, paths)
+    calls = []
+    crc32 = zlib.crc32
+    monkeypatch.setattr(zlib, "crc32", lambda data: calls.append(1) or crc32(data))
+    for _ in range(2):
+        pictures(0)
+    assert len(calls) == 1
+
+
+def test_what_a_killed_build_left_is_removed(tmp_path, paths):
+    build(tmp_path, paths)
+    left = tmp_path / "cache" / ".index_16x12.0123456789ab.json"
+    left.touch()
+    build(tmp_path, paths)
+    assert not left.exists()
+
+
 def test_a_cache_of_another_version_is_built_anew(tmp_path, paths, decoded, monkeypatch):
     build(tmp_path, paths)
     decoded.clear()

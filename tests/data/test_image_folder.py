@@ -26,6 +26,12 @@ def test_leading_zeros_of_the_id_do_not_matter(tmp_path):
     assert folder(tmp_path, "000042.jpg").find("0042") == "000042.jpg"
 
 
+def test_an_id_of_thousands_of_digits_has_no_picture(tmp_path):
+    images = folder(tmp_path, "000042.jpg")
+    assert images.find("4" * 5000) is None
+    assert images.usual_name("0" * 5000) == "000000.jpg"
+
+
 def test_other_files_are_no_pictures(tmp_path):
     images = folder(tmp_path, "000042.txt", "000043")
     assert images.find("42") is None

@@ -2,7 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from visual_taxonomy.data.label_file import LabelFile, read_parquet
+from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.parquet_text import read_parquet
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import clean_label
 
@@ -112,12 +113,6 @@ def test_utf_16_is_an_unreadable_encoding(tmp_path):
         LabelFile(write(tmp_path, "id,a\n1,x\n".encode("utf-16")))
 
 
-@pytest.mark.parametrize("content", ["id,a\n1,x,y\n", 'id,a\n1,"x\n2,y\n'])
-def test_a_malformed_csv_says_so(tmp_path, content):
-    with pytest.raises(InputError, match=r"a\.csv: not a readable CSV .* quote that is not closed"):
-        LabelFile(write(tmp_path, content))
-
-
 @pytest.mark.parametrize("header", ["id,a,a", "id,ID,a", "id,a, a "])
 def test_a_doubled_column_says_so(tmp_path, header):
     with pytest.raises(InputError, match=r"column '(a|id)' is there twice; rename or remove one"):
@@ -130,3 +125,54 @@ def test_a_file_that_is_not_parquet_says_so(tmp_path):
         LabelFile(path)
     with pytest.raises(InputError, match=r"a\.parquet: not a Parquet file"):
         read_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_of_pandas_is_not_read(tmp_path, name):
+    path = write(tmp_path, f"{name},id,a\n0,1,x\n1,2,y\n")
+    with pytest.warns(UserWarning, match=r"a\.csv: column 1 has no name .* is not read; give it a"):
+        assert LabelFile(path).columns == ["id", "a"]
+
+
+def test_empty_columns_without_a_name_are_left_out_in_silence(tmp_path):
+    file = LabelFile(write(tmp_path, "id,a,,\n1,x,,\n2,y,,\n"))
+    assert file.frame.rows() == [("1", "x"), ("2", "y")]
+
+
+def test_a_column_may_be_called_as_polars_calls_doubled_ones(tmp_path):
+    assert LabelFile(write(tmp_path, "id,a,a_duplicated_0\n1,x,y\n")).columns[1:] == [
+        *("a", "a_duplicated_0")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("1,Sarees,red\n2,Kurtis,blue\n", "if the first row holds values, put a row with"),
+        ("id;Category;a\n1;Sarees;red\n", "its values are separated by semicolons: save the file"),
+        ("id\tCategory\n1\tSarees\n", "its values are separated by tabs: save the file with comm"),
+    ],
+)
+def test_a_file_without_header_or_commas_is_told_so(tmp_path, content, hint):
+    with pytest.raises(InputError, match=rf"column 'Category' is none of: .*; {hint}"):
+        LabelFile(write(tmp_path, content)).column("Category")
+
+
+def test_a_first_row_of_values_that_repeat_is_told_so_too(tmp_path):
+    with pytest.raises(
+        InputError, match=r"column 'red' is there twice; .*; if the first row holds"
+    ):
+        LabelFile(write(tmp_path, "1,Sarees,red,red\n"))
+
+
+def test_a_line_of_white_space_is_a_line_without_value(tmp_path):
+    assert LabelFile(write(tmp_path, "id,a\n1,x\n  \t\n2,y\n")).column("id").to_list() == ["1", "2"]
+
+
+def test_lines_above_the_header_are_counted(tmp_path):
+    assert LabelFile(write(tmp_path, "\n\nid,a\n1,x\n")).line(0) == 4
+
+
+def test_markers_are_counted_by_text_without_empty_cells(tmp_path):
+    file = LabelFile(write(tmp_path, "id,a,b\n1,NA,\n2,NA,None\n3,none, \nNA,x,y\n"))
+    assert file.markers(["a", "b"]) == {"NA": 2, "None": 1}

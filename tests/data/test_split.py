@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visual_taxonomy.data.split import read_split, split_rows, write_split
+from visual_taxonomy.data.split import (
+    TEST,
+    VALIDATION,
+    read_split,
+    split_parts,
+    split_rows,
+    write_split,
+)
 from visual_taxonomy.errors import InputError
 
 RATIOS = st.floats(0.01, 0.99)
@@ -113,7 +120,10 @@ def test_a_split_written_by_hand_is_read(tmp_path):
     [
         ("id,part\n1,train\n", r"split\.csv: column 'split' is none of: id, part\. Add"),
         ("name,split\n1,train\n", r"column 'id' is none of"),
-        ("id,split\n1,train\n2,val\n", r"row 3, column 'split': 'val', expected 'train' or 'valid"),
+        (
+            "id,split\n1,train\n2,val\n",
+            r"row 3, column 'split': 'val', expected 'train', .* or 'test'",
+        ),
         ("id,split\n1,train\n2,\n", r"row 3, column 'split': '', expected"),
         ("id,split\n1,train\n1,train\n", r"row 3, column 'id': '1' is there already; remove one"),
         (
@@ -136,3 +146,31 @@ def test_a_split_that_does_not_fit_says_so(tmp_path, content, expected):
 def test_a_missing_split_says_so(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_split(tmp_path / "none.csv", ["1"])
+
+
+@given(grouped(), st.integers(0, 99))
+@settings(deadline=None)
+def test_a_third_part_leaves_validation_as_it_is_and_no_group_is_cut(rows, seed):
+    categories, groups = rows
+    parts = split_parts(categories, 0.2, 0.3, seed, groups)
+    assert ((parts == VALIDATION) == split_rows(categories, 0.2, seed, groups)).all()
+    assert all(len(np.unique(parts[groups == group])) == 1 for group in np.unique(groups))
+
+
+def test_each_part_has_its_share():
+    parts = split_parts(np.repeat([0, 1], [1000, 100]), 0.2, 0.1, random_state=0)
+    assert np.bincount(parts[:1000]).tolist() == [700, 200, 100]
+    assert np.bincount(parts[1000:]).tolist() == [70, 20, 10]
+
+
+def test_a_split_of_three_parts_is_read_back(tmp_path):
+    path = tmp_path / "split.csv"
+    write_split(path, np.array(["1", "2", "3"]), np.array([0, VALIDATION, TEST]))
+    assert path.read_text() == "id,split\n1,train\n2,validation\n3,test\n"
+    assert read_split(path, ["3", "1", "2"]).tolist() == [TEST, 0, VALIDATION]
+
+
+def test_other_ids_can_be_accepted_and_new_ones_train(tmp_path):
+    path = tmp_path / "split.csv"
+    write_split(path, np.array(["1", "2"]), np.array([VALIDATION, VALIDATION]))
+    assert read_split(path, ["2", "3"], accept_other_ids=True).tolist() == [VALIDATION, 0]

@@ -1,10 +1,12 @@
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import build_taxonomy, read_table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
@@ -165,7 +167,8 @@ def test_class_counts_count_labelled_rows_of_the_category_only(tmp_path, images)
         (row(",Sarees,2,,,"), r"row 3, column 'id': is empty; every product needs an id"),
         (row("1,Sarees,2,,,"), r"row 3, column 'id': '1' is there already in row 2; remove one"),
         (row("2,Saree,2,,,"), r"row 3, column 'Category': 'Saree' is none.* Did you mean 'Sarees'"),
-        (row("2,,2,,,"), r"row 3, column 'Category': '' is none of: Sarees, Kurtis, Shawls\."),
+        (row("2,,2,,,"), r"row 3, column 'Category': is empty; every product needs a category"),
+        (row("2,NA,2,,,"), r"row 3, column 'Category': 'NA' means unknown \(see --missing_val"),
         (row("2,Sarees,3,,,"), r"row 3, column 'len': '3', but Sarees has 2 attributes; correct"),
         (row("2,Sarees,two,,,"), r"row 3, column 'len': 'two', but Sarees has 2 attributes"),
         (row("2,Sarees,2,zary,,"), r"row 3, column 'attr_1': 'zary' is none of: zari, no\. Did yo"),
@@ -329,4 +332,164 @@ def test_a_parquet_of_another_form_says_so(tmp_path, columns, expected):
     path = tmp_path / "a.parquet"
     pl.DataFrame(columns).write_parquet(path)
     with pytest.raises(InputError, match=expected):
+        build_taxonomy(write(tmp_path, NUMBERED), path)
+
+
+MARKED = """\
+id,Category,attr_1,attr_2
+7,Sarees,no,NA
+11,Sarees,None,NaN
+5,Sarees,,none
+1,Sarees,?,red
+"""
+
+
+def test_markers_of_pandas_are_unknown_and_counted_in_one_note(tmp_path, images):
+    notes: list[str] = []
+    content = MARKED.replace("none", "blue").replace("?", "nan")
+    table = read(tmp_path, images, content, on_note=notes.append)
+    assert table.targets[:, :2].tolist() == [[1, -1], [-1, -1], [-1, 1], [-1, 0]]
+    (note,) = notes
+    assert note.startswith(
+        f"note: {tmp_path / 'train.csv'}: cells read as unknown because they hold a"
+    )
+    assert "a marker of a missing value: 4 (" in note
+    assert all(f"'{marker}' 1" in note for marker in ("NA", "None", "NaN", "nan"))
+    assert note.endswith("--missing_values changes the markers")
+
+
+def test_empty_cells_and_columns_without_labels_make_no_note(tmp_path, images):
+    notes: list[str] = []
+    read(tmp_path, images, "id,Category,attr_1,attr_2,x\n7,Sarees,no,,NA\n", on_note=notes.append)
+    assert notes == []
+
+
+def test_other_markers_can_be_chosen(tmp_path, images):
+    reading = LabelReading(missing_values=("?", "none"))
+    taxonomy = Taxonomy.from_dict({"Sarees": {"x": ["no", "None"], "y": ["NA", "NaN", "red"]}})
+    path = write(tmp_path, MARKED)
+    table = read_table(path, images, taxonomy, reading=reading)
+    assert table.targets.tolist() == [[0, 0], [1, 1], [-1, -1], [-1, 2]]
+    assert build_taxonomy(path, reading=reading).to_dict() == {
+        "Sarees": {"attr_1": ["None", "no"], "attr_2": ["NA", "NaN", "red"]}
+    }
+
+
+def test_the_class_none_stays_a_class_of_a_built_taxonomy(tmp_path):
+    content = "id,Category,color\n1,a,none\n2,a,None\n3,a,red\n"
+    assert build_taxonomy(write(tmp_path, content)).to_dict() == {"a": {"color": ["none", "red"]}}
+
+
+def test_a_class_called_like_a_marker_is_refused(tmp_path, images):
+    taxonomy = Taxonomy.from_dict({"Sarees": {"x": ["no", "None"]}})
+    path = write(tmp_path, "id,Category,attr_1\n7,Sarees,no\n")
+    with pytest.raises(InputError, match=r"'Sarees/x' has class 'None', which means unknown; rena"):
+        read_table(path, images, taxonomy)
+    assert len(read_table(path, images, taxonomy, labelled=False)) == 1
+
+
+TITLED = "id,Category,title,color\n" + "".join(
+    f"{i},a,Red saree no. {i},{'red' if i % 2 else 'blue'}\n" for i in range(40)
+)
+
+
+def test_a_column_of_text_is_left_out_with_a_warning(tmp_path):
+    path = write(tmp_path, TITLED)
+    with pytest.warns(
+        UserWarning, match=r"left out: 'title' \(40 values in 40 rows\); --attribute_columns names"
+    ):
+        taxonomy = build_taxonomy(path)
+    assert taxonomy.to_dict() == {"a": {"color": ["blue", "red"]}}
+
+
+def test_named_columns_are_attributes_whatever_they_hold(tmp_path, images):
+    path = write(tmp_path, TITLED)
+    reading = LabelReading(attribute_columns=("title",))
+    (task,) = build_taxonomy(path, reading=reading).tasks
+    assert (task.attribute, len(task.classes)) == ("title", 40)
+
+
+@pytest.mark.parametrize(
+    ("rows", "distinct", "is_text"), [(30, 30, False), (31, 31, True), (62, 31, False)]
+)
+def test_text_has_more_than_30_values_and_most_of_them_once(tmp_path, rows, distinct, is_text):
+    lines = "".join(f"{i},a,x{i % distinct},y\n" for i in range(rows))
+    path = write(tmp_path, "id,Category,x,y\n" + lines)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        attributes = build_taxonomy(path).attributes("a")
+    assert (attributes == ("y",)) == is_text == bool(caught)
+
+
+def test_chosen_columns_win_over_numbered_ones_and_the_others_are_not_read(tmp_path, images):
+    content = "id,Category,attr_1,border,color\n7,Sarees,nonsense,no,nonsense\n"
+    taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "no"]}})
+    reading = LabelReading(attribute_columns=("border",))
+    path = write(tmp_path, content)
+    assert read_table(path, images, taxonomy, reading=reading).targets.tolist() == [[1]]
+    assert build_taxonomy(path, reading=reading).to_dict() == {"Sarees": {"border": ["no"]}}
+
+
+def test_a_chosen_column_that_is_not_there_is_named(tmp_path):
+    reading = LabelReading(attribute_columns=("colour",))
+    with pytest.raises(
+        InputError, match=r"--attribute_columns 'colour' is none.* Did you mean 'co"
+    ):
+        build_taxonomy(write(tmp_path, TITLED), reading=reading)
+
+
+@pytest.mark.parametrize("given", ["-inf", "-3", "0", "1.5", "two"])
+def test_a_len_that_is_no_number_of_attributes_is_named_with_its_row(tmp_path, given):
+    content = f"id,Category,len,attr_1\n1,a,1,x\n2,a,{given},x\n"
+    with pytest.raises(InputError, match=rf"row 3, column 'len': '{given}', expected how many"):
+        build_taxonomy(write(tmp_path, content))
+
+
+@pytest.mark.parametrize("number", ["99999999999", "9" * 5000])
+def test_a_column_with_an_endless_number_is_refused(tmp_path, number):
+    content = f"id,Category,attr_1,attr_{number}\n1,a,x,y\n"
+    with pytest.raises(InputError, match=r"column 'attr_999.*: columns of labels are .* attr_9999"):
+        build_taxonomy(write(tmp_path, content))
+
+
+def test_a_gap_in_the_numbers_is_named(tmp_path):
+    content = "id,Category,attr_1,attr_9999\n1,a,x,y\n"
+    with pytest.raises(InputError, match=r"column 'attr_2' is none of: id, Category, attr_1, attr"):
+        build_taxonomy(write(tmp_path, content))
+
+
+def test_an_empty_category_is_named_with_its_row(tmp_path):
+    with pytest.raises(InputError, match=r"row 3, column 'Category': is empty; every product need"):
+        build_taxonomy(write(tmp_path, "id,Category,color\n1,a,red\n2,,red\n"))
+
+
+def test_an_impossible_taxonomy_names_its_file(tmp_path):
+    content = "id,Category,b/c,c\n1,a,x,\n2,a/b,,y\n"
+    with pytest.raises(InputError, match=r"train\.csv: taxonomy: attribute 'a/b/c' is there twice"):
+        build_taxonomy(write(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            {"Category": ["a", "a"], "Attribute_list": [["x"], ["y"]]},
+            r"row 2, .*'a' is there twice",
+        ),
+        ({"Category": [None], "Attribute_list": [["x"]]}, r"row 1, column 'Category': '' is empty"),
+        ({"Category": [b"\xff"], "Attribute_list": [["x"]]}, "row 1, column 'Category': .* UTF-8"),
+        (
+            {"Category": ["a", "b"], "Attribute_list": [["x"], None]},
+            r"row 2, column 'Attribute_list': \[\], ex",
+        ),
+        (
+            {"Category": ["a"], "Attribute_list": [["x", None]]},
+            r"row 1, column 'Attribute_list': \[",
+        ),
+    ],
+)
+def test_a_wrong_list_of_attributes_is_named_with_its_row(tmp_path, columns, expected):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame(columns).write_parquet(path)
+    with pytest.raises(InputError, match=rf"a\.parquet, {expected}"):
         build_taxonomy(write(tmp_path, NUMBERED), path)

@@ -54,6 +54,25 @@ def test_evaluation_is_the_bicubic_resize_of_pillow(height, width):
     assert difference.mean() <= 0.3
 
 
+@pytest.mark.parametrize("name", ["bilinear", "lanczos"])
+def test_evaluation_resizes_with_the_filter_asked_for(name):
+    picture = noise(50, 30)
+    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+    expected = np.asarray(image.resize((24, 16), Image.Resampling[name.upper()])).astype(int)
+    found = evaluation_transform((16, 24), name)(picture).permute(1, 2, 0).numpy()
+    assert abs(found - expected).mean() <= 0.3
+    bicubic = evaluation_transform((16, 24))(picture).permute(1, 2, 0).numpy()
+    assert abs(found.astype(int) - bicubic).mean() > 1
+
+
+def test_nearest_invents_no_value():
+    for make in (training_transform, evaluation_transform):
+        torch.manual_seed(0)
+        image = make((8, 8), "nearest")(half_black(30, 24))
+        assert set(image.unique().tolist()) <= {0, 255} or make is training_transform
+        assert image.shape == (3, 8, 8)
+
+
 def test_the_layout_in_memory_does_not_matter():
     picture = noise(50, 30)
     for make in (training_transform, evaluation_transform):

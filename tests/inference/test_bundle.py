@@ -29,7 +29,9 @@ def folder(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def edit(folder: Path, **changes: object) -> None:
+    """Change values of a manifest without a checksum, as version 0.1 wrote it."""
     content = json.loads((folder / MANIFEST).read_text())
+    content.pop("sha256", None)
     (folder / MANIFEST).write_text(json.dumps({**content, **changes}))
 
 
@@ -95,6 +97,24 @@ def test_an_altered_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name}: not the file that was exported"):
         read_bundle(folder)
+
+
+def test_an_altered_value_of_the_manifest_is_refused(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace("0.5", "0.7", 1))
+    with pytest.raises(InputError, match=r"bundle\.json: not what was exported \(its SHA-256 dif"):
+        read_bundle(folder)
+
+
+def test_the_manifest_may_be_laid_out_anew(folder: Path, bundle: Bundle) -> None:
+    (folder / MANIFEST).write_text(json.dumps(json.loads((folder / MANIFEST).read_text())))
+    assert replace(read_bundle(folder), folder=bundle.folder) == bundle
+
+
+def test_a_bundle_of_a_version_without_that_checksum_is_read(folder: Path, bundle: Bundle) -> None:
+    edit(folder)
+    assert "sha256" not in json.loads((folder / MANIFEST).read_text())
+    assert replace(read_bundle(folder), folder=bundle.folder) == bundle
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

@@ -12,7 +12,7 @@ from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference import prediction
-from visual_taxonomy.inference.engines import torch_engine
+from visual_taxonomy.inference.engines import ENGINES, torch_engine
 from visual_taxonomy.inference.prediction import Prediction, Predictor
 
 CONFIG = InferenceConfig(batch_size=2, workers=0, precision="32", accelerator="cpu")
@@ -48,6 +48,26 @@ def test_every_attribute_of_the_category_gets_a_class_and_probabilities(predicto
         for attribute, scores in each.probabilities.items():
             assert sum(scores.values()) == pytest.approx(1, abs=1e-6)
             assert scores[each.labels[attribute]] == max(scores.values())
+
+
+@pytest.mark.parametrize("broken", [[0, 1], [1]])
+def test_a_picture_whose_answer_is_no_number_has_no_label_and_says_why(
+    predictor, table_of, monkeypatch, broken
+):
+    """As graph engines give it: they pass NaN on, torch's engine makes it 0."""
+    answer = predictor.engine.probabilities
+
+    def spoiled(images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        found = answer(images, categories)
+        found[broken, 1] = np.nan
+        return found
+
+    monkeypatch.setattr(predictor.engine, "probabilities", spoiled)
+    (scores,) = predictor.predict_table(table_of(2))
+    assert scores.problems == dict.fromkeys(broken, prediction.NO_ANSWER)
+    assert np.isfinite(scores.probabilities).all()
+    assert (scores.classes[broken, 1] == -1).all()
+    assert (scores.classes[:, 0] >= 0).all()
 
 
 def test_probabilities_are_the_softmax_of_the_models_logits(predictor, checkpoint, table_of):
@@ -235,7 +255,7 @@ def test_the_default_is_a_prediction_on_the_best_device(checkpoint, monkeypatch)
 
 def test_a_bundle_is_loaded_like_a_checkpoint(bundle, predictor, table_of):
     paths = pictures_of(table_of(4))
-    for engine in ("auto", "torch", "onnxruntime", "openvino"):
+    for engine in ("auto", *ENGINES):
         loaded = Predictor.load(bundle.folder, replace(CONFIG, engine=engine))
         found = loaded.predict(paths, NAMES * 2)
         expected = predictor.predict(paths, NAMES * 2)

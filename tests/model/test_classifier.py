@@ -137,3 +137,19 @@ def test_parameters_of_the_backbone_reach_it(taxonomy):
 def test_a_backbone_that_does_not_exist_is_refused(taxonomy):
     with pytest.raises(InputError, match="backbone 'test_vitt' is neither"):
         build_classifier(taxonomy, config(backbone="test_vitt"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "bicubic"),
+        ({"interpolation": "backbone"}, "bilinear"),
+        ({"interpolation": "lanczos"}, "lanczos"),
+    ],
+)
+def test_pictures_are_resized_bicubic_unless_the_config_says_otherwise(
+    taxonomy, changes, expected
+) -> None:
+    given = config(backbone="test_resnet", **changes)  # which timm lists as bilinear
+    backbone = build_classifier(taxonomy, given).encoder.backbone
+    assert backbone.preprocessing.interpolation == expected

@@ -12,7 +12,7 @@ import pytest
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model import download
 from visual_taxonomy.model.backbone import BACKBONES, GCL_URL
-from visual_taxonomy.model.download import download_weights
+from visual_taxonomy.model.download import check_download, download_weights
 
 BODY = bytes(range(256)) * 9_000  # 2.2 MiB: three pieces
 FILE = "marqo-gcl-vitb32-127-gs-full_states.pt"
@@ -219,3 +219,19 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: cannot be written"):
         download_weights("ViT-B-32", Path(tmp_path, "file"), "http://127.0.0.1:1")
+
+
+def test_a_download_that_changed_is_refused_and_one_that_did_not_is_not(server, tmp_path):
+    path = download_weights("ViT-B-32", tmp_path, server.url)
+    check_download(path)
+    path.write_bytes(b"!" + BODY[1:])
+    with pytest.raises(InputError, match=r"not the file that was downloaded .*delete both and run"):
+        check_download(path)
+    path.with_name(FILE + ".sha256").write_text("")
+    with pytest.raises(InputError, match="not the file that was downloaded"):
+        check_download(path)
+
+
+def test_a_file_without_a_checksum_beside_it_is_taken_as_it_is(tmp_path):
+    (tmp_path / "mine.pt").write_bytes(b"mine")
+    check_download(tmp_path / "mine.pt")

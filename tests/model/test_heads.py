@@ -216,3 +216,13 @@ def test_an_index_first_asked_for_in_inference_mode_serves_training() -> None:
     logits = heads(features(8, 7), CATEGORY, tasks=[0, 5]).logits
     logits[:, :, :1].sum().backward()
     assert heads.classifiers.weights[0].grad is not None
+
+
+def test_cosines_are_the_logits_of_a_cosine_head_before_its_scale() -> None:
+    heads = CategoryHeads(TAXONOMY, 6, kind="cosine").eval()
+    output = heads(features(), CATEGORY, tasks=[0])
+    hidden = F.normalize(output.hidden, dim=1)
+    expected = hidden @ F.normalize(heads.classifiers.weights[0], dim=1).T
+    torch.testing.assert_close(output.cosines[:, 0, : expected.shape[1]], expected)
+    linear = CategoryHeads(TAXONOMY, 6).eval()(features(), CATEGORY)
+    assert linear.cosines is linear.logits

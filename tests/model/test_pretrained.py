@@ -354,3 +354,11 @@ def test_the_shared_mobilenet_has_folded_batch_norm_which_training_leaves_alone(
         backbone.hold_statistics(False)
         spoilt = backbone.train()(images)
     assert (spoilt - evaluated).abs().mean() > 0.5 * evaluated.abs().mean()
+
+
+def test_a_file_that_is_not_the_one_downloaded_is_refused(tmp_path):
+    path = tmp_path / "vit.pt"
+    path.touch()
+    path.with_name("vit.pt.sha256").write_text(f"{'0' * 64}  vit.pt\n")
+    with pytest.raises(InputError, match=r"vit\.pt: not the file that was downloaded"):
+        load_pretrained(_tower(), path)

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -43,18 +45,18 @@ def test_picture_is_written(tmp_path):
 
 def test_title_counts_the_pairs_and_the_worst_is_named(texts_of, tmp_path):
     texts = texts_of(plot_conflicts, COSINES, TASKS, tmp_path / "conflicts.png")
-    assert "1 of 3 pairs of tasks pulls apart" in texts
+    assert "1 of 3 pairs of tasks that met pulls apart" in texts
     assert any(text.endswith("most apart: border and color of Sarees") for text in texts)
     cosines = COSINES.copy()
     cosines[1, 2] = cosines[2, 1] = -0.5
     texts = texts_of(plot_conflicts, cosines, TASKS, tmp_path / "conflicts.png")
-    assert "2 of 3 pairs of tasks pull apart" in texts
+    assert "2 of 3 pairs of tasks that met pull apart" in texts
     assert any(text.endswith("most apart: Sarees/color and Kurtis/color") for text in texts)
 
 
 def test_peace_is_called_so(texts_of, tmp_path):
     texts = texts_of(plot_conflicts, abs(COSINES), TASKS, tmp_path / "conflicts.png")
-    assert "No pair of tasks pulls apart" in texts
+    assert "No pair of tasks that met pulls apart" in texts
     assert not any("most apart" in text for text in texts)
 
 
@@ -62,7 +64,7 @@ def test_every_task_has_its_cell_and_pairs_that_never_met_have_none(figure_of, t
     values, _ = cells(figure_of(plot_conflicts, COSINES, TASKS, tmp_path / "conflicts.png"))
     places = [1, 2, 4, 5]  # a line before each category is its name
     expected = np.where(np.eye(4, dtype=bool), np.nan, COSINES)
-    np.testing.assert_array_equal(values[np.ix_(places, places)], expected)
+    np.testing.assert_allclose(values[np.ix_(places, places)], expected, rtol=1e-6)
     assert np.isnan(values[[0, 3]]).all()
     assert np.isnan(values[:, [0, 3]]).all()
 
@@ -76,7 +78,44 @@ def test_red_is_conflict_blue_agreement_and_the_scale_is_centred_at_zero(figure_
     assert blue > red + 0.2
     assert max(colours[2, 4][:3]) - min(colours[2, 4][:3]) < 0.1  # 0.02 is nearly grey
     assert max(abs(np.subtract(colours[2, 4][:3], to_rgb("white")))) > 0.05
-    assert figure.axes[0].collections[0].get_clim() == (-0.4, 0.4)
+    assert figure.axes[0].collections[0].get_clim() == pytest.approx((-0.4, 0.4))
+
+
+def test_what_never_met_is_white_and_the_legend_says_so_and_what_neither_pulls_is_grey(
+    figure_of, texts_of, tmp_path
+):
+    figure = figure_of(plot_conflicts, COSINES, TASKS, tmp_path / "conflicts.png")
+    plot_conflicts(COSINES, TASKS, tmp_path / "conflicts.png")
+    with Image.open(tmp_path / "conflicts.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    x, y = figure.axes[0].transData.transform(np.array([[2.2, 4.2], [1.2, 4.2]])).T.astype(int)
+    near_zero, never_met = pixels[len(pixels) - y, x]
+    assert never_met.tolist() == [255, 255, 255]
+    assert near_zero.max() < 250
+    texts = texts_of(plot_conflicts, COSINES, TASKS, tmp_path / "conflicts.png")
+    assert "never met" in texts
+    assert any("grey neither" in text and "white" not in text for text in texts)
+
+
+def test_of_many_tasks_those_most_apart_are_drawn_in_a_picture_of_bounded_size(texts_of, tmp_path):
+    count = 1000
+    random = np.random.default_rng(0)
+    tasks = Taxonomy.from_dict(
+        {f"Category {k}": {f"slot {i}": ["x", "y"] for i in range(10)} for k in range(count // 10)}
+    ).tasks
+    cosines = random.uniform(0, 1, (count, count))
+    cosines = np.minimum(cosines, cosines.T)
+    cosines[random.random(cosines.shape) < 0.5] = np.nan
+    cosines += 0 * cosines.T
+    cosines[17, 905] = cosines[905, 17] = -0.9
+    started = time.process_time()
+    texts = texts_of(plot_conflicts, cosines, tasks, tmp_path / "conflicts.png")
+    assert time.process_time() - started < 10
+    assert max(texts["never met"].figure.get_size_inches()) < 27
+    met = int(np.triu(~np.isnan(cosines), 1).sum())
+    assert f"1 of {met:,} pairs of tasks that met pulls apart" in texts
+    assert {"Category 1", "slot 7", "Category 90", "slot 5"} <= set(texts)
+    assert any(text.startswith(f"The 48 of {count:,} tasks that pull apart") for text in texts)
 
 
 def test_few_tasks_have_numbers_in_their_cells(texts_of, tmp_path):

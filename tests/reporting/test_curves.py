@@ -35,10 +35,10 @@ def test_picture_is_written(tmp_path):
 
 def test_best_epoch_of_score_and_of_loss_are_marked(texts_of, tmp_path):
     texts = texts_of(plot_training, ROWS, tmp_path / "curve.png")
-    assert "HM-F1 is highest in epoch 2: 0.600" in texts
+    assert "HM-F1 is highest in epoch 3: 0.600" in texts
     assert "4 epochs  ·  3.0 minutes  ·  200 images a second" in texts
-    assert same_color(texts["highest 0.600, epoch 2"].get_color(), BLUE)
-    assert same_color(texts["lowest 0.600, epoch 1"].get_color(), RED)
+    assert same_color(texts["highest 0.600, epoch 3"].get_color(), BLUE)
+    assert same_color(texts["lowest 0.600, epoch 2"].get_color(), RED)
 
 
 def test_every_curve_is_named_with_its_last_value(texts_of, tmp_path):
@@ -58,7 +58,7 @@ def test_names_of_curves_that_meet_do_not_overlap(texts_of, tmp_path):
 def test_mark_of_any_epoch_lies_inside_the_figure(texts_of, tmp_path, best):
     rows = [row(i, 0.9 if i == best else 0.1, 0.1 if i == best else 0.9) for i in range(4)]
     texts = texts_of(plot_training, rows, tmp_path / "curve.png")
-    assert f"highest 0.900, epoch {best}" in texts
+    assert f"highest 0.900, epoch {best + 1}" in texts
 
 
 def test_last_epoch_as_the_best_is_called_so(texts_of, tmp_path):
@@ -75,7 +75,7 @@ def test_one_epoch_is_drawn(texts_of, tmp_path):
 def test_values_that_are_not_finite_leave_a_gap(texts_of, tmp_path):
     rows = [row(0, 0.3, math.nan), row(1, 0.5, math.inf), row(2, 0.4, 0.7), row(3, math.nan, 0.8)]
     texts = texts_of(plot_training, rows, tmp_path / "curve.png")
-    assert {"HM-F1 is highest in epoch 1: 0.500", "lowest 0.700, epoch 2"} <= set(texts)
+    assert {"HM-F1 is highest in epoch 2: 0.500", "lowest 0.700, epoch 3"} <= set(texts)
 
 
 def test_columns_may_be_missing(texts_of, tmp_path):
@@ -93,20 +93,20 @@ def test_curves_go_through_the_values(figure_of, tmp_path):
     losses, scores = figure_of(plot_training, ROWS, tmp_path / "curve.png").axes
     drawn = [line.get_xydata().tolist() for line in (*losses.lines, *scores.lines)]
     for key in ("train_loss", "val_loss", "hm", "micro", "macro"):
-        assert [[row["epoch"], row[key]] for row in ROWS] in drawn
+        assert [[row["epoch"] + 1, row[key]] for row in ROWS] in drawn
 
 
 def test_first_of_epochs_that_tie_is_the_best(texts_of, tmp_path):
     rows = [row(0, 0.2, 0.9), row(1, 0.5, 0.4), row(2, 0.5, 0.4)]
     texts = texts_of(plot_training, rows, tmp_path / "curve.png")
-    assert {"highest 0.500, epoch 1", "lowest 0.400, epoch 1"} <= set(texts)
+    assert {"highest 0.500, epoch 2", "lowest 0.400, epoch 2"} <= set(texts)
 
 
 def test_epochs_of_a_resumed_run_keep_their_numbers(texts_of, figure_of, tmp_path):
     rows = [row(7, 0.5, 0.8), row(8, 0.6, 0.7), row(9, 0.4, 0.9)]
-    assert "highest 0.600, epoch 8" in texts_of(plot_training, rows, tmp_path / "curve.png")
+    assert "highest 0.600, epoch 9" in texts_of(plot_training, rows, tmp_path / "curve.png")
     for axes in figure_of(plot_training, rows, tmp_path / "curve.png").axes:
-        assert axes.get_xlim() == (7, 9)
+        assert axes.get_xlim() == (8, 10)
 
 
 def test_ticks_are_whole_epochs(figure_of, tmp_path):

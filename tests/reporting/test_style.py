@@ -7,6 +7,7 @@ from matplotlib import rcParams
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from visual_taxonomy.errors import InputError
 from visual_taxonomy.reporting import style
 from visual_taxonomy.reporting.style import (
     add_axes,
@@ -53,7 +54,7 @@ def test_failed_saving_keeps_the_former_picture(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(figure, "savefig", fill_the_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"plot\.png: no space left"):
         save_figure(figure, path)
     assert path.read_bytes() == b"former"
     assert list(tmp_path.iterdir()) == [path]

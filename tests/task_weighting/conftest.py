@@ -109,10 +109,15 @@ class Catalogue(nn.Module):
 
     def step(self, method: TaskWeighting, tasks: Sequence[str] = tasks, **keywords):
         """One call of `multi_task_backward` on all images: weights and gradients."""
+        update, found = self.update(method, tasks, **keywords)
+        return None if update is None else update.weights, found
+
+    def update(self, method: TaskWeighting, tasks: Sequence[str] = tasks, **keywords):
+        """The same with all that the call returns."""
         features = self.features(self.images)
         losses = self.losses(features, tasks)
-        weights = multi_task_backward(losses, method, self.shared, features, **keywords)
-        return weights, self.gradients()
+        update = multi_task_backward(losses, method, self.shared, features, **keywords)
+        return update, self.gradients()
 
     def naive_gradients(self, tasks: Sequence[str] = tasks) -> list[dict[str, Tensor]]:
         """Of each loss, by one full backward pass each."""

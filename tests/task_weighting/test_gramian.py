@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -23,14 +25,50 @@ def test_inner_products_and_sums_do_not_depend_on_the_block_size(dtype, monkeypa
     )
 
 
-def test_precision_setting_of_the_user_is_restored():
-    before = torch.get_float32_matmul_precision()
-    try:
-        torch.set_float32_matmul_precision("high")
-        gramian_of_rows(torch.ones(2, 3))
-        assert torch.get_float32_matmul_precision() == "high"
-    finally:
-        torch.set_float32_matmul_precision(before)
+PRODUCTS = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+
+
+@pytest.fixture
+def during(monkeypatch) -> Iterator[list[list[str]]]:
+    """The precisions of matrix products while inner products are taken; all is put back after."""
+    before, seen, wide = [kind.fp32_precision for kind in PRODUCTS], [], gramian._wide
+
+    def watch(rows: torch.Tensor) -> torch.Tensor:
+        seen.append([kind.fp32_precision for kind in PRODUCTS])
+        return wide(rows)
+
+    monkeypatch.setattr(gramian, "_wide", watch)
+    yield seen
+    torch.set_float32_matmul_precision("highest")
+    for kind, precision in zip(PRODUCTS, before, strict=True):
+        kind.fp32_precision = precision
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_what_the_user_set_by_the_old_interface_is_off_meanwhile_and_restored(during, precision):
+    torch.set_float32_matmul_precision(precision)
+    gramian_of_rows(torch.ones(2, 3))
+    assert during == [["ieee", "ieee"]]
+    assert torch.get_float32_matmul_precision() == precision
+
+
+def test_what_the_user_set_by_the_new_interface_is_off_meanwhile_and_restored(during):
+    for kind in PRODUCTS:
+        kind.fp32_precision = "tf32"
+    gramian_of_rows(torch.ones(2, 3))
+    assert during == [["ieee", "ieee"]]
+    assert [kind.fp32_precision for kind in PRODUCTS] == ["tf32", "tf32"]
+
+
+def test_without_a_setting_the_deprecated_interface_is_left_alone(during, monkeypatch):
+    def warned(*_: object) -> None:
+        raise AssertionError("torch warns of this call")
+
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", warned)
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", warned)
+    gramian_of_rows(torch.ones(2, 3))
+    assert len(during) == 1
+    monkeypatch.undo()
 
 
 def test_rows_far_shorter_than_the_longest_count_as_zero():

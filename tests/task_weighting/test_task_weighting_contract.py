@@ -116,7 +116,7 @@ def test_a_loss_that_is_not_finite_is_as_good_as_absent(name, bad, catalogue):
     features = catalogue.features(catalogue.images)
     losses = catalogue.losses(features)
     losses["A/y"] = losses["A/y"] * bad
-    weights = multi_task_backward(losses, with_it, catalogue.shared, features, seeded())
+    weights = multi_task_backward(losses, with_it, catalogue.shared, features, seeded()).weights
     assert weights.keys() == set(rest)
     found = catalogue.gradients()
     assert found.keys() == expected.keys()
@@ -183,7 +183,7 @@ def test_any_rank_is_solved_and_zero_gradients_get_no_weight(name, seed, num_tas
     parameter = torch.zeros(6, requires_grad=True)
     losses = dict(zip(names, 1 + rows @ parameter, strict=True))
     method = build_task_weighting(name, names)
-    weights = multi_task_backward(losses, method, [parameter], generator=generator)
+    weights = multi_task_backward(losses, method, [parameter], generator=generator).weights
     assert torch.isfinite(parameter.grad).all()
     assert [weights[task].item() for task in names[:zeros]] == [0.0] * zeros
 

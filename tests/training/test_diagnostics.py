@@ -147,3 +147,22 @@ def test_the_table_has_a_row_for_each_epoch_and_task(tmp_path):
     assert (tmp_path / DIAGNOSTICS_NAME).read_text() == (
         "epoch,task,weight,gradient_norm,skipped\n0,c/a,0.5,2.0,0\n0,c/b,,,3\n0,d/a,,,0\n"
     )
+
+
+def test_tasks_that_no_watched_step_has_had_give_their_weight_once():
+    seen = make(every=5)
+    add(seen, 0, {"c/a": 1.0}, [[1.0]])
+    seen.add_unseen({"c/a": torch.tensor(9.0), "c/b": torch.tensor(3.0)})
+    seen.add_unseen({"c/b": torch.tensor(9.0)})
+    assert [watched.step for watched in seen.fetch()] == [0]
+    assert [row.get("weight") for row in seen.rows(0, {})] == [1.0, 3.0, None]
+
+
+def test_a_resumed_epoch_remembers_whose_weights_it_has():
+    first, resumed = make(every=5), make(every=5)
+    first.add_unseen({"c/b": torch.tensor(3.0)})
+    first.fetch()
+    resumed.load(first.to_dict())
+    resumed.add_unseen({"c/b": torch.tensor(9.0), "d/a": torch.tensor(2.0)})
+    resumed.fetch()
+    assert [row.get("weight") for row in resumed.rows(0, {})] == [None, 3.0, 2.0]

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
 from visual_taxonomy.config import (
     DataConfig,
@@ -25,7 +24,8 @@ from visual_taxonomy.training.feature_cache import (
     cached_features,
     request_key,
 )
-from visual_taxonomy.training.loop import Result, train
+from visual_taxonomy.training.feature_file import add_checksums
+from visual_taxonomy.training.train import Result, train
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def config_of(catalogue: Path, save_dir: Path, **data: object) -> TrainConfig:
 
 
 def run(config: TrainConfig) -> Result:
-    result = train(config, Console(quiet=True))
+    result = train(config)
     assert result is not None
     return result
 
@@ -79,6 +79,7 @@ def test_a_second_run_trains_on_what_the_first_one_kept(catalogue, tmp_path):
     assert scores(run(again)) == scores(first)
     for file in files:
         np.save(file, np.zeros_like(np.load(file)))
+        add_checksums(file)
     altered = replace(config, run=replace(config.run, save_dir=tmp_path / "third"))
     assert scores(run(altered)) != scores(first)
     assert sorted((tmp_path / "cache").iterdir()) == files

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from visual_taxonomy.training.interruption import stop_request
+from visual_taxonomy.training.interruption import stop_request, undisturbed
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -44,3 +44,19 @@ def test_a_signal_does_not_break_off_what_is_running():
         time.sleep(0.2)
         timer.join()
         assert stop.came
+
+
+def test_a_handler_of_dead_children_waits_for_the_block():
+    def strike(number, frame):
+        raise RuntimeError("DataLoader worker (pid 7) is killed")
+
+    before = signal.signal(signal.SIGCHLD, strike)
+    try:
+        done = False
+        with undisturbed():
+            signal.raise_signal(signal.SIGCHLD)
+            done = True
+        assert done
+        assert signal.getsignal(signal.SIGCHLD) is strike
+    finally:
+        signal.signal(signal.SIGCHLD, before)

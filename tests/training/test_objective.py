@@ -191,6 +191,12 @@ def test_beta_is_passed_on_to_class_balanced_losses_unless_given(make, loss_type
     assert weights(beta=0.9, loss_parameters={"beta": 0.5}) == weights(beta=0.5)
 
 
+def test_without_a_beta_each_entry_keeps_its_own(make):
+    assert make(train_rule="DRW").schedule.beta == 0.9999
+    weights = make(loss_type="CE-CB").losses[0].balanced_weights.tolist()
+    assert weights == pytest.approx(effective_number_weights(COUNTS[0], 0.9999).tolist(), rel=1e-5)
+
+
 def test_beta_alone_changes_nothing_for_an_entry_without_it(make):
     objective = make(loss_type="CE", train_rule="IBReweight", beta=0.5)
     output = output_of(objective)

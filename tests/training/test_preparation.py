@@ -6,17 +6,29 @@ import pytest
 from PIL import Image
 
 from visual_taxonomy.config import DataConfig
-from visual_taxonomy.data.split import read_split, write_split
+from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.data.split import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    read_split,
+    split_rows,
+    write_split,
+)
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.training.data_record import DATA_NAME, record
 from visual_taxonomy.training.preparation import (
-    SPLIT_NAME,
+    CLASS_COUNTS_NAME,
     count_classes,
     read_labelled_table,
     split_table,
     write_class_counts,
+    write_rows,
 )
+from visual_taxonomy.training.run_folder import SPLIT_NAME
 
 CSV = "id,Category,len,attr_1,attr_2\n1,Sarees,2,zari,red\n2,Sarees,2,no,\n"
 
@@ -62,20 +74,19 @@ def test_a_row_with_a_wrong_label_is_refused(csv_path):
         read_labelled_table(csv_path, csv_path.parent, path, None)
 
 
-def test_the_split_takes_each_row_once_and_is_kept(table_of, tmp_path):
+def test_the_split_takes_each_row_once(table_of, tmp_path):
     table = table_of(20)
     tables = split_table(table, config(val_ratio=0.3), tmp_path / "run")
     assert sorted(ids(tables.training) + ids(tables.validation)) == sorted(ids(table))
     assert len(tables.validation) == 6
-    kept = read_split(tmp_path / "run" / SPLIT_NAME, table.ids)
-    assert set(table.ids[kept]) == set(ids(tables.validation))
     assert tables.taxonomy is table.taxonomy
+    assert tables.test is None
 
 
 def test_rows_keep_their_order_labels_and_pictures(table_of, tmp_path):
     table = table_of(10)
     tables = split_table(table, config(), tmp_path / "run")
-    for part in tables[1:]:
+    for part in (tables.training, tables.validation):
         rows = part.ids.astype(int)
         assert (np.diff(rows) > 0).all()
         assert np.array_equal(part.targets, table.targets[rows])
@@ -94,22 +105,23 @@ def test_the_seed_decides_the_split(table_of, tmp_path):
 def test_a_resumed_run_takes_the_split_of_its_folder(table_of, tmp_path):
     table = table_of(20)
     first = split_table(table, config(random_state=1), tmp_path / "run")
+    write_split(tmp_path / "run" / SPLIT_NAME, table.ids, np.isin(table.ids, first.validation.ids))
     again = split_table(table, config(random_state=2, val_ratio=0.5), tmp_path / "run")
     assert ids(again.validation) == ids(first.validation)
 
 
-def test_a_given_split_is_used_and_kept(table_of, tmp_path):
+def test_a_given_split_is_used(table_of, tmp_path):
     table = table_of(6)
     given = np.array([True, False, False, True, False, False])
     write_split(tmp_path / "given.csv", table.ids, given)
     tables = split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
     assert ids(tables.validation) == ["0", "3"]
-    assert read_split(tmp_path / "run" / SPLIT_NAME, table.ids).tolist() == given.tolist()
 
 
 def test_the_split_of_the_folder_precedes_a_given_one(table_of, tmp_path):
     table = table_of(6)
     first = split_table(table, config(), tmp_path / "run")
+    write_split(tmp_path / "run" / SPLIT_NAME, table.ids, np.isin(table.ids, first.validation.ids))
     other = ~np.isin(table.ids, first.validation.ids)
     write_split(tmp_path / "given.csv", table.ids, other)
     again = split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
@@ -147,7 +159,6 @@ def test_a_side_without_rows_is_refused(table_of, tmp_path, is_validation, side)
     write_split(tmp_path / "given.csv", table.ids, np.full(3, is_validation))
     with pytest.raises(InputError, match=rf"the split leaves no row for {side}"):
         split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
-    assert not (tmp_path / "run" / SPLIT_NAME).exists()
 
 
 def test_a_table_of_one_row_is_too_small(table_of, tmp_path):
@@ -175,3 +186,62 @@ def test_class_counts_and_priors_are_written_and_absent_classes_counted(csv_path
         "Sarees,color,blue,0,0",
         "Sarees,color,red,1,1",
     ]
+
+
+def test_the_seed_of_the_split_is_apart_from_that_of_everything_else(table_of, tmp_path):
+    table = table_of(30)
+
+    def held_out(**seeds: int) -> list[str]:
+        return ids(split_table(table, config(**seeds), tmp_path).validation)
+
+    assert held_out(random_state=1, split_seed=5) == held_out(random_state=2, split_seed=5)
+    assert held_out(random_state=1, split_seed=2) == held_out(random_state=2)
+    assert held_out(split_seed=0) != held_out(split_seed=1)
+
+
+def test_without_new_flags_the_split_is_that_of_before(table_of, tmp_path):
+    table = table_of(30)
+    before = split_rows(table.categories, 0.2, 42)
+    assert ids(split_table(table, config(), tmp_path).validation) == table.ids[before].tolist()
+
+
+def test_a_test_part_is_taken_from_the_training_rows_only(table_of, tmp_path):
+    table = table_of(40)
+    without = split_table(table, config(val_ratio=0.2), tmp_path)
+    tables = split_table(table, config(val_ratio=0.2, test_ratio=0.1), tmp_path)
+    assert ids(tables.validation) == ids(without.validation)
+    assert len(tables.test) == 4
+    assert set(ids(tables.test)) | set(ids(tables.training)) == set(ids(without.training))
+
+
+def test_a_test_part_that_would_be_empty_is_refused(table_of, tmp_path):
+    with pytest.raises(InputError, match=r"leaves no row for test; .* for --test_ratio 0\.01"):
+        split_table(table_of(8), config(test_ratio=0.01), tmp_path)
+
+
+def test_the_rows_of_a_run_are_written_down(table_of, tmp_path):
+    table = table_of(6)
+    parts = np.array([TRAIN, TEST, TRAIN, TRAIN, VALIDATION, TRAIN])
+    write_rows(tmp_path / "run", record(table), parts, table)
+    assert read_split(tmp_path / "run" / SPLIT_NAME, table.ids).tolist() == parts.tolist()
+    lines = (tmp_path / "run" / SPLIT_NAME).read_text().splitlines()
+    assert lines[1:3] == [f"0,{PARTS[TRAIN]}", f"1,{PARTS[TEST]}"]
+    for name in (DATA_NAME, CLASS_COUNTS_NAME):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+
+
+def test_markers_and_columns_of_the_config_reach_taxonomy_and_table(tmp_path: Path) -> None:
+    for row in range(3):
+        (tmp_path / f"{row:06d}.jpg").touch()
+    path = tmp_path / "a.csv"
+    path.write_text("id,Category,color,extra\n0,a,?,x\n1,a,red,NA\n2,a,None,y\n")
+    notes: list[str] = []
+    reading = LabelReading(missing_values=("?",), attribute_columns=("color",))
+    table = read_labelled_table(path, tmp_path, None, None, reading, notes.append)
+    assert table.taxonomy.to_dict() == {"a": {"color": ["None", "red"]}}
+    assert table.targets.tolist() == [[-1], [1], [0]]
+    assert len(notes) == 1
+    given = tmp_path / "attrs.json"
+    given.write_text('{"a": {"color": ["red", "?"]}}')
+    with pytest.raises(InputError, match=r"attrs\.json: .*'a/color' has class '\?', which means"):
+        read_labelled_table(path, tmp_path, given, None, reading)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visual_taxonomy.training.records import KINDS, Records
+from visual_taxonomy.training.records import KINDS, Records, divergence
 
 Epoch = tuple[float, float]
 
@@ -101,3 +101,23 @@ def test_records_survive_a_dict():
     records = after((0.5, 2.0), (0.4, 3.0))
     assert Records(**records.to_dict()) == records
     assert records.to_dict()["idle_epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        ([2.0, 1.5, 1.2], None),
+        ([2.0, 0.4, 4.0], None),  # overfitting
+        ([0.01, 0.05, 0.2], None),
+        ([2.0, 1.0, 30.0], "30 in epoch 3, 1 at best (epoch 2); lower --scratch_lr"),
+        ([1e10, 2e10], "2e+10 in epoch 2, 1e+10 at best (epoch 1); lower --scratch_lr"),
+        ([1e10, 2.0, 1.0], None),  # found its way back
+        ([2.0, math.nan], None),
+        ([math.nan, math.nan], None),
+        ([], None),
+    ],
+)
+def test_a_run_that_ends_far_above_its_best_loss_has_diverged(losses, message):
+    said = divergence([{"epoch": i, "val_loss": loss} for i, loss in enumerate(losses)])
+    assert (said is None) == (message is None)
+    assert message is None or message in said

@@ -10,6 +10,7 @@ from torch import Tensor
 from visual_taxonomy.errors import InputError
 
 
+# Frozen: what cannot change need not be saved, and a resumed run builds the same schedule.
 @dataclass(frozen=True)
 class ClassWeighting:
     """A schedule of class weights over the epochs of a run.

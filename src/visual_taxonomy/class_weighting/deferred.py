@@ -66,9 +66,11 @@ class Deferred(ClassBalanced):
         """The first epoch that is re-weighted, from 0."""
         if self.onset >= 1:
             return int(self.onset)
+        # 0.29 * 100 is 28.999...: without the sum the phase would start an epoch early.
         return math.floor(self.onset * self.num_epochs + 1e-9)
 
     @override
     def __call__(self, class_counts: Tensor, epoch: int) -> Tensor:
+        # beta 0 is equal weights in the same formula, so absent classes are 0 in both phases.
         beta = self.beta if epoch >= self.start_epoch else 0.0
         return effective_number_weights(class_counts, beta)

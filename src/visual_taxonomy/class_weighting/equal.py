@@ -26,4 +26,5 @@ class Equal(ClassWeighting):
 
     @override
     def __call__(self, class_counts: Tensor, epoch: int) -> Tensor:
+        # Not ones: an absent class has weight 0 in every schedule, and the mean is over the others.
         return effective_number_weights(class_counts, beta=0.0)

@@ -7,6 +7,11 @@ from typing import Literal
 from visual_taxonomy.commands.outputs import check_output, is_report
 from visual_taxonomy.commands.terminal import console
 from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.errors import InputError
+
+_LEAST = {"batch_size": 1, "rows": 4, "picture_size": 32, "workers": 0, "seconds": 0}
+"""Flag -> smallest value. Four drawn rows have the two labelled ones that 8 bits need; smaller
+pictures are not drawn."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,12 @@ class Benchmark:
     """JSON file for the figures."""
     overwrite: bool = False
     """Replace an existing file that is not a report of this command."""
+
+    def __post_init__(self) -> None:
+        for name, value in _LEAST.items():
+            given = getattr(self, name)
+            if not given >= value:
+                raise InputError(f"--{name} must be {value} or more, not {given}")
 
 
 def benchmark(options: Benchmark) -> int:

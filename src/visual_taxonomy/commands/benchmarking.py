@@ -13,9 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, cast
 
+import numpy as np
 import torch
-from lightning.fabric import Fabric
-from rich.console import Console
 from rich.table import Table as TextTable
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
@@ -35,16 +34,17 @@ from visual_taxonomy.data.sampler import Draw
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.device import DTYPES
+from visual_taxonomy.inference.engines import ENGINES
 from visual_taxonomy.inference.engines.base import Engine
-from visual_taxonomy.inference.engines.choice import make_engine
+from visual_taxonomy.inference.engines.choice import graph_engines, make_engine
 from visual_taxonomy.inference.export.bundle_writer import Trial, export
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.taxonomy import Taxonomy
-from visual_taxonomy.training.distributed import launch
+from visual_taxonomy.training.batch_source import BatchSource
+from visual_taxonomy.training.parallel import Parallel, launch
 from visual_taxonomy.training.preparation import Tables
-from visual_taxonomy.training.setup import Run, build_run
-from visual_taxonomy.training.step import train_step
+from visual_taxonomy.training.setup import build_trainer
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -116,8 +116,8 @@ def measure_all(
     Raises:
         InputError: The backbone cannot be built.
     """
-    fabric = launch(RunConfig(accelerator=accelerator), [])
-    rates = matrix_rates(fabric.device, ("32", "bf16"))
+    parallel = launch(RunConfig(accelerator=accelerator), [])
+    rates = matrix_rates(parallel.device, ("32", "bf16"))
     done: list[Measurement] = []
 
     def note(measurement: Measurement) -> None:
@@ -133,16 +133,16 @@ def measure_all(
         for precision, rate in rates.items():
             note(
                 measure_training(
-                    fabric, model, table, batch_size, workers, precision, rate, seconds
+                    parallel, model, table, batch_size, workers, precision, rate, seconds
                 )
             )
         checkpoint = Checkpoint(table.taxonomy, model, built.state_dict())
         flops = forward_flops(built.encoder.eval(), size)
-        for engine in _engines(checkpoint, table, Path(name), fabric.device, workers):
+        for engine in _engines(checkpoint, table, Path(name), parallel.device, workers):
             best = rates.get(engine.precision)
             note(measure_prediction(engine, table, flops, best, seconds))
     gigaflops = {precision: rate / 1e9 for precision, rate in rates.items()}
-    return Figures(str(fabric.device), torch.get_num_threads(), gigaflops, flops / 1e9, done)
+    return Figures(str(parallel.device), torch.get_num_threads(), gigaflops, flops / 1e9, done)
 
 
 def matrix_rates(
@@ -209,7 +209,7 @@ def measure_loading(
 
 
 def measure_training(
-    fabric: Fabric,
+    parallel: Parallel,
     model: ModelConfig,
     table: Table,
     batch_size: int,
@@ -222,7 +222,7 @@ def measure_training(
     """Training steps from files, or from a cache of pictures.
 
     Args:
-        fabric: A launched process.
+        parallel: A launched process.
         model: What to train.
         table: Rows to train on.
         batch_size: Pictures a step.
@@ -245,21 +245,21 @@ def measure_training(
         optimizer=OptimizerConfig(batch_size=batch_size),
         run=RunConfig(precision=precision),  # type: ignore[arg-type]
     )
-    run = build_run(config, fabric, Tables(table.taxonomy, table, table), Console(quiet=True))
-    run.model.train()
-    run.objective.start_epoch(0, run.device)
+    trainer = build_trainer(config, parallel, Tables(table.taxonomy, table, table))
+    trainer.model.train()
+    trainer.objective.start_epoch(0, parallel.device)
     waited = [0.0]
-    batches = _timed(_endless(run), waited)
+    batches = _timed(_endless(trainer.source), waited)
     first = next(batches)
     with FlopCounterMode(display=False) as counter:
-        train_step(run, first, 0)
+        trainer.train_step(first)
     flops = counter.get_total_flops() / len(first.rows)
     waited[0] = 0.0
 
     def train() -> Iterator[int]:
-        for step, batch in enumerate(batches, start=1):
-            train_step(run, batch, step)
-            _synchronize(run.device)
+        for batch in batches:
+            trainer.train_step(batch)
+            _synchronize(parallel.device)
             yield len(batch.rows)
 
     started = time.perf_counter()
@@ -334,11 +334,13 @@ def _engines(
         return
     path = folder / "random.pt"
     write_checkpoint(path, checkpoint)
-    trial = Trial(table, "drawn", calibration=_CALIBRATION_ROWS, measured=1, least=0.0)
+    # Agreement is measured on one row, which needs a label: some drawn rows have none.
+    labelled = table.take(np.flatnonzero((table.targets >= 0).any(axis=1)))
+    trial = Trial(labelled, "drawn", calibration=_CALIBRATION_ROWS, measured=1, least=0.0)
     for int8 in (False, True):
         bundle = export(path, folder / f"int8_{int8}", "onnx", int8, trial, workers=0)
-        for name in ("onnxruntime", "openvino"):
-            if find_spec(name):
+        for name in graph_engines(bundle):
+            if find_spec(ENGINES[name].package):
                 yield make_engine(bundle, InferenceConfig(workers=workers, engine=name))
 
 
@@ -347,12 +349,12 @@ def _pictures(table: Table, image_size: tuple[int, int]) -> PictureDataset:
     return PictureDataset(table.path, table.categories, table.targets, transform, image_size)
 
 
-def _endless(run: Run) -> Iterator[Batch]:
-    epoch = 0
+def _endless(source: BatchSource) -> Iterator[Batch]:
     while True:
-        run.sampler.set_position(epoch)
-        yield from run.training_batches
-        epoch += 1
+        for batch in source.rest_of_epoch():
+            yield batch
+            source.advance()
+        source.start_next_epoch()
 
 
 def _timed(batches: Iterator[Batch], waited: list[float]) -> Iterator[Batch]:

@@ -1,10 +1,11 @@
 """`vtax create-config`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.data.label_reading import LabelReading
 
 
 @dataclass(frozen=True)
@@ -12,13 +13,15 @@ class CreateConfig:
     """Build the taxonomy from the labels of a CSV."""
 
     csv_path: Path
-    """Labelled CSV (or Parquet)."""
+    """Labelled CSV (or Parquet); empty = unknown, and so are NA, N/A, NaN, None, null, ...
+    (--missing_values)."""
     parq_path: Path | None = None
     """Parquet with Category and Attribute_list; names come from the CSV when left out."""
     out_path: Path = Path("config/attrs_config.json")
     """JSON file to write."""
     overwrite: bool = False
     """Replace an existing JSON file of other content."""
+    labels: LabelReading = field(default_factory=LabelReading)
 
 
 def create_config(options: CreateConfig) -> int:
@@ -28,7 +31,7 @@ def create_config(options: CreateConfig) -> int:
 
     inputs = (options.csv_path, options.parq_path)
     check_output("--out_path", options.out_path, inputs, overwrite=True)
-    taxonomy = build_taxonomy(options.csv_path, options.parq_path)
+    taxonomy = build_taxonomy(options.csv_path, options.parq_path, options.labels)
     text = taxonomy.to_json()
     if not (options.out_path.is_file() and options.out_path.read_bytes() == text.encode()):
         check_output("--out_path", options.out_path, inputs, options.overwrite)

@@ -6,8 +6,7 @@ from typing import Literal
 
 import tyro
 
-from visual_taxonomy.commands.terminal import console
-from visual_taxonomy.progress import show_progress
+from visual_taxonomy.commands.terminal import console, show_progress
 
 
 @dataclass(frozen=True)

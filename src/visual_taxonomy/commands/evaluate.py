@@ -5,9 +5,15 @@ from pathlib import Path
 
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output, is_report
-from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
+from visual_taxonomy.commands.terminal import (
+    EXIT_UNREADABLE,
+    console,
+    errors,
+    show_progress,
+    terminal,
+)
 from visual_taxonomy.config import InferenceConfig
-from visual_taxonomy.progress import show_progress
+from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
 
 SCORES_NAME = "scores.png"
 GALLERY_NAME = "gallery.png"
@@ -20,7 +26,8 @@ class Evaluate:
     img_dir: Path
     """Folder of the pictures."""
     csv_path: Path
-    """Labelled CSV (or Parquet), as for training."""
+    """Labelled CSV (or Parquet), as for training; empty = unknown, and so are NA, N/A, NaN, None,
+    null, ... (--missing_values)."""
     ckpt_path: Path
     """Checkpoint, or bundle of `vtax export`."""
     attributes_config: Path | None = None
@@ -31,6 +38,9 @@ class Evaluate:
     """Folder for scores.png and gallery.png."""
     overwrite: bool = False
     """Replace existing plots, and a JSON file that is no report of this command."""
+    unknown_labels: UnknownLabels = "error"
+    """Labels that the model does not know: an error, counted as wrong, or taken for unknown."""
+    labels: LabelReading = field(default_factory=LabelReading)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -47,7 +57,14 @@ def evaluate(options: Evaluate) -> int:
 
     _check_outputs(options)
     predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
-    table = read_table(options.csv_path, options.img_dir, predictor.taxonomy)
+    table = read_table(
+        options.csv_path,
+        options.img_dir,
+        predictor.taxonomy,
+        reading=options.labels,
+        unknown_labels=options.unknown_labels,
+        on_note=terminal.note,
+    )
     with show_progress(console, "predicting", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)
     report = score(table.taxonomy, predicted, table.targets, table.categories)

@@ -1,14 +1,14 @@
 """`vtax export`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from visual_taxonomy.commands.terminal import console
+from visual_taxonomy.commands.terminal import console, show_progress
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.progress import show_progress
 
 if TYPE_CHECKING:
     from visual_taxonomy.inference.export.bundle_writer import Trial
@@ -42,6 +42,7 @@ class Export:
     """Most rows to calibrate --int8 with, at most half the CSV; they are not compared on."""
     workers: int = 2
     """Processes or threads that load its pictures, no more than there are cores."""
+    labels: LabelReading = field(default_factory=LabelReading)
 
     def __post_init__(self) -> None:
         if (self.checkpoint is None) == (self.ckpt_path is None):
@@ -102,7 +103,7 @@ def _trial(options: Export) -> "Trial | None":
     from visual_taxonomy.inference.export.bundle_writer import Trial
 
     taxonomy = read_checkpoint(options.path, options.attributes_config).taxonomy
-    table = read_table(options.csv_path, options.img_dir, taxonomy)
+    table = read_table(options.csv_path, options.img_dir, taxonomy, reading=options.labels)
     return Trial(
         table,
         options.csv_path.name,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visual_taxonomy.commands.terminal import console
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.inference.bundle import is_bundle
 
@@ -16,13 +17,17 @@ def load_predictor(
     """Load a checkpoint or a bundle, whose taxonomy must be the one given, if one is.
 
     A checkpoint of the original system has no taxonomy: there it must be given.
+    Prints why it computes in the precision that `--precision auto` was taken for.
 
     Raises:
         InputError: It cannot be used, or the taxonomies differ.
     """
     from visual_taxonomy.inference.prediction import Predictor
 
-    return Predictor.load(path, config, attributes_config)
+    predictor = Predictor.load(path, config, attributes_config)
+    if predictor.engine.precision_note:
+        console.print(predictor.engine.precision_note)
+    return predictor
 
 
 def model_inputs(path: Path) -> list[Path]:

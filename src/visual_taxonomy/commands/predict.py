@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output
-from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors
+from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import is_bundle
-from visual_taxonomy.progress import show_progress
 
 if TYPE_CHECKING:
     from visual_taxonomy.inference.prediction_file import Written

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from visual_taxonomy.commands.terminal import console
-from visual_taxonomy.progress import show_progress
+from visual_taxonomy.commands.terminal import console, show_progress
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,17 @@ def synthesize(options: Synthesize) -> int:
     from visual_taxonomy.synthetic.catalogue import synthesize as draw
 
     with show_progress(console, "drawing", options.rows) as advance:
-        draw(
-            options.out,
-            options.rows,
-            options.seed,
-            options.image_size,
-            options.test_share,
-            on_progress=advance,
-        )
+        try:
+            draw(
+                options.out,
+                options.rows,
+                options.seed,
+                options.image_size,
+                options.test_share,
+                on_progress=advance,
+            )
+        except OSError as error:  # of a file in a folder that has a temporary name until the end
+            error.add_note(f"while writing {options.out}")
+            raise
     console.print(f"{options.rows} products: {options.out}")
     return 0

@@ -1,33 +1,116 @@
 """`vtax train`."""
 
-from visual_taxonomy.commands.terminal import EXIT_INTERRUPTED, console, errors
-from visual_taxonomy.config import TrainConfig
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visual_taxonomy.commands.terminal import EXIT_INTERRUPTED, console, errors, terminal
+from visual_taxonomy.config import InferenceConfig, TrainConfig
+from visual_taxonomy.errors import SystemLimitError
+
+if TYPE_CHECKING:
+    from visual_taxonomy.training.train import Result
+
+TEST_METRICS_NAME = "test_detailed_metrics.json"
 
 
 def train(config: TrainConfig) -> int:
-    """Train a model. `--config FILE.toml` gives defaults, flags override them."""
+    """Train a model."""
+    from visual_taxonomy.data.loading_processes import reason_of_death
+    from visual_taxonomy.training.train import train as train_model
+    from visual_taxonomy.training.trainer import Interrupted
+
+    folder = config.run.folder
+    # For `--loss_type my_module:MyLoss`. Last, so that no file here hides an installed package;
+    # in training only, so that no checkpoint from elsewhere can name a file that lies here.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        train_model(config, terminal, lambda result: _report(result, config))
+    except Interrupted:
+        errors.print(f"stopped; go on with: {_resume(folder)}")
+        return EXIT_INTERRUPTED
+    except (RuntimeError, OSError, EOFError) as error:
+        reason = reason_of_death(error)
+        if reason is None:
+            raise
+        raise SystemLimitError(_of_killed_loader(reason, config)) from error
+    return 0
+
+
+def _report(result: "Result", config: TrainConfig) -> None:
+    """Plots and the closing lines, all of the recommended checkpoint."""
     from visual_taxonomy.evaluation import majority_report
     from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
     from visual_taxonomy.reporting.curves import plot_training
     from visual_taxonomy.reporting.scores import plot_scores, score_table
-    from visual_taxonomy.training.loop import Interrupted
-    from visual_taxonomy.training.loop import train as train_model
+    from visual_taxonomy.training.records import RECOMMENDED
+    from visual_taxonomy.training.unreadable import UNREADABLE_NAME
 
-    try:
-        result = train_model(config, console)
-    except Interrupted:
-        folder = config.run.folder
-        errors.print(f"stopped; go on with: vtax train --config {folder / 'config.toml'} --resume")
-        return EXIT_INTERRUPTED
-    if result is None:
-        return 0
-    table = result.validation
+    table, folder = result.validation, result.folder
     baseline = majority_report(table.taxonomy, result.class_counts, table.targets, table.categories)
-    plot_training(result.history, result.folder / "training.png")
-    plot_scores(result.report, baseline, result.folder / "scores.png")
+    plot_training(result.history, folder / "training.png")
+    plot_scores(result.report, baseline, folder / "scores.png")
     cosines = result.cosines.numpy()
     if has_pairs(cosines):
-        plot_conflicts(cosines, table.taxonomy.tasks, result.folder / "conflicts.png")
+        plot_conflicts(cosines, table.taxonomy.tasks, folder / "conflicts.png")
     console.print(score_table(result.report, baseline))
-    console.print(f"best epoch, tables and plots: {result.folder}")
-    return 0
+    best = folder / f"best_{RECOMMENDED}.pt"
+    console.print(
+        f"these are the scores of {best} on the validation rows: epoch {result.epoch + 1}, the one "
+        "with the highest HM-F1"
+    )
+    if result.test is not None:
+        _report_test(result, best, config)
+    if (folder / UNREADABLE_NAME).exists():
+        console.print(f"pictures that could not be read: {folder / UNREADABLE_NAME}")
+    console.print(f"take {best}; tables and plots: {folder}")
+
+
+def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> None:
+    """Score the rows that nothing was chosen by."""
+    import json
+
+    from visual_taxonomy.atomic import write_text
+    from visual_taxonomy.evaluation import evaluate, majority_report
+    from visual_taxonomy.inference.prediction import Predictor
+    from visual_taxonomy.reporting.scores import score_table
+
+    table = result.test
+    assert table is not None
+    if (table.targets < 0).all():
+        console.print(f"none of the {len(table)} test rows has a label: nothing to score")
+        return
+    settings = InferenceConfig(
+        engine="torch",
+        batch_size=config.optimizer.batch_size,
+        workers=config.data.val_workers,
+        precision=config.run.precision,
+        accelerator=config.run.accelerator,
+    )
+    predictor = Predictor.load(checkpoint, settings)
+    with terminal.progress("predicting the test rows", len(table)) as advance:
+        predicted, problems = predictor.predict_classes(table, advance)
+    report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
+    baseline = majority_report(table.taxonomy, result.class_counts, table.targets, table.categories)
+    path = result.folder / TEST_METRICS_NAME
+    write_text(path, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    console.print(score_table(report, baseline))
+    console.print(f"its scores on {len(table)} test rows, by which nothing was chosen: {path}")
+    if problems:
+        errors.print(f"{len(problems)} test pictures could not be read; their labels are missed")
+
+
+def _resume(folder: Path) -> str:
+    return f"vtax train --config {folder / 'config.toml'} --resume"
+
+
+def _of_killed_loader(reason: str, config: TrainConfig) -> str:
+    data, folder = config.data, config.run.folder
+    has_saved = (folder / "last.pt").exists()
+    again = f"resume: {_resume(folder)}" if has_saved else "start again (nothing was saved yet)"
+    return (
+        f"a process that loads pictures has ended ({reason}), most likely because "
+        f"the system ran out of memory and killed it; lower --train_workers (now "
+        f"{data.train_workers}) and --val_workers (now {data.val_workers}), then {again}"
+    )

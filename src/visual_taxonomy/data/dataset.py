@@ -4,9 +4,9 @@ Shapes: N pictures of a batch, A slots, H and W in pixels.
 """
 
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +15,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from visual_taxonomy.cores import available_cores
-from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
-from visual_taxonomy.data.sampler import FILLER, Draw
+from visual_taxonomy.data.images import (
+    DECODE_MARGIN,
+    NO_PICTURE,
+    UnreadableImage,
+    decode_image,
+)
+from visual_taxonomy.data.sampler import FILLER, BatchSampler, Draw
 from visual_taxonomy.data.transforms import Transform
+from visual_taxonomy.data.transport import ThroughPipe, fits_shared_memory
 from visual_taxonomy.taxonomy import UNKNOWN
 
-NO_PICTURE = -1
-"""Category of a row of a batch that holds no picture: a filler, or a file that is unreadable."""
+_AHEAD = 4
+"""Batches that each loading process reads ahead."""
 
 
 class Batch(NamedTuple):
@@ -159,25 +165,46 @@ def batches_in_order(
 
 
 def make_loader(
-    dataset: PictureDataset, batches: Iterable[list[Draw]], workers: int, pin_memory: bool = False
+    dataset: PictureDataset,
+    batches: BatchSampler | Sequence[list[Draw]],
+    workers: int,
+    pin_memory: bool = False,
 ) -> DataLoader[Batch]:
     """A loader of the given batches in `workers` processes, no more than there are cores.
 
     The processes stay between epochs and read a few batches ahead.
+
+    Warns:
+        UserWarning: The shared memory is too small for the batches, so they take a slower way.
     """
     workers = min(workers, available_cores())
+    # Those that wait to be used, the one in use, and the one that is copied to the GPU.
+    on_their_way = workers * _AHEAD + 1 + pin_memory
+    join: Callable[[Sequence[Batch]], Any] = collate
+    if workers and not fits_shared_memory(on_their_way * _batch_bytes(dataset, batches)):
+        join = ThroughPipe(collate)
     return DataLoader(
         dataset,
         batch_sampler=batches,
-        collate_fn=collate,
+        collate_fn=join,
         num_workers=workers,
         persistent_workers=workers > 0,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=_AHEAD if workers else None,
         pin_memory=pin_memory,
         worker_init_fn=_leave_interrupts_to_the_parent,
         # Its own generator: without one, each epoch would draw from the generator of dropout.
         generator=torch.Generator(),
     )
+
+
+def _batch_bytes(dataset: PictureDataset, batches: BatchSampler | Sequence[list[Draw]]) -> int:
+    """Of the largest batch."""
+    if isinstance(batches, BatchSampler):
+        rows = batches.rows_per_batch
+    else:
+        rows = max(map(len, batches), default=0)
+    height, width = dataset.image_size
+    return rows * (3 * height * width + 8 * (2 + dataset.targets.shape[1]))
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:

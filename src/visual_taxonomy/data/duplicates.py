@@ -3,7 +3,7 @@
 Shapes: N pictures, B bytes of a fingerprint.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.data.neighbours import Neighbours, first_copies
 
 _SIDE = 16
 _DECODE_SIDE = 4 * _SIDE
@@ -42,7 +43,7 @@ def fingerprints(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """[N, B] uint8 fingerprints of picture files.
+    """[N, B] uint8 fingerprints of picture files; a file with several names is decoded once.
 
     Args:
         paths: N files; an unreadable one gets zeros and will form a group of its own.
@@ -50,13 +51,28 @@ def fingerprints(
         on_progress: Called now and then with the pictures done and N.
     """
     prints = np.zeros((len(paths), 1 + _SIDE * _SIDE * 3), dtype=np.uint8)
+    first_rows: dict[object, int] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for start in range(0, len(paths), 256):
             done = min(start + 256, len(paths))
-            prints[start:done] = list(pool.map(fingerprint, paths[start:done]))
+            rows = [first_rows.setdefault(_file(paths[k]), k) for k in range(start, done)]
+            new = [row for k, row in enumerate(rows, start) if row == k]
+            if new:
+                prints[new] = list(pool.map(fingerprint, [paths[row] for row in new]))
+            prints[start:done] = prints[rows]
             if on_progress is not None:
                 on_progress(done, len(paths))
     return prints
+
+
+def _file(path: Path) -> object:
+    """What hard links and symbolic links to one file have in common."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    # A system that numbers no files would make them all one.
+    return (status.st_dev, status.st_ino) if status.st_ino else path
 
 
 def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np.ndarray:
@@ -67,9 +83,9 @@ def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np
 
         rms(a - b) <= max(max_difference * min(std(a), std(b)), 2 grey levels),
 
-    and groups are the connected components. All pairs are compared, in tiles of one matrix
-    product; thumbnails whose mean brightness alone differs by more need none. Found are copies
-    that were resized or compressed again; a crop of more than about 1 % is another picture.
+    and groups are the connected components. An index (see `Neighbours`) spares comparing all
+    pairs. Found are copies that were resized or compressed again; a crop of more than about 1 %
+    is another picture.
 
     Args:
         prints: [N, B] of `fingerprints`.
@@ -84,58 +100,20 @@ def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np
         array([0, 1, 0])
     """
     groups = np.arange(len(prints))
-    for left, right in _near_pairs(prints, max_difference):
-        # Tile by tile: a placeholder that stands for thousands of products has millions of pairs.
-        left, right = groups[left], groups[right]
-        new = left != right
-        if new.any():
-            groups = _components(len(groups), left[new], right[new])[groups]
+    readable = np.flatnonzero(prints[:, 0])
+    thumbnails = prints[:, 1:]
+    firsts = first_copies(thumbnails, readable)
+    kinds, kind_of = np.unique(firsts, return_inverse=True)
+    if len(kinds):
+        limits = np.maximum(max_difference * _contrasts(thumbnails, kinds), np.float32(_NOISE))
+        groups[readable] = kinds[Neighbours(thumbnails, kinds, limits).groups()][kind_of]
     return groups
 
 
-def _near_pairs(prints: np.ndarray, ratio: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    rows = np.flatnonzero(prints[:, 0])
-    if len(rows) == 0:
-        return
-    brightness = np.concatenate(
-        [prints[part, 1:].mean(1, dtype=np.float32) for part in _tiles(rows)]
-    )
-    rows = rows[np.argsort(brightness, kind="stable")]
-    brightness.sort()
-    tiles = list(_tiles(rows))
-    for i, one in enumerate(tiles):
-        thumbnails, contrast, size = _measure(prints, one)
-        reach = brightness[i * _TILE + len(one) - 1] + max(ratio * contrast.max(), _NOISE)
-        for j in range(i, len(tiles)):
-            if brightness[j * _TILE] > reach:
-                break
-            others, other_contrast, other_size = _measure(prints, tiles[j])
-            squared = size[:, None] + other_size - 2 * (thumbnails @ others.T)
-            limit = ratio * np.minimum(contrast[:, None], other_contrast)
-            near = squared <= np.maximum(limit, _NOISE) ** 2 * thumbnails.shape[1]
-            left, right = np.nonzero(np.triu(near, 1) if i == j else near)
-            yield one[left], tiles[j][right]
-
-
-def _tiles(rows: np.ndarray) -> Iterator[np.ndarray]:
+def _contrasts(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """[n] standard deviation of the thumbnails of n rows, in grey levels."""
+    contrasts = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _TILE):
-        yield rows[start : start + _TILE]
-
-
-def _measure(prints: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    thumbnails = prints[rows, 1:].astype(np.float32) - 128  # centred, for float32 sums
-    return thumbnails, thumbnails.std(1), (thumbnails * thumbnails).sum(1)
-
-
-def _components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """[count] smallest row of each row's connected component; edges are left[e] - right[e]."""
-    labels = np.arange(count)
-    while True:
-        smallest = np.minimum(labels[left], labels[right])
-        lowered = labels.copy()
-        np.minimum.at(lowered, left, smallest)
-        np.minimum.at(lowered, right, smallest)
-        lowered = lowered[lowered]
-        if np.array_equal(lowered, labels):
-            return labels
-        labels = lowered
+        part = slice(start, start + _TILE)
+        contrasts[part] = (thumbnails[rows[part]].astype(np.float32) - 128).std(1)
+    return contrasts

@@ -19,8 +19,9 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +30,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.data.cached_pictures import CachedPictures, Place, map_file
 from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import remove_leftovers_in
 
 IN_MEMORY = Path("ram")
 """The place that is no folder."""
@@ -57,57 +60,6 @@ class _Source(NamedTuple):
     path: str
     file_size: int
     modified_ns: int
-
-
-class _Place(NamedTuple):
-    """Where the pixels of a picture are in the file."""
-
-    offset: int
-    height: int
-    width: int
-    checksum: int
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.height * self.width * 3
-
-
-class CachedPictures:
-    """The pixels of N pictures; cheap to send to other processes of this machine.
-
-    Args:
-        path: The file of pixels.
-        places: [N, 3] offset in the file, H and W.
-        problems: Number of a picture -> why it could not be read.
-    """
-
-    def __init__(self, path: Path, places: np.ndarray, problems: dict[int, str]) -> None:
-        self.path = path
-        self.places = places
-        self.problems = problems
-        self._file: mmap.mmap | None = None
-
-    def __len__(self) -> int:
-        """N, the number of pictures."""
-        return len(self.places)
-
-    def __call__(self, row: int) -> np.ndarray:
-        """A copy of the pixels [H, W, 3] uint8 of a picture.
-
-        Raises:
-            UnreadableImage: There are none; the message is why.
-        """
-        if row in self.problems:
-            raise UnreadableImage(self.problems[row])
-        if self._file is None:
-            self._file = _map(self.path)
-        offset, height, width = self.places[row].tolist()
-        flat = np.frombuffer(self._file, np.uint8, height * width * 3, offset)
-        return flat.reshape(height, width, 3).copy()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the mapping, which is of this process."""
-        return self.__dict__ | {"_file": None}
 
 
 def cached_size(image_size: tuple[int, int]) -> tuple[int, int]:
@@ -178,6 +130,7 @@ def cache_in_folder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"lock_{name}"):
+            remove_leftovers_in(folder)
             known = _read_index(index, pixels)
             if not known:
                 pixels.unlink(missing_ok=True)  # others may still read it: never cut it short
@@ -191,7 +144,8 @@ def cache_in_folder(
                 build.add(missing, workers, on_progress, lambda: _commit(file, index, known))
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    return _gather(pixels, sources, known, problems)
+    again = _DecodeAgain(index, least_size)
+    return _gather(pixels, sources, known, problems, again)
 
 
 def cache_in_memory(
@@ -208,7 +162,7 @@ def cache_in_memory(
     if not hasattr(os, "memfd_create"):
         raise InputError("--image_cache ram needs Linux; name a folder instead")
     sources = [_look(path) for path in paths]
-    known: dict[_Source, _Place] = {}
+    known: dict[_Source, Place] = {}
     problems: dict[_Source, str] = {}
     try:
         with ExitStack() as opened:
@@ -229,7 +183,7 @@ class _Build:
     def __init__(
         self,
         file: io.BufferedRandom,
-        known: dict[_Source, _Place],
+        known: dict[_Source, Place],
         problems: dict[_Source, str],
         least_size: tuple[int, int],
     ) -> None:
@@ -264,9 +218,7 @@ class _Build:
 
     def _decode(self, source: _Source) -> np.ndarray | str:
         try:
-            height, width = (DECODE_MARGIN * side for side in self.least_size)
-            pixels = decode_image(Path(source.path), least_size=(height, width))
-            return shrink(pixels, self.least_size)
+            return _decode(Path(source.path), self.least_size)
         except UnreadableImage as reason:
             return str(reason)
 
@@ -275,9 +227,36 @@ class _Build:
             self.problems[source] = pixels
             return
         height, width, _ = pixels.shape
-        place = _Place(self.file.tell(), height, width, zlib.crc32(pixels.data))
+        place = Place(self.file.tell(), height, width, zlib.crc32(pixels.data))
         self.file.write(pixels.data)
         self.known[source] = place
+
+
+class _DecodeAgain:
+    """Pixels of a damaged place, from the picture file that the index names for it.
+
+    The index is read in the process that finds the first damage: most never need it.
+    """
+
+    def __init__(self, index: Path, least_size: tuple[int, int]) -> None:
+        self.index = index
+        self.least_size = least_size
+
+    @cached_property
+    def _paths(self) -> dict[Place, Path]:
+        known = _parse_index(self.index)
+        return {place: Path(source.path) for source, place in known.items()}
+
+    def __call__(self, place: Place) -> np.ndarray | None:
+        try:
+            return _decode(self._paths[place], self.least_size)
+        except (KeyError, OSError, UnreadableImage):
+            return None
+
+
+def _decode(path: Path, least_size: tuple[int, int]) -> np.ndarray:
+    height, width = (DECODE_MARGIN * side for side in least_size)
+    return shrink(decode_image(path, least_size=(height, width)), least_size)
 
 
 def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
@@ -311,15 +290,17 @@ def _look(path: Path) -> _Source:
 def _gather(
     path: Path,
     sources: list[_Source],
-    known: dict[_Source, _Place],
+    known: dict[_Source, Place],
     problems: dict[_Source, str],
+    decode_again: _DecodeAgain | None = None,
 ) -> CachedPictures:
-    places = [known[source][:3] if source in known else (0, 0, 0) for source in sources]
+    places = [known.get(source, (0, 0, 0, 0)) for source in sources]
     of_rows = {row: problems[source] for row, source in enumerate(sources) if source in problems}
-    return CachedPictures(path, np.array(places, np.int64).reshape(-1, 3), of_rows)
+    array = np.array(places, np.int64).reshape(-1, 4)
+    return CachedPictures(path, array, of_rows, decode_again)
 
 
-def _commit(file: io.BufferedRandom, index: Path, known: dict[_Source, _Place]) -> None:
+def _commit(file: io.BufferedRandom, index: Path, known: dict[_Source, Place]) -> None:
     file.flush()
     os.fsync(file.fileno())
     rows = [(*source, *place) for source, place in known.items()]
@@ -328,35 +309,34 @@ def _commit(file: io.BufferedRandom, index: Path, known: dict[_Source, _Place]) 
         temporary.write_bytes(b"%08x\n%b" % (zlib.crc32(content), content))
 
 
-def _read_index(index: Path, pixels: Path) -> dict[_Source, _Place]:
+def _read_index(index: Path, pixels: Path) -> dict[_Source, Place]:
     """What is finished; nothing if that is not sure."""
     if not (index.exists() and pixels.exists()):
         return {}
+    known = _parse_index(index)
+    return known if _is_sound(list(known.values()), pixels) else {}
+
+
+def _parse_index(index: Path) -> dict[_Source, Place]:
     checksum, _, content = index.read_bytes().partition(b"\n")
     if checksum != b"%08x" % zlib.crc32(content):
         return {}
     table = json.loads(content)
     if table["version"] != _VERSION:
         return {}
-    known = {_Source(*row[:3]): _Place(*row[3:]) for row in table["pictures"]}
-    return known if _is_sound(list(known.values()), pixels) else {}
+    return {_Source(*row[:3]): Place(*row[3:]) for row in table["pictures"]}
 
 
-def _is_sound(places: list[_Place], pixels: Path) -> bool:
+def _is_sound(places: list[Place], pixels: Path) -> bool:
     if not places or max(place.end for place in places) > pixels.stat().st_size:
         return False
     sample = np.linspace(0, len(places) - 1, min(_CHECKED, len(places))).astype(int)
-    content = _map(pixels)
+    content = map_file(pixels)
     return all(_checksum(content, places[i]) == places[i].checksum for i in sample)
 
 
-def _checksum(content: mmap.mmap, place: _Place) -> int:
+def _checksum(content: mmap.mmap, place: Place) -> int:
     return zlib.crc32(memoryview(content)[place.offset : place.end])
-
-
-def _map(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _cannot_write(place: Path, error: OSError) -> InputError:

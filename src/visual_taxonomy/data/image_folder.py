@@ -31,6 +31,9 @@ class ImageFolder:
                 names = [os.path.splitext(entry.name) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(f"{path}: no such image folder; check --img_dir") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{path}: cannot be read ({reason}); check --img_dir") from None
         pictures = [(stem, suffix) for stem, suffix in names if suffix.lower() in IMAGE_SUFFIXES]
         pictures.sort(key=lambda name: (IMAGE_SUFFIXES.index(name[1].lower()), name), reverse=True)
         self._names = {stem: stem + suffix for stem, suffix in pictures}
@@ -47,5 +50,5 @@ class ImageFolder:
 
 def _padded(product_id: str) -> str:
     if product_id.isascii() and product_id.isdecimal():
-        return f"{int(product_id):06d}"
+        return product_id.lstrip("0").zfill(6)
     return product_id

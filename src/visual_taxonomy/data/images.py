@@ -23,11 +23,16 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from visual_taxonomy.regular_file import irregular_kind
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 """Suffixes of picture files, in lower case, the preferred one first."""
 
 MAX_PIXELS = 178_000_000
 """Pixels (width x height) above which a picture is taken for a decompression bomb."""
+
+NO_PICTURE = -1
+"""Category of a row of a batch that holds no picture: a filler, or a file that is unreadable."""
 
 DECODE_MARGIN = 2
 """JPEGs are decoded at reduced size as long as both sides keep this many times the image size."""
@@ -122,7 +127,7 @@ def decode_image(
         if isinstance(source, Image.Image):
             source.load()
             return np.array(_to_rgb(source))
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else _open(source) as file:
             return np.ascontiguousarray(_decode(file, max_pixels, least_size))
     except FileNotFoundError:
         raise UnreadableImage("the file is missing") from None
@@ -137,6 +142,13 @@ def decode_image(
         raise UnreadableImage(reason) from error
     except Exception as error:  # decoders fail in many ways on damaged files; each costs one row
         raise UnreadableImage(f"truncated or damaged ({error})") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    kind = irregular_kind(path)
+    if kind is not None:
+        raise UnreadableImage(f"{kind}, not a picture")
+    return path.open("rb")
 
 
 def _decode(file: IO[bytes], max_pixels: int, least_size: tuple[int, int] | None) -> np.ndarray:

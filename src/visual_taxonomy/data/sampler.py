@@ -93,6 +93,11 @@ class BatchSampler(Sampler[list[Draw]]):
         self._epoch = epoch
         self._step = step
 
+    @property
+    def rows_per_batch(self) -> int:
+        """Most rows of this process's share of a batch."""
+        return -(-self._batch_size // self._world_size)
+
     def __len__(self) -> int:
         """Batches of a whole epoch, the same in every process."""
         return sum(-(-len(pool) // self._batch_size) for pool in self._pools)

@@ -1,4 +1,4 @@
-"""Which rows are for validation: chosen by category and seed, written to a file and read back.
+"""Which rows are for what: chosen by category and seed, written to a file and read back.
 
 Shapes: N rows, G groups (near-duplicate pictures), K categories.
 """
@@ -11,16 +11,54 @@ import polars as pl
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
 
-TRAIN, VALIDATION = "train", "validation"
-"""The values of the column `split`."""
+TRAIN, VALIDATION, TEST = 0, 1, 2
+"""The parts of a split, as they are numbered in arrays."""
+
+PARTS = ("train", "validation", "test")
+"""Their names, the values of the column `split`."""
+
+
+def split_parts(
+    categories: np.ndarray,
+    val_ratio: float,
+    test_ratio: float,
+    random_state: int,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """[N] int8 part of each row: `split_rows` for validation, then for test among the rest.
+
+    The validation rows are the same whatever `test_ratio` is.
+
+    Args:
+        categories: [N] index of the category.
+        val_ratio: Share of the rows for validation; 0 for none.
+        test_ratio: Share of the rows for test; 0 for none.
+        random_state: Seed.
+        groups: [N] group of each row; without it every row is its own.
+
+    Raises:
+        InputError: A ratio is not between 0 and 1.
+    """
+    parts = np.full(len(categories), TRAIN, dtype=np.int8)
+    if val_ratio:
+        parts[split_rows(categories, val_ratio, random_state, groups)] = VALIDATION
+    if test_ratio:
+        rest = np.flatnonzero(parts == TRAIN)
+        of_rest = None if groups is None else groups[rest]
+        share = test_ratio / (1 - val_ratio)
+        # Another stream: with the seed itself, the same places of the order would be drawn again.
+        is_test = split_rows(categories[rest], share, (random_state, TEST), of_rest)
+        parts[rest[is_test]] = TEST
+    return parts
 
 
 def split_rows(
     categories: np.ndarray,
     val_ratio: float,
-    random_state: int,
+    random_state: int | tuple[int, ...],
     groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """[N] bool, True for validation: a share of each category, whole groups only.
@@ -74,47 +112,66 @@ def _members(categories: np.ndarray, groups: np.ndarray) -> list[list[tuple[int,
     return members
 
 
-def write_split(path: Path, ids: Sequence[str] | np.ndarray, is_validation: np.ndarray) -> None:
-    """Write a split as CSV with the columns `id` and `split` ("train" or "validation").
+def write_split(path: Path, ids: Sequence[str] | np.ndarray, parts: np.ndarray) -> None:
+    """Write a split as CSV with the columns `id` and `split` (one of `PARTS`).
+
+    Args:
+        path: The file.
+        ids: [N] ids.
+        parts: [N] `TRAIN`, `VALIDATION` or `TEST`.
 
     Raises:
         InputError: The disk is full.
     """
-    names = np.where(is_validation, VALIDATION, TRAIN)
+    names = np.array(PARTS)[np.asarray(parts, dtype=np.int8)]
     frame = pl.DataFrame({"id": list(map(str, ids)), "split": names.tolist()})
     with write_atomically(path) as temporary:
         frame.write_csv(temporary)
 
 
-def read_split(path: Path, ids: Sequence[str] | np.ndarray) -> np.ndarray:
-    """[N] bool, True for validation, in the order of `ids`, from a file of `write_split`.
+def read_split(
+    path: Path, ids: Sequence[str] | np.ndarray, accept_other_ids: bool = False
+) -> np.ndarray:
+    """[N] int8 parts, in the order of `ids`, from a file of `write_split`.
+
+    Args:
+        path: The file.
+        ids: [N] ids.
+        accept_other_ids: Ignore ids that are not among `ids`, and train on those that the file
+            does not have; otherwise both are errors.
 
     Raises:
-        InputError: The file cannot be used: a column is missing, a value is neither "train" nor
-            "validation", or its ids are not exactly `ids`.
+        InputError: The file cannot be used: a column is missing, a value is none of `PARTS`, or
+            its ids are not exactly `ids`.
     """
-    file = LabelFile(path)
+    file = LabelFile(path, LabelReading(missing_values=()))  # an id may be called NA
     given, splits = file.column("id"), file.column("split")
-    wrong = np.flatnonzero(~splits.is_in([TRAIN, VALIDATION]).to_numpy())
+    wrong = np.flatnonzero(~splits.is_in(list(PARTS)).to_numpy())
     if len(wrong):
         value = splits[int(wrong[0])]
-        raise file.error(wrong, "split", f"'{value}', expected '{TRAIN}' or '{VALIDATION}'")
+        expected = f"'{PARTS[TRAIN]}', '{PARTS[VALIDATION]}' or '{PARTS[TEST]}'"
+        raise file.error(wrong, "split", f"'{value}', expected {expected}")
     repeated = np.flatnonzero(~given.is_first_distinct().to_numpy())
     if len(repeated):
         value = given[int(repeated[0])]
         raise file.error(repeated, "id", f"'{value}' is there already; remove one of the rows")
     wanted = pl.Series([str(each) for each in ids], dtype=pl.String)
+    if not accept_other_ids:
+        _check_ids(file, given, wanted)
+    by_id = dict(zip(given.to_list(), map(PARTS.index, splits.to_list()), strict=True))
+    return np.array([by_id.get(each, TRAIN) for each in wanted], dtype=np.int8)
+
+
+def _check_ids(file: LabelFile, given: pl.Series, wanted: pl.Series) -> None:
     unknown = np.flatnonzero(~given.is_in(wanted.implode()).to_numpy())
     if len(unknown):
         value = given[int(unknown[0])]
         raise file.error(
             unknown, "id", f"'{value}' is not in the catalogue; use the split made from this file"
         )
-    by_id = dict(zip(given.to_list(), (splits == VALIDATION).to_list(), strict=True))
-    missing = [each for each in wanted if each not in by_id]
-    if missing:
+    missing = wanted.filter(~wanted.is_in(given.implode()))
+    if len(missing):
         raise InputError(
-            f"{path}: {len(missing):,} of {len(wanted):,} ids of the catalogue are missing, first "
-            f"'{missing[0]}'; add them, or leave --split_path out to make a new split"
+            f"{file.path}: {len(missing):,} of {len(wanted):,} ids of the catalogue are missing, "
+            f"first '{missing[0]}'; add them, or leave --split_path out to make a new split"
         )
-    return np.array([by_id[each] for each in wanted], dtype=bool)

@@ -4,7 +4,7 @@ Shapes: N rows, K categories, A slots (the most attributes any category has), C 
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,13 +13,17 @@ import numpy as np
 import polars as pl
 
 from visual_taxonomy.choice import unknown_name
+from visual_taxonomy.data.attributes import BLANK, LabelColumns, read_attributes
 from visual_taxonomy.data.image_folder import ImageFolder
-from visual_taxonomy.data.label_file import DUMMY, LabelFile, is_slot_column, read_parquet
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.data.label_file import DUMMY, LabelFile
+from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
+from visual_taxonomy.data.named_columns import is_slot_column
+from visual_taxonomy.data.product_ids import read_ids
+from visual_taxonomy.data.unseen_labels import find_unseen, note_unseen, with_unseen
+from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
 _WRONG = -2
-_BLANK = frozenset({"", DUMMY})
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +90,17 @@ def read_table(
     taxonomy: Taxonomy,
     labelled: bool = True,
     missing_images: Literal["error", "keep"] = "error",
+    reading: LabelReading | None = None,
+    unknown_labels: UnknownLabels = "error",
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Table:
     """Read a catalogue and check every row.
 
     The columns are `id`, `Category`, the labels, and if wanted `len` (how many attributes the
     category has). Labels stand in `attr_1`, `attr_2`, ... (in the order of the category's
-    attributes), or in columns named like the attributes. Empty, NaN and null mean unknown; a
-    column that is none of the category's attributes must be empty or `dummy_value`.
+    attributes), or in columns named like the attributes. An empty cell means unknown, and so does
+    one of `reading.missing_values`; a column that is none of the category's attributes must be
+    empty or `dummy_value`.
 
     Args:
         csv_path: CSV in UTF-8, or Parquet.
@@ -100,40 +108,49 @@ def read_table(
         taxonomy: Categories, attributes and classes.
         labelled: Read the labels; otherwise all targets are unknown.
         missing_images: "error", or "keep" rows without a picture under the name it should have.
+        reading: Which texts mean unknown, and which columns hold labels.
+        unknown_labels: What becomes of labels that the taxonomy does not have. "error" refuses
+            them; "ignore" takes them for unknown; "wrong" adds them to the classes of the
+            table's taxonomy, behind those that a model knows and can predict: each is then a
+            class with rows and no correct prediction, as in scikit-learn's f1_score of the texts.
+        on_note: Called with what a person should know of the labels.
 
     Raises:
         InputError: Anything is wrong; file, row, column, value and remedy are named.
     """
-    file = LabelFile(csv_path)
-    ids = _read_ids(file)
+    reading = reading or LabelReading()
+    file = LabelFile(csv_path, reading)
+    ids = read_ids(file)
     categories = _read_categories(file, taxonomy)
     _check_lengths(file, taxonomy, categories)
     targets = np.full((len(file), taxonomy.num_slots), UNKNOWN, dtype=np.int64)
     if labelled:
-        for column, slots in _columns_of_slots(file, taxonomy, categories).items():
-            _read_labels(file, taxonomy, categories, column, slots, targets)
+        taxonomy.check_missing_values(reading.missing_values)
+        columns = _columns_of_slots(file, taxonomy, categories)
+        if unknown_labels != "error":
+            unseen = find_unseen(LabelColumns(file), taxonomy, columns)
+            note_unseen(unseen, unknown_labels, on_note)
+            taxonomy = with_unseen(taxonomy, unseen) if unknown_labels == "wrong" else taxonomy
+        for column, slots in columns.items():
+            _read_labels(file, taxonomy, categories, column, slots, targets, unknown_labels)
+        _note_markers(file, list(columns), on_note)
     names = _find_images(file, ids, img_dir, missing_images)
-    columns = tuple(file.columns)
-    return Table(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir, columns)
+    return Table(
+        *(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir),
+        columns=tuple(file.columns),
+    )
 
 
-def _read_ids(file: LabelFile) -> list[str]:
-    ids = file.column("id")
-    empty = np.flatnonzero((ids == "").to_numpy())
+def _category_names(file: LabelFile) -> pl.Series:
+    names = file.column("Category")
+    empty = np.flatnonzero((names == "").to_numpy())
     if len(empty):
-        raise file.error(empty, "id", "is empty; every product needs an id")
-    repeated = np.flatnonzero(~ids.is_first_distinct().to_numpy())
-    if len(repeated):
-        value = ids[int(repeated[0])]
-        first = file.line(int((ids == value).arg_max() or 0))
-        raise file.error(
-            repeated, "id", f"'{value}' is there already in row {first}; remove one of the rows"
-        )
-    return ids.to_list()
+        raise file.empty(empty, "Category", "every product needs a category")
+    return names
 
 
 def _read_categories(file: LabelFile, taxonomy: Taxonomy) -> np.ndarray:
-    names, codes = _factorise(file.column("Category"))
+    names, codes = _factorise(_category_names(file))
     known = {name: index for index, name in enumerate(taxonomy.categories)}
     categories = np.array([known.get(name, _WRONG) for name in names], dtype=np.int64)[codes]
     wrong = np.flatnonzero(categories == _WRONG)
@@ -155,7 +172,7 @@ def _check_lengths(file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray) 
         raise file.error(
             wrong,
             "len",
-            f"'{given[int(wrong[0])]}', but {category} has {expected[wrong[0]]} attributes; "
+            f"'{shown(given[int(wrong[0])])}', but {category} has {expected[wrong[0]]} attributes; "
             "correct it, remove the column, or use the taxonomy that belongs to this file",
         )
 
@@ -192,6 +209,7 @@ def _read_labels(
     column: str,
     slots: Sequence[int | None],
     targets: np.ndarray,
+    unknown_labels: UnknownLabels,
 ) -> None:
     """Fill in `targets` [N, A] what `column` says; `slots` [K] as in `_columns_of_slots`."""
     labels, codes = _factorise(file.column(column))
@@ -199,7 +217,8 @@ def _read_labels(
         None if slot is None else taxonomy.tasks[taxonomy.slots[category][slot]]
         for category, slot in enumerate(slots)
     ]
-    values = np.array([_encode(task, labels) for task in tasks])[categories, codes]
+    otherwise = UNKNOWN if unknown_labels == "ignore" else _WRONG
+    values = np.array([_encode(task, labels, otherwise) for task in tasks])[categories, codes]
     wrong = np.flatnonzero(values == _WRONG)
     if len(wrong):
         row = int(wrong[0])
@@ -213,11 +232,23 @@ def _read_labels(
             targets[rows, slot] = values[rows]
 
 
-def _encode(task: Task | None, labels: Sequence[str]) -> list[int]:
+def _encode(task: Task | None, labels: Sequence[str], otherwise: int) -> list[int]:
+    """Index of each label, `otherwise` for one that is no class."""
     if task is None:
-        return [UNKNOWN if label in _BLANK else _WRONG for label in labels]
-    known = {label: index for index, label in enumerate(task.classes)} | {"": UNKNOWN}
-    return [known.get(label, _WRONG) for label in labels]
+        return [UNKNOWN if label in BLANK else _WRONG for label in labels]
+    known = {"": UNKNOWN, DUMMY: _WRONG} | {label: i for i, label in enumerate(task.classes)}
+    return [known.get(label, otherwise) for label in labels]
+
+
+def _note_markers(file: LabelFile, columns: Sequence[str], on_note: Callable[[str], None]) -> None:
+    markers = file.markers(columns)
+    if markers:
+        by_count = sorted(markers, key=lambda text: (-markers[text], text))
+        each = ", ".join(f"'{text}' {markers[text]:,}" for text in by_count)
+        on_note(
+            f"note: {file.path}: cells read as unknown because they hold a marker of a missing "
+            f"value: {sum(markers.values()):,} ({each}); --missing_values changes the markers"
+        )
 
 
 def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: int) -> str:
@@ -225,8 +256,8 @@ def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: in
         name = taxonomy.categories[category]
         attributes = ", ".join(taxonomy.attributes(name))
         return (
-            f"'{label}', but {name} has no attribute here, only {attributes}; empty the cell, or "
-            "use the taxonomy that belongs to this file"
+            f"'{shown(label)}', but {name} has no attribute here, only {attributes}; empty the "
+            "cell, or use the taxonomy that belongs to this file"
         )
     problem = unknown_name(label, task.classes)
     return f"{problem} Correct the label of {task.name}, empty it, or add it to the taxonomy"
@@ -247,43 +278,48 @@ def _find_images(
     if missing and missing_images == "error":
         first = ids[missing[0]]
         raise InputError(
-            f"{file.path}, row {file.line(missing[0])}, column 'id': '{first}' has no picture; "
-            f"looked for {folder.usual_name(first)} in {img_dir} ({len(missing):,} of {len(ids):,} "
-            "rows have none); add the pictures, remove the rows, or correct --img_dir"
+            f"{file.path}, row {file.line(missing[0])}, column 'id': '{shown(first)}' has no "
+            f"picture; looked for {shown(folder.usual_name(first))} in {img_dir} "
+            f"({len(missing):,} of {len(ids):,} rows have none); add the pictures, "
+            "remove the rows, or correct --img_dir"
         )
     return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
 
 
-def build_taxonomy(csv_path: Path, parq_path: Path | None = None) -> Taxonomy:
+def build_taxonomy(
+    csv_path: Path, parq_path: Path | None = None, reading: LabelReading | None = None
+) -> Taxonomy:
     """The taxonomy of a labelled catalogue; the classes are its distinct labels, sorted.
 
     Args:
         csv_path: The catalogue, as for `read_table`.
         parq_path: Parquet with `Category` and `Attribute_list`, the names of the attributes.
             Without it they are the names of the label columns: those in which the category has
-            a label, or, where these are attr_1, attr_2, ..., as many as `len` says.
+            a label, or, where these are attr_1, attr_2, ..., as many as `len` says. A column with
+            more than 30 values, most rows another one, is left out unless `reading` names it.
+        reading: Which texts mean unknown, and which columns hold labels.
 
     Warns:
         UserWarning: An attribute has no label; it gets the one class "default", so that the
-            others keep their places.
+            others keep their places. A column of text is left out.
 
     Raises:
         InputError: A file cannot be used; a category has no attribute, or is not in the Parquet.
     """
-    file = LabelFile(csv_path)
-    categories = file.column("Category")
+    reading = reading or LabelReading()
+    file = LabelFile(csv_path, reading)
+    categories = _category_names(file)
     present = sorted(categories.unique().to_list())
+    columns = LabelColumns(file, chosen=reading.attribute_columns is not None)
     if parq_path is not None:
-        attributes = _read_attributes(parq_path)
+        attributes = read_attributes(parq_path)
         unknown = np.flatnonzero(~categories.is_in(list(attributes)).to_numpy())
         if len(unknown):
             problem = unknown_name(categories[int(unknown[0])], attributes)
             raise file.error(unknown, "Category", f"{problem} Correct it, or add it to {parq_path}")
-    elif file.slot_columns:
-        attributes = {name: _numbered_attributes(file, name) for name in present}
     else:
-        attributes = {name: _labelled_columns(file, name) for name in present}
-    mapping = {name: _classes(file, name, each) for name, each in attributes.items()}
+        attributes = {name: columns.attributes(name) for name in present}
+    mapping = {name: _classes(columns, name, each) for name, each in attributes.items()}
     unlabelled = [
         f"{category}/{attribute}"
         for category, each in mapping.items()
@@ -293,67 +329,22 @@ def build_taxonomy(csv_path: Path, parq_path: Path | None = None) -> Taxonomy:
     if unlabelled:
         names = ", ".join(unlabelled)
         warnings.warn(f"{csv_path}: no label, so only class 'default', in {names}", stacklevel=2)
-    return Taxonomy.from_dict(
-        {
-            category: {attribute: classes or ["default"] for attribute, classes in each.items()}
-            for category, each in mapping.items()
-        }
-    )
-
-
-def _read_attributes(parq_path: Path) -> dict[str, list[str]]:
+    filled = {
+        category: {attribute: classes or ["default"] for attribute, classes in each.items()}
+        for category, each in mapping.items()
+    }
     try:
-        frame = read_parquet(parq_path)
-    except FileNotFoundError:
-        raise InputError(f"{parq_path}: no such file; check --parq_path") from None
-    by_folded_name = {name.strip().casefold(): name for name in frame.columns}
-    for name in ("Category", "Attribute_list"):
-        if name.casefold() not in by_folded_name:
-            raise InputError(f"{parq_path}: column {unknown_name(name, frame.columns)}")
-    lists = frame[by_folded_name["attribute_list"]]
-    if lists.dtype != pl.List(pl.String):
-        raise InputError(
-            f"{parq_path}, column 'Attribute_list': holds {lists.dtype}, expected lists of names"
-        )
-    names = frame[by_folded_name["category"]].cast(pl.String).str.strip_chars()
-    return dict(zip(names.to_list(), lists.to_list(), strict=True))
-
-
-def _labels(file: LabelFile, category: str, column: str) -> list[str]:
-    labels = file.column(column).filter(file.column("Category") == category)
-    return sorted(set(labels.unique().to_list()) - _BLANK)
-
-
-def _numbered_attributes(file: LabelFile, category: str) -> list[str]:
-    count = max([k for k in file.slot_columns if _labels(file, category, f"attr_{k}")], default=0)
-    if "len" in file.columns:
-        rows = file.frame.filter(pl.col("Category") == category)
-        given = rows["len"].cast(pl.Float64, strict=False).drop_nulls().to_list()
-        most = file.slot_columns[-1] + 1  # enough for the error on the column that is missing
-        count = int(min(max(given), most)) if given else count
-    return _at_least_one(file, category, [f"attr_{k + 1}" for k in range(count)])
-
-
-def _labelled_columns(file: LabelFile, category: str) -> list[str]:
-    columns = [name for name in file.columns if name not in ("id", "Category", "len")]
-    return _at_least_one(file, category, [c for c in columns if _labels(file, category, c)])
-
-
-def _at_least_one(file: LabelFile, category: str, attributes: list[str]) -> list[str]:
-    if not attributes:
-        raise InputError(
-            f"{file.path}, column 'Category': '{category}' has no label in any row, so its "
-            "attributes are not known; label a row, remove the category, or give --parq_path"
-        )
-    return attributes
+        return Taxonomy.from_dict(filled)
+    except InputError as error:
+        raise InputError(f"{csv_path}: {error}") from None
 
 
 def _classes(
-    file: LabelFile, category: str, attributes: Sequence[str]
+    columns: LabelColumns, category: str, attributes: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
-    numbered = bool(file.slot_columns)
-    columns = [f"attr_{k + 1}" if numbered else name for k, name in enumerate(attributes)]
+    numbered = bool(columns.file.slot_columns)
+    names = [f"attr_{k + 1}" if numbered else name for k, name in enumerate(attributes)]
     return {
-        attribute: _labels(file, category, column)
-        for attribute, column in zip(attributes, columns, strict=True)
+        attribute: columns.classes(category, column)
+        for attribute, column in zip(attributes, names, strict=True)
     }

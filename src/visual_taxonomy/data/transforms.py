@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import InterpolationMode, v2
@@ -25,25 +26,31 @@ from torchvision.transforms.v2 import functional
 Transform = Callable[[Tensor], Tensor]
 
 
-def training_transform(image_size: tuple[int, int]) -> Transform:
+def training_transform(image_size: tuple[int, int], interpolation: str = "bicubic") -> Transform:
     """The augmentation of the original system.
 
-    RandomResizedCrop (area 0.9 to 1, ratio 3/4 to 4/3, bicubic), then in one bilinear resampling
+    RandomResizedCrop (area 0.9 to 1, ratio 3/4 to 4/3), then in one bilinear resampling
     horizontal flip with probability 0.5, rotation up to 10 degrees, perspective of 0.1 with
     probability 0.5. Random numbers are drawn from torch's generator as torchvision's transforms of
     these names draw them.
 
     Args:
         image_size: Height and width in pixels.
+        interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
 
     Returns:
         A function from an RGB picture, uint8 [3, H, W], to a uint8 tensor of the image size.
     """
-    return v2.Compose([partial(_random_crop, image_size=image_size), _random_warp])
+    crop = partial(_random_crop, image_size=image_size, interpolation=interpolation)
+    return v2.Compose([crop, _random_warp])
 
 
-def evaluation_transform(image_size: tuple[int, int]) -> Transform:
-    """Resize to height and width in pixels, bicubic, without keeping the ratio.
+def evaluation_transform(image_size: tuple[int, int], interpolation: str = "bicubic") -> Transform:
+    """Resize to height and width in pixels, without keeping the ratio.
+
+    Args:
+        image_size: Height and width in pixels.
+        interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
 
     Returns:
         A function from an RGB picture, uint8 [3, H, W], to a uint8 tensor of the image size.
@@ -53,10 +60,7 @@ def evaluation_transform(image_size: tuple[int, int]) -> Transform:
         >>> evaluation_transform((4, 2))(torch.full((3, 10, 10), 7, dtype=torch.uint8)).unique()
         tensor([7], dtype=torch.uint8)
     """
-    # Not v2.Resize: looking for pictures in what it gets takes it a twentieth of the time.
-    return partial(
-        functional.resize, size=list(image_size), interpolation=InterpolationMode.BICUBIC
-    )
+    return partial(_resize, image_size=image_size, interpolation=interpolation)
 
 
 def rotation(angle: float, height: int, width: int) -> np.ndarray:
@@ -128,12 +132,21 @@ def warp(picture: Tensor, matrix: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack(list(channels), axis=-1)).permute(2, 0, 1)
 
 
-def _random_crop(picture: Tensor, image_size: tuple[int, int]) -> Tensor:
+def _resize(picture: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
+    if interpolation == "lanczos":  # torch has no such filter for tensors
+        image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
+        pixels = np.array(image.resize(image_size[::-1], Image.Resampling.LANCZOS))
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+    # Not v2.Resize: looking for pictures in what it gets takes it a twentieth of the time.
+    return functional.resize(picture, list(image_size), InterpolationMode(interpolation))
+
+
+def _random_crop(picture: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
     top, left, height, width = v2.RandomResizedCrop.get_params(picture, [0.9, 1.0], [3 / 4, 4 / 3])
     crop = picture[:, top : top + height, left : left + width]
     # Copied first: torch resizes a view of a larger picture slowly.
     dense = crop.permute(1, 2, 0).contiguous().permute(2, 0, 1)
-    return functional.resize(dense, list(image_size), InterpolationMode.BICUBIC)
+    return _resize(dense, image_size, interpolation)
 
 
 def _random_warp(picture: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from typing_extensions import override
 
-from visual_taxonomy.data.label_file import DUMMY, is_slot_column
+from visual_taxonomy.data.label_file import DUMMY
+from visual_taxonomy.data.named_columns import is_slot_column
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import RowScores

@@ -12,13 +12,14 @@ Nothing in it is unpickled, and reading it needs neither torch nor any of the en
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import ModelConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.taxonomy import Taxonomy
 
 FORMAT = 1
@@ -36,25 +37,15 @@ _PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "me
 """Fields of a bundle that stand in the manifest as they are."""
 
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What becomes of a picture before the trunk sees it.
-
-    Args:
-        image_size: Height and width in pixels that it is resized to, its ratio not kept.
-        mean: Of red, green and blue on the scale 0 to 1; subtracted inside the model.
-        std: Standard deviations, likewise; divided by inside the model.
-        resize: The filter, with antialiasing.
-        color: Order of the channels; transparency is laid on white, EXIF turns are applied.
-    """
-
-    image_size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize: str = "bicubic"
-    color: str = "RGB"
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    UnicodeDecodeError,
+    json.JSONDecodeError,
+    RecursionError,
+)
+"""What reading a manifest raises that is no JSON, or not the JSON of a manifest."""
 
 
 @dataclass(frozen=True)
@@ -108,15 +99,22 @@ def write_manifest(bundle: Bundle) -> None:
     content = {
         "format": FORMAT,
         "model": to_dict(bundle.model),
-        "preprocessing": asdict(bundle.preprocessing),
+        "preprocessing": {
+            "image_size": bundle.preprocessing.image_size,
+            "mean": bundle.preprocessing.mean,
+            "std": bundle.preprocessing.std,
+            "resize": bundle.preprocessing.interpolation,
+            "color": "RGB",
+        },
         **{name: getattr(bundle, name) for name in _PLAIN},
     }
+    content["sha256"] = _digest(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_text(bundle.folder / MANIFEST, text)
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read the manifest of a bundle and check every model file against it.
+    """Read the manifest of a bundle, and check it and every model file against their checksums.
 
     Raises:
         InputError: There is no bundle, it is of another format, or a file is missing or altered.
@@ -130,6 +128,12 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{path}: format {known}, but this version of vtax reads format {FORMAT}; export "
                 "the checkpoint again, or install the version that wrote it"
             )
+        # Bundles of version 0.1 have none.
+        if "sha256" in content and content.pop("sha256") != _digest(content):
+            raise InputError(
+                f"{path}: not what was exported (its SHA-256 differs); copy it again, or export "
+                "the checkpoint again"
+            )
         _check_files(folder, content["files"])
         preprocessing = content["preprocessing"]
         return Bundle(
@@ -141,13 +145,12 @@ def read_bundle(folder: Path) -> Bundle:
                 tuple(preprocessing["mean"]),
                 tuple(preprocessing["std"]),
                 preprocessing["resize"],
-                preprocessing["color"],
             ),
             **{name: content[name] for name in _PLAIN},
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no bundle of `vtax export` ({MANIFEST} is missing)") from None
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
 
 
@@ -163,6 +166,12 @@ def checksum(path: Path) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the values of a manifest, however its text is laid out."""
+    plain = json.loads(json.dumps(content))  # tuples become lists, as when it is read
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -18,11 +18,14 @@ from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
 from visual_taxonomy.inference.engines.base import Picture
-from visual_taxonomy.inference.engines.choice import make_engine
+from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.taxonomy import UNKNOWN
 
 if TYPE_CHECKING:
     from visual_taxonomy.checkpoint import Checkpoint
+
+NO_ANSWER = "the model's answer is not a number; use another checkpoint, or --precision 32"
+"""Why a picture that could be read has no label."""
 
 _DEFAULTS = InferenceConfig()
 
@@ -37,7 +40,7 @@ class RowScores(NamedTuple):
     classes: np.ndarray
     """[N, A] index of the most probable class; -1 without picture or slot."""
     problems: dict[int, str]
-    """Row -> why its picture could not be read."""
+    """Row -> why its picture could not be read, or has no answer."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Predictor:
         self.taxonomy = model.taxonomy
         self.class_counts = model.class_counts
         self.named_columns = model.named_columns
+        self._num_slots = np.array([len(slots) for slots in self.taxonomy.slots])
         self.engine = make_engine(model, config)
 
     @classmethod
@@ -92,6 +96,7 @@ class Predictor:
         Raises:
             InputError: It is missing, damaged, or neither; or the taxonomy does not fit.
         """
+        check_name(config)
         path = Path(path)
         if is_bundle(path):
             bundle = read_bundle(path)
@@ -105,9 +110,9 @@ class Predictor:
                 f"{path}: a checkpoint needs torch (pip install visual-taxonomy); without it "
                 "predict from a bundle, made by `vtax export` where there is torch"
             )
-        from visual_taxonomy.checkpoint import read_checkpoint
+        from visual_taxonomy.checkpoint import read_model
 
-        return cls(read_checkpoint(path, attributes_config), config)
+        return cls(read_model(path, attributes_config), config)
 
     def predict(self, pictures: Sequence[Picture], categories: Sequence[str]) -> list[Prediction]:
         """Predict the attributes of N pictures, of mixed categories in one batch.
@@ -166,9 +171,14 @@ class Predictor:
         """
         for batch, probabilities in self.engine.answers(self.engine.batches(picture, categories)):
             probabilities[batch.categories < 0] = 0.0
+            has_answer = probabilities.sum(axis=2) > 0  # not where the model gave NaN
+            probabilities[~has_answer] = 0.0
             classes = probabilities.argmax(axis=2)
-            classes[probabilities.sum(axis=2) == 0] = UNKNOWN
-            yield RowScores(batch.rows, probabilities, classes, batch.problems)
+            classes[~has_answer] = UNKNOWN
+            slots = np.arange(classes.shape[1]) < self._num_slots[batch.categories][:, None]
+            silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
+            problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)
+            yield RowScores(batch.rows, probabilities, classes, problems)
 
     def _named(self, category: int, probabilities: np.ndarray, problem: str | None) -> Prediction:
         name = self.taxonomy.categories[category]

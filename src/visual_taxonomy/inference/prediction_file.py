@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from visual_taxonomy import __version__
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.inference.answer_columns import (
@@ -20,6 +19,7 @@ from visual_taxonomy.inference.image_stamps import ImageStamps
 from visual_taxonomy.inference.prediction import Predictor, RowScores
 from visual_taxonomy.inference.receipt import read_receipt, receipt_path, write_receipt
 from visual_taxonomy.inference.resumable import journal_path, partial_path, resumable
+from visual_taxonomy.version import __version__
 
 
 @dataclass

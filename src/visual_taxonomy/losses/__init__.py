@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from visual_taxonomy.choice import build
 from visual_taxonomy.losses.asymmetric import Asymmetric
 from visual_taxonomy.losses.balanced_softmax import BalancedSoftmax
 from visual_taxonomy.losses.base import Loss
@@ -18,10 +17,12 @@ from visual_taxonomy.losses.label_distribution_margin import LabelDistributionAw
 from visual_taxonomy.losses.logit_adjustment import LogitAdjustment
 from visual_taxonomy.losses.poly1 import Poly1
 from visual_taxonomy.losses.vector_scaling import VectorScaling
+from visual_taxonomy.registry import Registry, derived_from
 
-__all__ = ["LOSSES", "Loss", "build_loss"]
+__all__ = ["LOSSES", "LOSS_REGISTRY", "Loss", "build_loss", "find_loss"]
 
 LOSSES: dict[str, type[Loss]] = {  # the public short names, as users type them
+    # In the order of the help: the original system's first.
     "CE": CrossEntropy,
     "LDAM": LabelDistributionAwareMargin,
     "Focal": Focal,
@@ -38,12 +39,32 @@ LOSSES: dict[str, type[Loss]] = {  # the public short names, as users type them
     "Poly1": Poly1,
 }
 
+# Its table is LOSSES itself, not a copy: an entry added at run time is found.
+LOSS_REGISTRY = Registry("loss", "visual_taxonomy.losses", LOSSES, derived_from(Loss))
+
+
+def find_loss(name: str) -> type[Loss]:
+    """The loss of that name.
+
+    Args:
+        name: A key of `LOSSES` or the name that an installed package gives its own, matched
+            without case; or `module:Class`.
+
+    Raises:
+        InputError: There is none, or what the name stands for is no `Loss`.
+
+    Example:
+        >>> find_loss("ldam").head
+        'cosine'
+    """
+    return LOSS_REGISTRY.find(name)
+
 
 def build_loss(name: str, class_counts: Tensor, **parameters: object) -> Loss:
     """The loss of that name for a head with these class counts.
 
     Args:
-        name: A key of `LOSSES`, matched without case.
+        name: As for `find_loss`.
         class_counts: [C] labelled training examples of each class, 0 for absent ones.
         **parameters: The loss's own parameters.
 
@@ -56,4 +77,4 @@ def build_loss(name: str, class_counts: Tensor, **parameters: object) -> Loss:
         >>> loss.margins
         tensor([0.1623, 0.2887, 0.5000])
     """
-    return build(LOSSES, name, class_counts, **parameters)
+    return LOSS_REGISTRY.build(name, class_counts, **parameters)

@@ -64,6 +64,8 @@ class Asymmetric(Loss):
         share = self.smoothing / logits.shape[-1]
         positive = (1 - self.smoothing + share) * focused(likelihood, self.gamma_positive)
         negative = share * torch.exp(-self.gamma_negative * likelihood) * likelihood
+        # Every class as if it were the true one, so that soft targets are an expectation over
+        # columns.
         losses = positive - negative + negative.sum(dim=-1, keepdim=True)  # [N, C], as if c is true
         if not target.is_floating_point():
             losses = losses.gather(1, target[:, None]).squeeze(1)

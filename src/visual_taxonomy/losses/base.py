@@ -21,7 +21,11 @@ class Loss(nn.Module):
     """
 
     head: ClassVar[Literal["linear", "cosine"]] = "linear"
-    """The head the loss's paper uses: raw logits, or cosines of features and class vectors."""
+    """The head the loss's paper uses: raw logits, or cosines of features and class vectors.
+
+    A loss of cosines has an attribute `scale`, the number it multiplies them by: its head gets the
+    same, so that predicted probabilities are those of the trained softmax.
+    """
 
     needs_features: ClassVar[bool] = False
     """Whether `forward` needs `features`."""
@@ -76,6 +80,7 @@ def checked(
         ...
         visual_taxonomy.errors.InputError: scale: 0.0 is no finite number > 0
     """
+    # NaN fails every comparison, so it is refused with what is out of range.
     fits = isinstance(value, int | float) and low <= value <= high and math.isfinite(value)
     if fits and (low_included or value > low):
         return float(value)

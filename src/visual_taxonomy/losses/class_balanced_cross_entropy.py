@@ -54,4 +54,5 @@ class ClassBalancedCrossEntropy(Loss):
         weights = self.balanced_weights
         if class_weights is not None:
             weights = weights * class_weights
+        # Over N, not over the weights: that is what makes it another loss than CE under CBReweight.
         return summed_cross_entropy(widened(logits), target, weights) / len(target)

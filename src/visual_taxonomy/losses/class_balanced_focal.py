@@ -53,4 +53,5 @@ class ClassBalancedFocal(Focal):
         weights = self.balanced_weights
         if class_weights is not None:
             weights = weights * class_weights
+        # The weights scale whole losses; p itself is not weighted, unlike in the original system.
         return super().forward(logits, target, weights)

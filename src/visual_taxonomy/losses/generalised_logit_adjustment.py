@@ -46,6 +46,7 @@ class GeneralisedLogitAdjustment(Loss):
         super().__init__()
         self.register_buffer("log_prior", log_prior(class_counts))
         start = torch.tensor(checked("tau", tau, low=0), device=self.log_prior.device)
+        # A parameter even where it is not learnt: the state_dict has the same keys either way.
         self.tau = nn.Parameter(start, requires_grad=learn_tau)
 
     @override

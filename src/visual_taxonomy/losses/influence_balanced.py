@@ -74,6 +74,8 @@ class InfluenceBalanced(Loss):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
+        # Refused, not averaged: a mixture of labels has no gradient whose size could be the
+        # influence.
         if target.is_floating_point():
             raise InputError(
                 "influence is defined for class indices only: turn mixup or distillation off, or "
@@ -86,6 +88,8 @@ class InfluenceBalanced(Loss):
         return plain_mean(losses, target, class_weights)
 
     def _factors(self, likelihood: Tensor, features: Tensor) -> Tensor:
+        # Detached, since a weight is no path for gradients: else the loss also falls by growing
+        # features.
         if self.detach_factor:
             likelihood, features = likelihood.detach(), features.detach()
         norms = widened(features).abs().sum(dim=-1)  # four times as fast as vector_norm on a CPU

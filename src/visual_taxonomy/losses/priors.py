@@ -42,9 +42,10 @@ def margins(class_counts: Tensor, max_margin: float) -> Tensor:
     counts = checked_counts(class_counts)
     present = counts > 0
     smallest = counts[present].min() if present.any() else counts.new_ones(())
-    ratios = smallest / counts.where(present, smallest)
+    ratios = smallest / counts.where(present, smallest)  # 1 for absent classes, not a division by 0
     return _stored(present * max_margin * ratios**0.25, class_counts)
 
 
 def _stored(table: Tensor, class_counts: Tensor) -> Tensor:
+    # Made in float64 and rounded once, at the end.
     return table.to(torch.as_tensor(class_counts).device, torch.float32)

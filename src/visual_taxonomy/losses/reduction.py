@@ -20,6 +20,7 @@ def widened(tensor: Tensor) -> Tensor:
         >>> widened(torch.zeros(1, dtype=torch.bfloat16)).dtype
         torch.float32
     """
+    # bfloat16 has three digits: log p of a sure prediction would be 0, and its gradient gone.
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
@@ -31,6 +32,7 @@ def negative_log_likelihood(logits: Tensor, target: Tensor) -> Tensor:
         tensor([0.6931])
     """
     if target.is_floating_point():
+        # A soft target needs all classes; for indices the fused kernel saves an [N, C] tensor.
         return -F.log_softmax(logits, dim=-1)
     return F.cross_entropy(logits, target, reduction="none")
 
@@ -48,7 +50,7 @@ def plain_mean(losses: Tensor, target: Tensor, class_weights: Tensor | None) -> 
         tensor(2.5000)
     """
     if class_weights is None and not target.is_floating_point():
-        return losses.mean()
+        return losses.mean()  # the same number in fewer operations
     return (entry_weights(target, class_weights) * losses).sum() / len(target)
 
 
@@ -98,6 +100,8 @@ def mean_cross_entropy(
         if target.is_floating_point():
             target = target.to(logits.dtype)
         return F.cross_entropy(logits, target, label_smoothing=smoothing)
+    # torch's own weighted mean divides soft targets by N and indices by the weights; one of the two
+    # would make a one-hot row another loss than its index.
     total = summed_cross_entropy(logits, target, class_weights, smoothing)
     return total / entry_weights(target, class_weights).sum().clamp_min(_LEAST_WEIGHT)
 

@@ -18,11 +18,11 @@ from typing_extensions import override
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.class_token import narrow_last_block
+from visual_taxonomy.model.own_backbone import own_timm_name
+from visual_taxonomy.preprocessing import Preprocessing
 
 GCL_URL = "https://marqo-gcl-public.s3.us-west-2.amazonaws.com/v1"
 """Where the GCL checkpoints (CLIP adapted to ten million shop products) are published."""
-
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
 @dataclass(frozen=True)
@@ -65,44 +65,6 @@ BACKBONES: dict[str, ClipTower] = {
 
 # Arguments of timm.create_model that would fetch or unpickle weights behind our back.
 _RESERVED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What a picture must go through before the backbone sees it.
-
-    Args:
-        image_size: (H, W) in pixels.
-        mean: Of the red, green and blue channel, on the scale 0 to 1.
-        std: Standard deviation of the channels, same scale, above 0.
-        interpolation: "nearest", "bilinear", "bicubic" or "lanczos".
-
-    Raises:
-        InputError: A value is out of range.
-
-    Example:
-        >>> Preprocessing((224, 168), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).interpolation
-        'bicubic'
-    """
-
-    image_size: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    interpolation: str = "bicubic"
-
-    def __post_init__(self) -> None:
-        if len(self.image_size) != 2 or min(self.image_size) < 1:
-            raise InputError(
-                f"image size {self.image_size}: expected height and width, each at least 1 pixel"
-            )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise InputError(
-                f"mean {self.mean} and std {self.std}: expected three numbers each, std above 0"
-            )
-        if self.interpolation not in INTERPOLATIONS:
-            raise InputError(
-                f"interpolation '{self.interpolation}' is none of: {', '.join(INTERPOLATIONS)}"
-            )
 
 
 class Backbone(nn.Module):
@@ -170,10 +132,12 @@ class Backbone(nn.Module):
 
     def _measure_width(self) -> int:
         height, width = self.preprocessing.image_size
+        # In training mode BatchNorm would move its statistics, and may refuse a single image.
         training = self.training
         self.eval()
         try:
             with torch.no_grad():
+                # Measured: timm's num_features is not the width behind every pooling or projection.
                 features = self.model(torch.zeros(1, 3, height, width))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(
@@ -197,11 +161,14 @@ def create_backbone(
     parameters: Mapping[str, Any] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    interpolation: str | None = None,
 ) -> Backbone:
     """A backbone with random weights; touches neither the network nor any file.
 
     Args:
-        name: `ViT-B-32`, `ViT-L-14`, or a timm name, with a tag ("name.tag") or without.
+        name: `ViT-B-32`, `ViT-L-14`, a timm name, with a tag ("name.tag") or without, the name
+            that an installed package gives its own, or `module:function` of one that is
+            registered with timm.
         image_size: (H, W) in pixels; None: the size the model was published for. A model with
             position embeddings is built for this size, others take any.
         parameters: Further keyword arguments of `timm.create_model`, such as
@@ -210,6 +177,7 @@ def create_backbone(
             in our CLIP towers.
         mean: Channel means in place of those timm knows.
         std: Channel standard deviations, likewise.
+        interpolation: Filter of the resizing, likewise.
 
     Raises:
         InputError: The name or a parameter does not exist, or the model cannot have that size.
@@ -221,9 +189,10 @@ def create_backbone(
         >>> small.width, small.preprocessing.image_size
         (48, (64, 48))
     """
+    # Ours in any case, as in every table; timm's names are all lower case.
     name = {ours.casefold(): ours for ours in BACKBONES}.get(name.casefold(), name)
     tower = BACKBONES.get(name)
-    timm_name = tower.timm_name if tower else name
+    timm_name = tower.timm_name if tower else own_timm_name(name) or name
     if not timm.is_model(timm_name):
         raise _unknown_backbone(name)
     arguments: dict[str, Any] = {"num_classes": tower.width if tower else 0, **(parameters or {})}
@@ -236,7 +205,7 @@ def create_backbone(
         (height, width),
         tuple(mean or config["mean"]),
         tuple(std or config["std"]),
-        config["interpolation"],
+        interpolation or config["interpolation"],
     )
     return Backbone(name, model, preprocessing)
 
@@ -248,7 +217,7 @@ def _unknown_backbone(name: str) -> InputError:
     ours = ", ".join(BACKBONES)
     return InputError(
         f"backbone '{name}' is neither one of ours ({ours}) nor a timm model.{hint} "
-        "`vtax list backbones` shows all."
+        "`vtax list backbones` shows all; one of your own is MODULE:FUNCTION."
     )
 
 
@@ -278,6 +247,7 @@ def _create_model(
                 "loaded with --pretrained_ckpt"
             )
     try:
+        # Only models with a fixed size take img_size; others would refuse the argument.
         native = get_pretrained_cfg(timm_name)
         if size and native and native.fixed_input_size and size != tuple(native.input_size[-2:]):
             arguments["img_size"] = size

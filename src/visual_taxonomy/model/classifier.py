@@ -1,6 +1,6 @@
-"""The whole model: pictures in, logits of every attribute of their category out.
+"""The whole model: images in, logits of every attribute of their category out.
 
-Shapes: N pictures, H x W pixels, A slots, C classes of the widest task, D features.
+Shapes: N images, H x W pixels, A slots, C classes of the widest task, D features.
 """
 
 from typing import Literal
@@ -24,9 +24,9 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = 
 
 
 class Encoder(nn.Module):
-    """From uint8 pictures to features: normalisation, then the backbone.
+    """From uint8 images to features: normalisation, then the backbone.
 
-    Pictures are scaled in float32, then take the type of the backbone's weights.
+    Images are scaled in float32, then take the type of the backbone's weights.
 
     Args:
         backbone: The image encoder.
@@ -46,11 +46,14 @@ class Encoder(nn.Module):
         self.backbone = backbone.to(memory_format=torch.channels_last)
         for name in ("mean", "std"):
             values = torch.tensor(getattr(backbone.preprocessing, name))
+            # Not saved: they follow from the config, and an old file could contradict it.
+            # Times 255, since images are uint8 and one division does both scalings.
             self.register_buffer(name, 255 * values[:, None, None], persistent=False)
 
     @override
     def forward(self, images: Tensor) -> Tensor:
         weight = next(self.backbone.parameters())
+        # In float32: half precision would round twice before the backbone sees a value.
         scaled = (images.float() - self.mean.float()) / self.std.float()
         return self.backbone(scaled.to(weight.dtype, memory_format=torch.channels_last))
 
@@ -72,7 +75,7 @@ class Classifier(nn.Module):
 
     @override
     def forward(self, images: Tensor, category: Tensor) -> Tensor:
-        """Logits [N, A, C] of pictures [N, 3, H, W] (uint8) of categories [N].
+        """Logits [N, A, C] of images [N, 3, H, W] (uint8) of categories [N].
 
         Slots that a category does not have, and classes that an attribute does not have, are
         -inf.
@@ -95,8 +98,9 @@ def build_classifier(
         InputError: The backbone or one of its parameters does not exist.
     """
     mean, std = NORMALIZATIONS[config.normalization] or (None, None)
+    interpolation = None if config.interpolation == "backbone" else config.interpolation
     backbone = create_backbone(
-        config.backbone, config.image_size, config.backbone_parameters, mean, std
+        config.backbone, config.image_size, config.backbone_parameters, mean, std, interpolation
     )
     kind = head if config.head == "auto" else config.head
     heads = CategoryHeads(

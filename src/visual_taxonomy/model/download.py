@@ -71,6 +71,25 @@ def download_weights(
         raise _cannot_write(part, error) from error
 
 
+def check_download(path: Path) -> None:
+    """Compare a file with the checksum beside it; one without is taken as it is.
+
+    Raises:
+        InputError: `<path>.sha256` is there and differs.
+    """
+    kept = _checksum_file(path)
+    if not kept.is_file():
+        return
+    expected = kept.read_bytes().split()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not expected or expected[0].lower() != digest.encode():
+        raise InputError(
+            f"{path}: not the file that was downloaded (its SHA-256 is not that of {kept.name}); "
+            "delete both and run `vtax download-weights` again"
+        )
+
+
 def _fetch(url: str, part: Path, on_progress: Progress) -> None:
     """Append to `part` what it lacks of the body at `url`."""
     have = part.stat().st_size if part.exists() else 0
@@ -137,8 +156,12 @@ def _publish(tower: ClipTower, part: Path, target: Path) -> Path:
             f"{target.name}: checksum is {digest}, expected {tower.sha256}; the bytes were thrown "
             "away, run the command again"
         )
-    target.with_name(target.name + ".sha256").write_text(f"{digest}  {target.name}\n")
+    _checksum_file(target).write_text(f"{digest}  {target.name}\n")
     return part.replace(target)
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
 
 
 def _interrupted(url: str, part: Path, reason: str) -> InputError:

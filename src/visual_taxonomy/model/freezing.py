@@ -1,7 +1,7 @@
 """Which parts of a backbone train: the flags --unlock_block, --unfreeze_* and --freeze_backbone.
 
 What is frozen in front of the first trained part costs no memory in training: its parameters ask
-for no gradient, nor does the picture, so torch keeps none of its activations.
+for no gradient, nor does the image, so torch keeps none of its activations.
 """
 
 import math
@@ -139,6 +139,7 @@ def freeze(
         >>> print(trainable_summary(backbone))
         2 of 6 blocks, 83,584 of 306,240 parameters
     """
+    # First everything one way, then parts the other: no flag depends on an earlier call.
     backbone.requires_grad_(unlock_block == 0 and not freeze_backbone)
     if unlock_block == 0 or freeze_backbone:
         return

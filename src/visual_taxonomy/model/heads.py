@@ -5,8 +5,8 @@ are separate tensors, stacked for the categories and tasks of the batch only: a 
 categories is a few matrix products, and whatever takes no part in a batch has no gradient, so
 the optimizer leaves it alone.
 
-Shapes: N pictures, K categories, T tasks, A slots, C classes of the widest task, D features,
-H hidden width. A category of -1 marks a row without a picture.
+Shapes: N images, K categories, T tasks, A slots, C classes of the widest task, D features,
+H hidden width. A category of -1 marks a row without an image.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,13 @@ class HeadOutput(NamedTuple):
     """[N, H] what the classifiers multiply by their weights."""
     scale: Tensor | None = None
     """What cosines were multiplied by to become these logits; None of linear classifiers."""
+
+    @property
+    def cosines(self) -> Tensor:
+        """The logits before `scale`, for losses that scale by themselves; else the logits."""
+        # Divided out, not kept from before: (scale x hidden) @ weights rounds in another way than
+        # scale x (hidden @ weights), and trained numbers would change in the last bit.
+        return self.logits if self.scale is None else self.logits / self.scale
 
 
 class CategoryBatchNorm(nn.Module):
@@ -73,6 +80,8 @@ class CategoryBatchNorm(nn.Module):
         min_rows: int = 16,
     ) -> None:
         super().__init__()
+        # Separate tensors, not one [K, D]: a category that is absent from a batch has no gradient,
+        # so the optimizer's decay and moments leave it alone.
         self.weights = nn.ParameterList(torch.ones(num_features) for _ in range(num_categories))
         self.biases = nn.ParameterList(torch.zeros(num_features) for _ in range(num_categories))
         self.register_buffer("running_mean", torch.zeros(num_categories, num_features))
@@ -108,7 +117,10 @@ class CategoryBatchNorm(nn.Module):
         enough = count >= self.min_rows
         with torch.no_grad():
             old_mean, old_var = self.running_mean[rows], self.running_var[rows]
+            # As nn.BatchNorm1d: it normalises by the biased variance and keeps the unbiased one.
             unbiased = var * count / (count - 1).clamp(min=1)
+            # A row or two say little: their share in the running statistics is as small as their
+            # number, and a single row has no variance at all.
             share = self.momentum * (count / self.min_rows).clamp(max=1) * (count > 1)
             self.running_mean[rows] = torch.lerp(old_mean, mean, share)
             self.running_var[rows] = torch.lerp(old_var, unbiased, share)
@@ -197,6 +209,8 @@ class AttributeClassifiers(nn.Module):
         layers = [nn.Linear(in_features, classes) for classes in num_classes]
         self.weights = nn.ParameterList(layer.weight for layer in layers)
         self.biases = nn.ParameterList(layer.bias for layer in layers if kind == "linear")
+        # Tasks are padded to the widest; a padded class is -inf, so softmax gives it 0 and argmax
+        # never picks it.
         widths = torch.tensor(list(num_classes))
         absent = torch.arange(int(widths.max())) >= widths[:, None]
         self.register_buffer("absent", absent, persistent=False)
@@ -268,6 +282,7 @@ class CategoryHeads(nn.Module):
         slots = pad_sequence(
             [torch.tensor(tasks) for tasks in taxonomy.slots], batch_first=True, padding_value=-1
         )
+        # Clamped for the gather alone; `no_slot` says which of them do not exist.
         self.register_buffer("slots", slots.clamp(min=0), persistent=False)
         self.register_buffer("no_slot", slots < 0, persistent=False)
 
@@ -279,10 +294,12 @@ class CategoryHeads(nn.Module):
 
         Args:
             features: [N, D] from the backbone.
-            category: [N] category indices, -1 for a row without a picture.
+            category: [N] category indices, -1 for a row without an image.
             tasks: Indices of the T' tasks to compute, all of them by default.
         """
         present = None if tasks is None else sorted({self.category_of_task[t] for t in tasks})
+        # Logits in bfloat16 have three digits; near-ties between classes would be decided by
+        # rounding.
         with torch.autocast(features.device.type, enabled=False):
             hidden = features.float()
             if self.norm is not None:
@@ -296,6 +313,8 @@ class CategoryHeads(nn.Module):
 
         Slots that the category does not have are -inf throughout.
         """
+        # -1, an image that could not be read, takes any category's slots; its answer is thrown
+        # away.
         category = category.clamp(min=0)
         picked = logits[
             torch.arange(len(logits), device=logits.device)[:, None], self.slots[category]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.backbone import BACKBONES, Backbone
+from visual_taxonomy.model.download import check_download
 
 Weights = dict[str, Tensor]
 
@@ -81,7 +82,7 @@ def convert_weights(backbone: Backbone, source: Path | str, weights: Weights) ->
 
 
 def _fetch(backbone: Backbone, source: str) -> Weights:
-    config = backbone.model.pretrained_cfg
+    config = getattr(backbone.model, "pretrained_cfg", None) or {}  # absent in models of your own
     hub_id = config.get("hf_hub_id") if source == "timm" else source.removeprefix("hf-hub:")
     if not hub_id:
         raise InputError(
@@ -111,6 +112,7 @@ def _remedy(backbone: Backbone) -> str:
 def _read_file(backbone: Backbone, path: Path) -> object:
     if not path.is_file():
         raise InputError(f"{path}: no such file of pretrained weights; {_remedy(backbone)}")
+    check_download(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -150,6 +152,7 @@ def _select_weights(source: Path | str, content: object) -> Weights:
 
 def _check_patch_size(backbone: Backbone, source: Path | str, weights: Weights) -> None:
     """Refuse what timm would resample silently: a ViT made for patches of another size."""
+    # timm resamples patches of another size without a word, which costs accuracy unnoticed.
     own = backbone.model.state_dict().get("patch_embed.proj.weight")
     for key, value in weights.items():
         if own is None or not key.endswith(_PATCH_WEIGHTS) or value.ndim != 4:
@@ -174,13 +177,14 @@ def _convert(backbone: Backbone, source: Path | str, weights: Weights) -> Weight
                 f"{source}: cannot be converted for backbone {backbone.name} "
                 f"({type(error).__name__}: {error})"
             ) from error
-    if model.num_classes:
+    if getattr(model, "num_classes", True):  # models of your own may have no classifier to drop
         return weights
     return {key: value for key, value in weights.items() if not _is_classifier(backbone, key)}
 
 
 def _is_classifier(backbone: Backbone, key: str) -> bool:
-    names = backbone.model.pretrained_cfg.get("classifier") or ()
+    config = getattr(backbone.model, "pretrained_cfg", None) or {}
+    names = config.get("classifier") or ()
     names = (names,) if isinstance(names, str) else names
     return key.startswith(tuple(f"{name}." for name in names))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.reporting.style import (
@@ -38,6 +39,8 @@ _LETTER = 0.07
 """Inches a letter of the subtitle takes at most."""
 _NUMBERED = 16
 """Most tasks with a number in each cell."""
+_MOST_TASKS = 48
+"""Most tasks drawn: names are readable, and the figure stays below 25 inches."""
 
 
 class _Line(NamedTuple):
@@ -50,7 +53,8 @@ class _Line(NamedTuple):
 def plot_conflicts(cosines: np.ndarray, tasks: Sequence[Task], path: Path) -> None:
     """Draw the mean cosine of the gradients of every two tasks, grouped by category.
 
-    Red is conflict, blue agreement, grey neither; what is not known stays white.
+    Red is conflict, blue agreement, grey neither; pairs that never met stay white. Of more than
+    48 tasks, those with the strongest conflicts are drawn; the title counts the pairs of all.
 
     Args:
         cosines: [T, T] symmetric, in [-1, 1]; NaN for tasks that never met. The diagonal is not
@@ -63,25 +67,27 @@ def plot_conflicts(cosines: np.ndarray, tasks: Sequence[Task], path: Path) -> No
         OSError: The folder cannot be written to.
     """
     pairs = _pairs(cosines)
-    if not has_pairs(cosines):
+    if np.isnan(pairs).all():
         raise InputError(f"{path}: no two tasks have had a label in the same watched step")
+    title, subtitle = _title(pairs), _subtitle(pairs, tasks)
+    shown = _most_apart(pairs)
+    tasks, pairs = [tasks[index] for index in shown], pairs[np.ix_(shown, shown)]
     lines = _lines(tasks)
     cell = 0.42 if len(tasks) <= _NUMBERED else 0.235
     size = cell * len(lines)
     width = max(_LEAST_WIDTH, 2 * MARGIN + _NAMES + size + _LEGEND + 0.35)
     height = HEAD + _NAMES + size + 2 * MARGIN
-    subtitle = shorten(_subtitle(pairs, tasks), int((width - 2 * MARGIN) / _LETTER))
-    figure = new_figure(width, height, _title(pairs), subtitle)
+    subtitle = shorten(subtitle, int((width - 2 * MARGIN) / _LETTER))
+    figure = new_figure(width, height, title, subtitle)
     axes = add_axes(figure, MARGIN + _NAMES, HEAD + _NAMES, size, size)
     axes.set(xlim=(0, len(lines)), ylim=(len(lines), 0), xticks=[], yticks=[])
     most = max(0.1, float(np.nanmax(np.abs(pairs))))
     _draw_cells(axes, lines, pairs, most)
     _draw_names(axes, lines, 9.0 if len(tasks) <= _NUMBERED else 8.0)
     length = min(size, 2.4)
-    legend = add_axes(
-        figure, MARGIN + _NAMES + size + 0.3, HEAD + _NAMES + size - length, 0.14, length
-    )
-    _draw_legend(legend, most)
+    left, bottom = MARGIN + _NAMES + size + 0.3, HEAD + _NAMES + size
+    _draw_legend(add_axes(figure, left, bottom - length, 0.14, length), most)
+    _draw_never_met(add_axes(figure, left, bottom + 0.25, 0.14, 0.14))
     save_figure(figure, path)
 
 
@@ -96,7 +102,18 @@ def has_pairs(cosines: np.ndarray) -> bool:
 
 
 def _pairs(cosines: np.ndarray) -> np.ndarray:
-    return np.where(np.eye(len(cosines), dtype=bool), np.nan, cosines)
+    pairs = cosines.astype(np.float32)
+    np.fill_diagonal(pairs, np.nan)
+    return pairs
+
+
+def _most_apart(pairs: np.ndarray) -> np.ndarray:
+    """The tasks to draw, in their order: those whose worst pair is worst.
+
+    Both tasks of a pair have it as their worst, or a worse one, so the worst pairs are complete.
+    """
+    worst = np.where(np.isnan(pairs), np.inf, pairs).min(1)
+    return np.sort(np.argsort(worst, kind="stable")[:_MOST_TASKS])
 
 
 def _lines(tasks: Sequence[Task]) -> list[_Line]:
@@ -169,16 +186,23 @@ def _draw_legend(axes: Axes, most: float) -> None:
         write(axes, 1.5, value, text, MUTED, 8.5)
 
 
+def _draw_never_met(axes: Axes) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
+    axes.add_patch(Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=MUTED, linewidth=0.8))
+    write(axes, 1.5, 0.5, "never met", MUTED, 8.5)
+
+
 def _title(pairs: np.ndarray) -> str:
-    met = pairs[np.triu_indices(len(pairs), 1)]
-    met = met[~np.isnan(met)]
-    apart = int((met < 0).sum())
-    which = f"{apart} of {len(met)} pairs" if apart else "No pair"
-    return f"{which} of tasks pull{'' if apart > 1 else 's'} apart"
+    met = int((~np.isnan(pairs)).sum()) // 2  # each pair stands there twice
+    apart = int((pairs < 0).sum()) // 2
+    which = f"{apart:,} of {met:,} pairs" if apart else "No pair"
+    return f"{which} of tasks that met pull{'' if apart > 1 else 's'} apart"
 
 
 def _subtitle(pairs: np.ndarray, tasks: Sequence[Task]) -> str:
-    text = "Mean cosine of gradients: red apart, blue alike, white never met"
+    text = "Mean cosine of gradients: red apart, blue alike, grey neither"
+    if len(tasks) > _MOST_TASKS:
+        text = f"The {_MOST_TASKS} of {len(tasks):,} tasks that pull apart most. {text}"
     first, second = divmod(int(np.nanargmin(pairs)), len(pairs))
     if pairs[first, second] >= 0:
         return text

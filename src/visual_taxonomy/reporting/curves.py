@@ -38,7 +38,8 @@ def plot_training(metrics: Sequence[Row], path: Path) -> None:
 
     Args:
         metrics: A row an epoch, in order: epoch (from 0), train_loss, val_loss, hm, micro, macro,
-            images_per_second, seconds. A value that is not there or not finite leaves a gap.
+            images_per_second, seconds. A value that is not there or not finite leaves a gap. The
+            figure counts epochs from 1.
         path: The PNG to write.
 
     Raises:
@@ -85,7 +86,7 @@ def _title(metrics: Sequence[Row]) -> str:
         return "No epoch has a finite score yet"
     if len(metrics) == 1:
         return f"HM-F1 is {best['hm']:.3f} after one epoch"
-    when = "in the last epoch" if best is metrics[-1] else f"in epoch {best['epoch']:.0f}"
+    when = "in the last epoch" if best is metrics[-1] else f"in epoch {best['epoch'] + 1:.0f}"
     return f"HM-F1 is highest {when}: {best['hm']:.3f}"
 
 
@@ -104,7 +105,7 @@ def _draw_curves(
     axes: Axes, metrics: Sequence[Row], curves: Mapping[str, tuple[str, str, float]]
 ) -> None:
     """Lines with their names at the end of each, so that no legend is needed."""
-    epochs = [_value(row, "epoch") for row in metrics]
+    epochs = [_value(row, "epoch") + 1 for row in metrics]
     drawn = []
     for key, (name, colour, width) in curves.items():
         values = [v if math.isfinite(v) else math.nan for v in (_value(r, key) for r in metrics)]
@@ -138,14 +139,14 @@ def _mark_best(axes: Axes, metrics: Sequence[Row], key: str) -> None:
     if best is None or len(metrics) == 1:
         return
     colour, word = (BLUE, "highest") if key == "hm" else (RED, "lowest")
-    place = (best["epoch"], best[key])
+    place = (best["epoch"] + 1, best[key])
     axes.axvline(place[0], color=colour, linewidth=0.9, linestyle=(0, (2, 3)), alpha=0.7)
     axes.plot(
         *place, marker="o", markersize=8, color=colour, markeredgecolor="white", clip_on=False
     )
     late = metrics.index(best) >= len(metrics) / 2
     axes.annotate(
-        f"{word} {best[key]:.3f}, epoch {best['epoch']:.0f}",
+        f"{word} {best[key]:.3f}, epoch {best['epoch'] + 1:.0f}",
         (place[0], 1),
         xycoords=("data", "axes fraction"),
         xytext=(-6 if late else 6, 2),

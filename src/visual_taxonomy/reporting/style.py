@@ -4,12 +4,13 @@ Figures are laid out in inches from their top left corner. Nothing here touches 
 so plots may be drawn from any thread.
 """
 
-import os
 from pathlib import Path
 from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from visual_taxonomy.atomic import write_atomically
 
 INK = "#1f2933"
 MUTED = "#6b7785"
@@ -121,13 +122,9 @@ def save_figure(figure: Figure, path: Path) -> None:
     Makes the folder if it does not exist. A figure too large for the renderer is drawn coarser.
 
     Raises:
+        InputError: The disk is full.
         OSError: The folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     dpi = min(_DPI, _MOST_PIXELS / max(figure.get_size_inches()))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with write_atomically(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

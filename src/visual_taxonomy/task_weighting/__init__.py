@@ -1,16 +1,27 @@
 """How the losses of many tasks become one update."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from visual_taxonomy.choice import build
-from visual_taxonomy.task_weighting.backward.multi_task import multi_task_backward
+from visual_taxonomy.registry import Registry, derived_from
+from visual_taxonomy.task_weighting.backward.multi_task import (
+    Gramian,
+    Update,
+    multi_task_backward,
+)
 from visual_taxonomy.task_weighting.backward.options import BackwardOptions
-from visual_taxonomy.task_weighting.base import TaskWeighting
+from visual_taxonomy.task_weighting.base import (
+    FeatureCombination,
+    GramianWeighting,
+    JacobianCombination,
+    LossWeighting,
+    TaskWeighting,
+)
 from visual_taxonomy.task_weighting.methods.aligned import AlignedMultiTask
 from visual_taxonomy.task_weighting.methods.ca_grad import ConflictAverseGradient
 from visual_taxonomy.task_weighting.methods.dual_balancing import DualBalancing
 from visual_taxonomy.task_weighting.methods.dynamic_average import DynamicWeightAverage
-from visual_taxonomy.task_weighting.methods.equal import EqualWeighting
+from visual_taxonomy.task_weighting.methods.equal import EqualWeighting, PlainSum
 from visual_taxonomy.task_weighting.methods.excess import ExcessRisk
 from visual_taxonomy.task_weighting.methods.fair import FairGradient
 from visual_taxonomy.task_weighting.methods.fast_adaptive import FastAdaptiveOptimization
@@ -57,13 +68,46 @@ TASK_WEIGHTINGS: dict[str, type[TaskWeighting]] = {  # the public short names, a
     "MoDo": DoubleSampling,
 }
 
+METHOD_REGISTRY = Registry(
+    "method",
+    "visual_taxonomy.task_weightings",
+    {**TASK_WEIGHTINGS, "none": PlainSum},
+    # Not TaskWeighting: the backward pass must know which of the four kinds a method is.
+    derived_from(LossWeighting, GramianWeighting, JacobianCombination, FeatureCombination),
+)
+
 __all__ = [
+    "METHOD_REGISTRY",
     "TASK_WEIGHTINGS",
     "BackwardOptions",
+    "Gramian",
     "TaskWeighting",
+    "Update",
     "build_task_weighting",
+    "find_task_weighting",
     "multi_task_backward",
 ]
+
+
+def find_task_weighting(name: str) -> Callable[..., TaskWeighting]:
+    """What builds the method of that name from the task names and its own parameters.
+
+    Args:
+        name: Key of `TASK_WEIGHTINGS` or the name that an installed package gives its own,
+            whatever the case; "none", the plain sum; "torchjd:" and the name of a stateless
+            aggregator of TorchJD (extra `torchjd`); or `module:Class`.
+
+    Raises:
+        InputError: The method does not exist, or what the name stands for is none.
+
+    Example:
+        >>> find_task_weighting("none").__name__
+        'PlainSum'
+    """
+    prefix, _, rest = name.partition(":")
+    if rest and prefix.casefold() == "torchjd":
+        return partial(build_torchjd, rest)
+    return METHOD_REGISTRY.find(name)
 
 
 def build_task_weighting(
@@ -72,8 +116,7 @@ def build_task_weighting(
     """The method of that name for the tasks of a run.
 
     Args:
-        name: Key of `TASK_WEIGHTINGS`, whatever the case; or "torchjd:" and the name of a
-            stateless aggregator of TorchJD (extra `torchjd`).
+        name: As for `find_task_weighting`.
         task_names: [T] names "category/attribute" of all tasks of the run.
         **parameters: The method's own parameters.
 
@@ -84,7 +127,7 @@ def build_task_weighting(
         >>> build_task_weighting("uw", ["Sarees/border"], form="classification").kind
         'losses'
     """
-    prefix, _, rest = name.partition(":")
-    if rest and prefix.casefold() == "torchjd":
-        return build_torchjd(rest, task_names, **parameters)
-    return build(TASK_WEIGHTINGS, name, task_names, **parameters)
+    entry = find_task_weighting(name)
+    if isinstance(entry, partial):  # TorchJD's, which checks its parameters itself
+        return entry(task_names, **parameters)
+    return METHOD_REGISTRY.build(name, task_names, **parameters)

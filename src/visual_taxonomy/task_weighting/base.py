@@ -35,16 +35,14 @@ class TaskWeighting(nn.Module):
 
     kind: ClassVar[str]
     """What the method works on: losses, gramian, jacobian or features."""
-    cost: ClassVar[str]
-    """Backward passes through the trunk in one step with the default source: "1" or "T"."""
-    state: ClassVar[str] = "none"
-    """What it remembers between steps, in words."""
-    paper: ClassVar[str]
-    """Where it comes from."""
     default_source: ClassVar[Source] = "parameters"
     """What the gradients are taken with respect to to find the weights."""
     default_head_scale: ClassVar[HeadScale] = "unit"
     """Factor on a head's own gradient: 1, or the task's weight."""
+    is_linear: ClassVar[bool] = False
+    """Whether losses times a factor give the update times that factor, as float16 needs it."""
+    screens: ClassVar[bool] = True
+    """Whether a run leaves out tasks that are not finite; otherwise it stops at the first."""
     max_norm: float = 0.0
     """Longest update of the shared parameters; 0 for no limit."""
 
@@ -97,7 +95,6 @@ class LossWeighting(TaskWeighting):
     """An objective of the losses alone: one backward pass, as cheap as the plain sum."""
 
     kind = "losses"
-    cost = "1"
     default_head_scale = "weights"
 
     @override
@@ -122,7 +119,6 @@ class GramianWeighting(TaskWeighting):
     """
 
     kind = "gramian"
-    cost = "T"
 
     @override
     def forward(
@@ -144,6 +140,8 @@ class GramianWeighting(TaskWeighting):
 
     @override
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # `.to(device)` moves parameters, not these: the small systems are solved in float64 on the
+        # CPU, and MPS has no float64.
         buffers = dict(self._buffers)
         super()._apply(fn, recurse)
         self._buffers.update(buffers)
@@ -167,7 +165,6 @@ class JacobianCombination(TaskWeighting):
     """
 
     kind = "jacobian"
-    cost = "T"
     tracked: Tensor
 
     def __init__(
@@ -230,7 +227,6 @@ class FeatureCombination(TaskWeighting):
     """Factors on each task's gradient with respect to the features, entry by entry."""
 
     kind = "features"
-    cost = "1"
     default_source = "features"
 
     @override

@@ -3,13 +3,19 @@
 Shapes: A active tasks, P values of the shared parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 
+# Products summed in float32 at a time. The rounding error grows with their number, and a model has
+# 1e8; also, rows in bfloat16 widened as a whole would take twice the memory they were to save.
 _COLUMNS = 1 << 20
-_ZERO_ROW = 1e-24  # of squared norms: rows 1e-12 times the longest
+# Of squared norms: rows 1e-12 times the longest. Below, a direction is rounding, and as a unit
+# vector it would count as much as a real one; a row of zeros makes NaN.
+_ZERO_ROW = 1e-24
 
 
 def gramian_of_rows(rows: Tensor) -> Tensor:
@@ -40,17 +46,46 @@ def inner_products(first: Tensor, second: Tensor, chosen: Sequence[int] | None =
     """
     num_rows = len(first) if chosen is None else len(chosen)
     total = torch.zeros(num_rows, len(second), dtype=torch.float64, device=second.device)
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        for block, other in zip(
-            first.split(_COLUMNS, dim=1), second.split(_COLUMNS, dim=1), strict=True
-        ):
+    blocks = zip(first.split(_COLUMNS, dim=1), second.split(_COLUMNS, dim=1), strict=True)
+    with _full_float32():
+        for block, other in blocks:
             wide = _wide(block if chosen is None else block[chosen])
             total += wide @ (wide if first is second else _wide(other)).T
-    finally:
-        torch.set_float32_matmul_precision(precision)
     return total
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    """Matrix products without TF32 or bfloat16, whatever the program has asked for."""
+    products: list[Any] = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
+    before = [kind.fp32_precision for kind in products]
+    if all(precision in ("none", "ieee") for precision in before):
+        yield  # nothing to turn off, as in every run of vtax
+        return
+    legacy = _legacy_precision()
+    try:
+        # CUDA raises where the two interfaces of torch disagree, so the one that is in use is used.
+        if legacy is not None:
+            torch.set_float32_matmul_precision("highest")
+        else:
+            for kind in products:
+                kind.fp32_precision = "ieee"
+        yield
+    finally:
+        if legacy is not None:
+            torch.set_float32_matmul_precision(legacy)
+        else:
+            for kind, precision in zip(products, before, strict=True):
+                kind.fp32_precision = precision
+
+
+def _legacy_precision() -> str | None:
+    """What `torch.set_float32_matmul_precision` was given; None where it was not used."""
+    try:
+        precision = torch.get_float32_matmul_precision()
+    except RuntimeError:  # set by the new interface alone
+        return None
+    return None if precision == "highest" else precision
 
 
 def _wide(rows: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ class TaskDiagnostics:
         num_tasks = len(self.task_names)
         self._cosines = _Mean(num_tasks, num_tasks)
         self._kept: list[tuple[int, list[str], Tensor, dict[str, float]]] = []
+        self._unwatched: list[tuple[list[str], Tensor]] = []
         self._start_epoch()
 
     def _start_epoch(self) -> None:
@@ -77,6 +78,7 @@ class TaskDiagnostics:
         self._weights, self._norms = _Mean(num_tasks), _Mean(num_tasks)
         self._conflicts = _Mean(1)
         self._next_step = self._next_gradients = 0
+        self._seen: set[str] = set()
 
     def is_due(self, step_of_epoch: int) -> bool:
         """Whether a step of the epoch, from 0, is to be watched."""
@@ -120,19 +122,36 @@ class TaskDiagnostics:
                 values["conflict_share"] = conflict_share(products)
                 share = torch.tensor([values["conflict_share"]], dtype=torch.float64)
                 self._conflicts.add((torch.tensor([0]),), share)
+        self._seen.update(weights)
         self._kept.append((step, list(weights), torch.stack(list(weights.values())), values))
+
+    def add_unseen(self, weights: Mapping[str, Tensor]) -> None:
+        """Take note of the weights of tasks that no watched step of the epoch has had.
+
+        In short epochs most tasks have no label in the few steps that are watched.
+        """
+        new = [name for name in weights if name not in self._seen]
+        if new:
+            self._seen.update(new)
+            self._unwatched.append((new, torch.stack([weights[name] for name in new])))
 
     def fetch(self) -> list[Watched]:
         """Move the kept weights into the means; returns what to log."""
         to_log = []
+        for names, weights in self._unwatched:
+            self._add_weights(names, weights.double().cpu())
+        self._unwatched.clear()
         for step, names, weights, values in self._kept:
             on_cpu = weights.double().cpu()
-            self._weights.add((torch.tensor([self._index[name] for name in names]),), on_cpu)
+            self._add_weights(names, on_cpu)
             by_name = zip(names, on_cpu.tolist(), strict=True)
             logged = {f"weight/{name}": weight for name, weight in by_name} | values
             to_log.append(Watched(step, {_loggable(key): logged[key] for key in logged}))
         self._kept.clear()
         return to_log
+
+    def _add_weights(self, names: Sequence[str], weights: Tensor) -> None:
+        self._weights.add((torch.tensor([self._index[name] for name in names]),), weights)
 
     def conflict_share(self) -> float | None:
         """Mean over the epoch's steps with several tasks of the share of pairs that point apart."""
@@ -190,6 +209,8 @@ class TaskDiagnostics:
         for name, mean in self._means().items():
             sums, counts = saved["means"][name]
             mean.sums, mean.counts = sums.clone(), counts.clone()
+        known = self._weights.counts.tolist()
+        self._seen = {name for name, count in zip(self.task_names, known, strict=True) if count}
         self._next_step = saved["next_step"]
         self._next_gradients = saved["next_gradients"]
         self.history = list(saved["history"])

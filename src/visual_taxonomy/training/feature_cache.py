@@ -7,81 +7,25 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from copy import copy
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig, to_dict
-from visual_taxonomy.data.dataset import NO_PICTURE, Batch, PictureDataset, make_loader
+from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.images import NO_PICTURE
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.data.transforms import evaluation_transform
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.leftovers import remove_leftovers_in
 from visual_taxonomy.model.classifier import Encoder
-from visual_taxonomy.progress import show_progress
 from visual_taxonomy.taxonomy import UNKNOWN
-from visual_taxonomy.training.setup import Run
+from visual_taxonomy.training.feature_file import add_checksums, open_features
 
 UNREADABLE = "the picture could not be read"
-
-
-def use_cached_features(run: Run, console: Console) -> None:
-    """Let a run train on features of its frozen backbone in place of pictures.
-
-    Args:
-        run: As `build_run` gives it; its encoder and batches are replaced.
-        console: For the progress bar.
-
-    Raises:
-        InputError: The disk is full, or a file of the cache is damaged.
-    """
-    views = run.config.data.feature_views
-    training = cast(DataLoader[Batch], run.training_batches)
-    validation = cast(DataLoader[Batch], run.validation_batches)
-    pictures = copy(cast(PictureDataset, training.dataset))
-    if views == 0:
-        size = run.model.encoder.backbone.preprocessing.image_size
-        pictures.transform = evaluation_transform(size)
-    plain = cast(PictureDataset, validation.dataset)
-    run.model.eval()
-    table = run.tables.training
-    features = _features(run, table, pictures, views, console)
-    run.training_batches = FeatureBatches(features, table, run.sampler)
-    table = run.tables.validation
-    features = _features(run, table, plain, 0, console)
-    draws = cast(list[list[Draw]], validation.batch_sampler)
-    run.validation_batches = FeatureBatches(features, table, draws)
-    run.encoder = nn.Identity()
-
-
-def _features(
-    run: Run, table: Table, pictures: PictureDataset, views: int, console: Console
-) -> Tensor:
-    """Features of a table; `views` of 0 is the picture as it is."""
-    config, encoder = run.config, run.model.encoder
-    folder = cast(Path, config.data.feature_cache)
-    seen = f"views {views}, seed {pictures.seed if views else 0}, {config.run.precision}"
-    with run.fabric.rank_zero_first():
-        key = request_key(encoder, config.model, table, seen)
-        text = f"encoding {len(table)} pictures"
-
-        def compute(view: int) -> Tensor:
-            size = config.optimizer.batch_size
-            rows = range(len(table))
-            draws = [[Draw(r, view) for r in rows[i : i + size]] for i in rows[::size]]
-            on_gpu = run.device.type == "cuda"
-            loader = make_loader(pictures, draws, config.data.train_workers, on_gpu)
-            with show_progress(console, text, len(table)) as advance:
-                return encode(encoder, loader, len(table), run.autocast, advance)
-
-        return cached_features(folder, key, max(1, views), compute)
 
 
 class FeatureBatches:
@@ -161,6 +105,7 @@ def cached_features(
     Raises:
         InputError: The disk is full, or the file is damaged.
     """
+    remove_leftovers_in(folder)
     path = folder / f"{key}.npy"
     if not path.exists():
         first = compute(0)
@@ -171,11 +116,8 @@ def cached_features(
             for view in range(1, num_views):
                 kept[view] = compute(view)
             kept.flush()
-    try:
-        # Mapped, so processes share it; "c": a tensor of a read-only array would be warned about.
-        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it") from None
+            add_checksums(temporary)
+    return open_features(path)
 
 
 def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentation: str) -> str:
@@ -206,4 +148,4 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
     return digest.hexdigest()[:32]
 
 
-_BACKBONE = ("backbone", "backbone_parameters", "image_size", "normalization")
+_BACKBONE = ("backbone", "backbone_parameters", "image_size", "normalization", "interpolation")

@@ -109,6 +109,16 @@ def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
     write_text(folder / METRICS_NAME, text.getvalue())
 
 
+def epoch_line(row: Mapping[str, float]) -> str:
+    """An epoch's row of metrics.csv as people read it."""
+    return (
+        f"epoch {row['epoch'] + 1:.0f}: train loss {row['train_loss']:.4f}, "
+        f"val loss {row['val_loss']:.4f}, HM-F1 {row['hm']:.4f} "
+        f"(micro {row['micro']:.4f}, macro {row['macro']:.4f}), "
+        f"{row['images_per_second']:.0f} images/s, waiting {row['waiting_share']:.0%}"
+    )
+
+
 def build_loggers(config: RunConfig) -> list[Any]:
     """The loggers asked for by flag.
 

@@ -6,15 +6,15 @@ Shapes: N rows, A slots, T tasks, T' active tasks, E labelled entries of the bat
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from visual_taxonomy.choice import find
-from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS, build_class_weighting
+from visual_taxonomy.class_weighting import build_class_weighting, find_class_weighting
 from visual_taxonomy.config import ObjectiveConfig
-from visual_taxonomy.losses import LOSSES, build_loss
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.losses import build_loss, find_loss
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
 
@@ -64,8 +64,8 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.taxonomy = taxonomy
-        kind = find(LOSSES, config.loss_type)
-        rule = find(CLASS_WEIGHTINGS, config.train_rule)
+        kind = find_loss(config.loss_type)
+        rule = find_class_weighting(config.train_rule)
         self.losses = _losses(config.loss_type, class_counts, _with_flags(kind, config, "loss"))
         self.warm_up = _losses(kind.warm_up, class_counts, {}) if kind.warm_up else None
         start = num_epochs // 2 if config.ib_start_epoch is None else config.ib_start_epoch
@@ -76,9 +76,9 @@ class Objective(nn.Module):
         self.is_weighted = config.train_rule.casefold() != "none"
         self.needs_features = kind.needs_features
         self.cosine_scale: float | None = None
-        """What a loss of cosines multiplies them by: the scale of its head."""
+        """What a loss of cosines multiplies them by, and so what its head does; None of others."""
         if kind.head == "cosine":
-            self.cosine_scale = cast(float, self.losses[0].scale)
+            self.cosine_scale = _scale(self.losses[0], config.loss_type)
         self.class_counts = list(class_counts)
         self.class_weights: list[Tensor] | None = None
         self.epoch = 0
@@ -154,10 +154,8 @@ class Objective(nn.Module):
         entries: Entries,
         class_weights: list[Tensor] | None,
     ) -> dict[str, Tensor]:
-        logits = output.logits[entries.rows, entries.positions]
-        if self.cosine_scale is not None and output.scale is not None:
-            logits = logits / output.scale
-        of_task = logits.split(entries.counts)
+        given = output.logits if self.cosine_scale is None else output.cosines
+        of_task = given[entries.rows, entries.positions].split(entries.counts)
         classes = entries.classes.split(entries.counts)
         rows = entries.rows.split(entries.counts)
         return {
@@ -169,6 +167,16 @@ class Objective(nn.Module):
             )
             for i, task in enumerate(entries.tasks)
         }
+
+
+def _scale(loss: nn.Module, name: str) -> float:
+    scale = getattr(loss, "scale", None)
+    if not isinstance(scale, int | float):
+        raise InputError(
+            f"loss '{name}' has head = 'cosine', so it needs an attribute `scale`, the number that "
+            "it multiplies the cosines by"
+        )
+    return scale
 
 
 def _losses(

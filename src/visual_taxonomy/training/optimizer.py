@@ -1,14 +1,94 @@
-"""Parameter groups of the original recipe, and the learning rate of a step."""
+"""The optimizer with all that belongs to its step: groups, schedule, clipping, loss scale."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from visual_taxonomy.config import OptimizerConfig
 from visual_taxonomy.model.classifier import Classifier
+
+Groups = list[dict[str, Any]]
+MakeOptimizer = Callable[[Groups], torch.optim.Optimizer]
+"""From parameter groups with their rate ("lr") and decay ("weight_decay") to an optimizer."""
+
+
+def adamw(groups: Groups) -> torch.optim.Optimizer:
+    """The optimizer of the original recipe."""
+    return torch.optim.AdamW(groups, fused=True)
+
+
+class OptimizerStep:
+    """Moves the parameters along their gradients: loss scale, clipping, optimizer, schedule.
+
+    Args:
+        optimizer: Over groups that keep their highest rate as "base_lr".
+        config: Warm-up, largest norm, rate of the new layers.
+        total_steps: Of the run.
+        scaler: Scales the losses of a run in float16; disabled in others.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        config: OptimizerConfig,
+        total_steps: int,
+        scaler: torch.amp.GradScaler,
+    ) -> None:
+        self.optimizer = optimizer
+        self.config = config
+        self.total_steps = total_steps
+        self.scaler = scaler
+        self._factor = 1.0
+
+    @property
+    def scratch_lr(self) -> float:
+        """The rate of the new layers now, for messages."""
+        return self.config.scratch_lr * self._factor
+
+    @property
+    def highest_lr(self) -> float:
+        """The highest rate of any group now."""
+        return float(max(group["lr"] for group in self.optimizer.param_groups))
+
+    def start_step(self, step: int) -> None:
+        """Set the learning rates of a step of the run, from 0."""
+        self._factor = learning_rate_factor(step, self.total_steps, self.config.warm_up)
+        set_learning_rate(self.optimizer, self._factor)
+
+    def scaled(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The losses as they go into the backward pass."""
+        return {name: self.scaler.scale(loss) for name, loss in losses.items()}
+
+    def loss_scale(self) -> float:
+        """What `scaled` multiplies by."""
+        return float(self.scaler.get_scale())
+
+    def step(self) -> Tensor:
+        """Clip the gradients, move the parameters, clear the gradients.
+
+        Returns:
+            The norm of the gradient before clipping; 0 in float16, where the scaler skips steps
+            whose gradient is not finite: that is how it finds its scale.
+        """
+        self.scaler.unscale_(self.optimizer)
+        trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return torch.zeros_like(norm) if self.scaler.is_enabled() else norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of optimizer and scaler; rates follow from the step."""
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
 
 
 def build_optimizer(
@@ -17,8 +97,9 @@ def build_optimizer(
     pretrained: bool = True,
     learnt_weights: Iterable[nn.Parameter] = (),
     learnt_weights_lr: float = 1e-3,
-) -> torch.optim.AdamW:
-    """AdamW over what is trained: the backbone at its own rate and decay, the heads at theirs.
+    make: MakeOptimizer = adamw,
+) -> torch.optim.Optimizer:
+    """An optimizer of what is trained: the backbone at its own rate and decay, the heads at theirs.
 
     Norms, biases, class token and position embedding do not decay. A backbone that starts from
     random weights is a new layer like the heads. Each group keeps its rate as "base_lr", which
@@ -31,13 +112,14 @@ def build_optimizer(
         learnt_weights: Task weights or loss parameters that are learnt: at a constant rate of
             their own, without decay.
         learnt_weights_lr: That rate.
+        make: Makes the optimizer of the groups.
     """
     backbone = (
         (config.pretrained_lr, config.pretrained_weight_decay)
         if pretrained
         else (config.scratch_lr, config.scratch_weight_decay)
     )
-    groups: list[dict[str, Any]] = []
+    groups: Groups = []
     for module, (lr, decay) in (
         (model.encoder.backbone.model, backbone),
         (model.heads, (config.scratch_lr, config.scratch_weight_decay)),
@@ -47,7 +129,7 @@ def build_optimizer(
         groups.append({"params": plain, "lr": lr, "base_lr": lr, "weight_decay": 0.0})
     constant = {"lr": learnt_weights_lr, "base_lr": None, "weight_decay": 0.0}
     groups.append({"params": list(learnt_weights), **constant})
-    return torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
+    return make([group for group in groups if group["params"]])
 
 
 def learning_rate_factor(step: int, total_steps: int, warm_up: float) -> float:
@@ -71,7 +153,7 @@ def learning_rate_factor(step: int, total_steps: int, warm_up: float) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set the rate of each group that has a base rate to that times a factor."""
     for group in optimizer.param_groups:
-        if group["base_lr"] is not None:
+        if group.get("base_lr") is not None:
             group["lr"] = group["base_lr"] * factor
 
 

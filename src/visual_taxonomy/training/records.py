@@ -1,11 +1,26 @@
 """The best epochs so far: which checkpoints an epoch earns, and when to stop."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 KINDS = ("both", "score", "loss")
 """Checkpoints best_both.pt, best_score.pt and best_loss.pt."""
+
+RECOMMENDED = "score"
+"""The kind that a run reports and that its user should take.
+
+HM-F1 is what users are judged by, so the epoch that is best in it is the one to take. best_both.pt
+can be of an earlier, worse epoch: once the validation loss rises (a model grows sure of its
+mistakes too), no epoch beats both records, though HM-F1 may still improve.
+"""
+
+_DIVERGED_RATIO, _DIVERGED_LOSS = 10.0, 1000.0
+"""Above this many times the best loss of the run, or this loss, training has gone wrong.
+
+Overfitting multiplies a loss by 2 or 3, and no loss that is validated starts above 100.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,3 +66,31 @@ class Records:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
         return asdict(self)
+
+
+def divergence(history: Sequence[Mapping[str, float]]) -> str | None:
+    """What to say of a run whose validation loss has left all bounds by its last epoch.
+
+    Args:
+        history: A row of metrics.csv for each epoch.
+
+    Returns:
+        The message; None for a run that is in order. Losses that are not finite are warned of
+        when they occur.
+
+    Example:
+        >>> losses = ({"epoch": i, "val_loss": loss} for i, loss in enumerate([2.0, 1.0, 1e10]))
+        >>> print(divergence(list(losses)))
+        the run has diverged: its validation loss is 1e+10 in epoch 3, 1 at best (epoch 2); ...
+    """
+    finite = [row for row in history if math.isfinite(row["val_loss"])]
+    if not finite:
+        return None
+    last, best = finite[-1], min(finite, key=lambda row: row["val_loss"])
+    if last["val_loss"] <= min(_DIVERGED_LOSS, _DIVERGED_RATIO * max(best["val_loss"], 1.0)):
+        return None
+    return (
+        f"the run has diverged: its validation loss is {last['val_loss']:.3g} in epoch "
+        f"{last['epoch'] + 1:.0f}, {best['val_loss']:.3g} at best (epoch {best['epoch'] + 1:.0f}); "
+        "lower --scratch_lr and --pretrained_lr, and train anew (--overwrite)"
+    )

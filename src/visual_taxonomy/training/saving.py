@@ -4,174 +4,186 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import torch
+from torch import Tensor
 
-from visual_taxonomy.atomic import write_text
+from visual_taxonomy.atomic import link_or_copy, write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
+from visual_taxonomy.config import ModelConfig, TrainConfig, from_dict, to_dict
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
-from visual_taxonomy.training.history import METRICS_NAME, EpochLosses, write_metrics
-from visual_taxonomy.training.preparation import SPLIT_NAME
-from visual_taxonomy.training.records import KINDS, Records
-from visual_taxonomy.training.setup import Position, Run
-from visual_taxonomy.training.step import Validation
+from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.training.records import KINDS
+from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, check_unchanged
+from visual_taxonomy.training.validation import Validation
 
-LAST_NAME = "last.pt"
-CONFIG_NAME = "config.toml"
 METRICS_JSON = "detailed_metrics.json"
-_MAY_CHANGE = {
-    "data": {"img_dir", "csv_path", "train_workers", "val_workers", "split_path"},
-    "optimizer": {"patience"},
-}
 
 
-def open_folder(config: TrainConfig) -> None:
-    """Make the run folder, or check that the run in it is the one to go on with.
+class Part(Protocol):
+    """What a trainer is made of: it can say where it is, and go there."""
 
-    Raises:
-        InputError: There is a run that is neither resumed nor overwritten, or the resumed one
-            had another config.
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values that the next step depends on."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> object:
+        """Go on from what `state_dict` gave."""
+
+
+Parts = Mapping[str, Part]
+"""Name -> part of a trainer; "model" gives the weights."""
+
+
+@dataclass(frozen=True)
+class Saver:
+    """Writes and reads the checkpoints of a run.
+
+    Args:
+        config: The run.
+        taxonomy: What the heads predict.
+        model: Its config with `head` resolved, as a checkpoint keeps it.
+        class_counts: Task name -> training labels of each class.
+        named_columns: Whether the label columns of the training rows are named by attributes.
+        is_first: Whether this process writes files.
+        on_saved: Called on the first process once a checkpoint is on the disk.
     """
-    kept = config.run.folder / CONFIG_NAME
-    if kept.exists() and not config.run.overwrite:
-        if not config.run.resume:
-            raise InputError(
-                f"{config.run.folder} holds a run already: go on with it (--resume), start anew "
-                "(--overwrite) or choose another --run_name"
+
+    config: TrainConfig
+    taxonomy: Taxonomy
+    model: ModelConfig
+    class_counts: Mapping[str, list[int]]
+    named_columns: bool = False
+    is_first: bool = True
+    on_saved: Callable[[], None] = lambda: None
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.config.run.folder
+
+    def save_last(self, parts: Parts, epoch: int) -> None:
+        """Write last.pt: the weights and all that the next step depends on."""
+        weights, training = _states(parts)
+        training["config"] = to_dict(self.config)
+        if self.is_first:
+            content = self._checkpoint(weights, epoch, {}, training)
+            write_checkpoint(self.folder / LAST_NAME, content)
+            self.on_saved()
+
+    def save_best(
+        self,
+        weights: Mapping[str, Tensor],
+        epoch: int,
+        validation: Validation,
+        earned: tuple[str, ...],
+    ) -> None:
+        """Write checkpoint and detailed metrics of each record of an epoch.
+
+        A validation loss that is not finite breaks no record; it is warned of, and null in JSON.
+        """
+        if not self.is_first:
+            return
+        is_finite = math.isfinite(validation.loss)
+        if not is_finite:
+            warnings.warn(
+                f"epoch {epoch + 1}: the validation loss is {validation.loss}, which "
+                "earns neither best_both.pt nor best_loss.pt",
+                stacklevel=1,
             )
-        _check_unchanged(config, kept)
-    elif config.run.overwrite:
-        names = [name for kind in KINDS for name in (f"best_{kind}.pt", f"{kind}_{METRICS_JSON}")]
-        for name in (LAST_NAME, SPLIT_NAME, METRICS_NAME, DIAGNOSTICS_NAME, *names):
-            (config.run.folder / name).unlink(missing_ok=True)
-    as_started = replace(config.run, resume=False, overwrite=False)
-    write_text(kept, to_toml(replace(config, run=as_started)))
-
-
-def _check_unchanged(config: TrainConfig, kept: Path) -> None:
-    new, old = to_dict(config), to_dict(read_toml(TrainConfig, kept))
-    for section in ("data", "model", "objective", "optimizer"):
-        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
-            now, then = new[section].get(name), old[section].get(name)
-            if now != then:
-                raise InputError(
-                    f"--resume: --{name} is {now}, but the run in {kept.parent} has {then}; "
-                    f"start with `vtax train --config {kept} --resume`"
-                )
-
-
-def save_last(run: Run) -> None:
-    """Write last.pt: the weights and all that the next step depends on."""
-    training = _training_state(run)
-    if run.fabric.is_global_zero:
-        write_checkpoint(run.config.run.folder / LAST_NAME, _checkpoint(run, {}, training))
-
-
-def _training_state(run: Run) -> dict[str, Any]:
-    position = run.position
-    return {
-        "epoch": position.epoch,
-        "step": position.step,
-        "records": position.records.to_dict(),
-        "history": position.history,
-        "loss_sums": position.losses.sums,
-        "loss_entries": position.losses.entries,
-        "diagnostics": run.diagnostics.to_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "scaler": run.scaler.state_dict(),
-        "method": run.method.state_dict(),
-        "objective": run.objective.state_dict(),
-        "random": torch.get_rng_state(),
-        "device_random": _device_random(run),
-        "generator": run.generator.get_state(),
-    }
-
-
-def save_epoch(run: Run, validation: Validation, earned: tuple[str, ...]) -> None:
-    """Write metrics.csv, and checkpoint and detailed metrics of each record of the epoch.
-
-    A validation loss that is not finite breaks no record; it is warned of, and null in JSON.
-    """
-    if not run.fabric.is_global_zero:
-        return
-    folder = run.config.run.folder
-    write_metrics(folder, run.position.history)
-    run.diagnostics.write(folder)
-    is_finite = math.isfinite(validation.loss)
-    if not is_finite:
-        warnings.warn(
-            f"epoch {run.position.epoch + 1}: the validation loss is {validation.loss}, which "
-            "earns neither best_both.pt nor best_loss.pt",
-            stacklevel=1,
-        )
-    metrics = {
-        "epoch": run.position.epoch,
-        "val_loss": validation.loss if is_finite else None,
-        **validation.report.to_dict(),
-    }
-    for kind in earned:
-        write_checkpoint(folder / f"best_{kind}.pt", _checkpoint(run, metrics, {}))
+        metrics = {
+            "epoch": epoch,
+            "val_loss": validation.loss if is_finite else None,
+            **validation.report.to_dict(),
+        }
         text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
-        write_text(folder / f"{kind}_{METRICS_JSON}", text)
+        for kind in earned:
+            path = self.folder / f"best_{kind}.pt"
+            if kind == earned[0]:
+                write_checkpoint(path, self._checkpoint(weights, epoch, metrics, {}))
+            else:  # the same content: written once
+                link_or_copy(self.folder / f"best_{earned[0]}.pt", path)
+            write_text(self.folder / f"{kind}_{METRICS_JSON}", text)
+        if earned:
+            self.on_saved()
 
+    def restore(self, parts: Parts) -> bool:
+        """Put every part where last.pt was written; False if there is none.
 
-def warn_of_missing(run: Run) -> None:
-    """Say at the end of a run which checkpoints no epoch has earned."""
-    folder, names = run.config.run.folder, [f"best_{kind}.pt" for kind in KINDS]
-    missing = [name for name in names if not (folder / name).exists()]
-    if missing:
-        there = [name for name in (*names, LAST_NAME) if (folder / name).exists()]
-        warnings.warn(
-            f"{folder}: no epoch had a finite validation loss, so there is no "
-            f"{' and no '.join(missing)}, only {' and '.join(there)}; lower --scratch_lr and "
-            "--pretrained_lr or use --precision 32",
-            stacklevel=1,
+        Raises:
+            InputError: last.pt is damaged, of another taxonomy, or lacks what this version needs.
+        """
+        path = self.folder / LAST_NAME
+        if not path.exists():
+            warnings.warn(
+                f"--resume: {path.absolute()} is not there, so the run starts from the beginning; "
+                "to resume a run elsewhere give its own file: --config RUN_FOLDER/config.toml "
+                "--resume",
+                stacklevel=1,
+            )
+            return False
+        checkpoint = read_checkpoint(path)
+        if checkpoint.taxonomy != self.taxonomy:
+            raise InputError(f"{path}: its taxonomy is not that of the labels of this run")
+        self._check_config(path, checkpoint)
+        _, training = _states(parts)
+        missing = _missing(training, checkpoint.training)
+        if missing:
+            raise InputError(
+                f"{path} lacks {', '.join(missing)}: another version of vtax wrote it, or a run "
+                "with another --precision; resume with that one, or train anew (--overwrite)"
+            )
+        for name, part in parts.items():
+            part.load_state_dict(
+                checkpoint.weights if name == "model" else checkpoint.training[name]
+            )
+        return True
+
+    def _check_config(self, path: Path, checkpoint: Checkpoint) -> None:
+        # The one copy with a checksum: a digit of config.toml that flipped would be another run.
+        if "config" in checkpoint.training:  # version 0.1 did not write it
+            kept = from_dict(TrainConfig, checkpoint.training["config"], str(path))
+            remedy = f"correct {CONFIG_NAME} beside it and resume"
+            check_unchanged(self.config, kept, path, remedy)
+
+    def warn_of_missing(self) -> None:
+        """Say at the end of a run which checkpoints no epoch has earned."""
+        names = [f"best_{kind}.pt" for kind in KINDS]
+        missing = [name for name in names if not (self.folder / name).exists()]
+        if missing:
+            there = [name for name in (*names, LAST_NAME) if (self.folder / name).exists()]
+            warnings.warn(
+                f"{self.folder}: no epoch had a finite validation loss, so there is no "
+                f"{' and no '.join(missing)}, only {' and '.join(there)}; lower --scratch_lr and "
+                "--pretrained_lr or use --precision 32",
+                stacklevel=1,
+            )
+
+    def _checkpoint(
+        self,
+        weights: Mapping[str, Tensor],
+        epoch: int,
+        metrics: dict[str, Any],
+        training: dict[str, Any],
+    ) -> Checkpoint:
+        return Checkpoint(
+            self.taxonomy,
+            self.model,
+            weights,
+            epoch,
+            metrics,
+            self.class_counts,
+            training,
+            self.named_columns,
         )
 
 
-def restore(run: Run, say: Callable[[str], None]) -> None:
-    """Put the run where its last.pt was written; without one it starts from the beginning.
-
-    Raises:
-        InputError: last.pt is damaged, of another taxonomy, or lacks what this version needs.
-    """
-    path = run.config.run.folder / LAST_NAME
-    if not path.exists():
-        say(f"{path} is not there yet: starting from the beginning")
-        return
-    checkpoint = read_checkpoint(path)
-    if checkpoint.taxonomy != run.tables.taxonomy:
-        raise InputError(f"{path}: its taxonomy is not the one of {run.config.data.csv_path}")
-    saved = checkpoint.training
-    missing = _missing(_training_state(run), saved)
-    if missing:
-        raise InputError(
-            f"{path} lacks {', '.join(missing)}: another version of vtax wrote it, or a run with "
-            "another --precision; resume with that one, or train anew (--overwrite)"
-        )
-    run.model.load_state_dict(dict(checkpoint.weights))
-    run.optimizer.load_state_dict(saved["optimizer"])
-    run.scaler.load_state_dict(saved["scaler"])
-    run.method.load_state_dict(saved["method"])
-    run.objective.load_state_dict(saved["objective"])
-    torch.set_rng_state(saved["random"])
-    if saved["device_random"] is not None and run.device.type == "cuda":
-        torch.cuda.set_rng_state(saved["device_random"], run.device)
-    run.generator.set_state(saved["generator"])
-    run.diagnostics.load(saved["diagnostics"])
-    run.position = Position(
-        saved["epoch"],
-        saved["step"],
-        Records(**saved["records"]),
-        list(saved["history"]),
-        EpochLosses(dict(saved["loss_sums"]), dict(saved["loss_entries"])),
-    )
-    say(f"going on from epoch {run.position.epoch + 1}, step {run.position.step}")
+def _states(parts: Parts) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights, and the states of all other parts by name."""
+    states = {name: part.state_dict() for name, part in parts.items()}
+    return states.pop("model"), states
 
 
 def _missing(expected: Mapping[str, Any], saved: Mapping[str, Any], inside: str = "") -> list[str]:
@@ -183,20 +195,3 @@ def _missing(expected: Mapping[str, Any], saved: Mapping[str, Any], inside: str 
         elif isinstance(value, Mapping) and isinstance(saved[name], Mapping):
             found += _missing(value, saved[name], f"{inside}{name}.")
     return found
-
-
-def _checkpoint(run: Run, metrics: dict[str, Any], training: dict[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        run.tables.taxonomy,
-        run.model_config,
-        run.model.state_dict(),
-        run.position.epoch,
-        metrics,
-        run.class_counts,
-        training,
-        bool(run.tables.training.named_columns),
-    )
-
-
-def _device_random(run: Run) -> torch.Tensor | None:
-    return torch.cuda.get_rng_state(run.device) if run.device.type == "cuda" else None

@@ -1,48 +1,45 @@
-"""Build everything a training run consists of, from its config."""
+"""Build a trainer from a config."""
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from lightning.fabric import Fabric
-from rich.console import Console
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import nn
 
-from visual_taxonomy.choice import find
-from visual_taxonomy.config import ModelConfig, ObjectiveConfig, TrainConfig
-from visual_taxonomy.cores import available_cores
-from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
-from visual_taxonomy.data.image_cache import IN_MEMORY, CachedPictures, cached_size, open_cache
-from visual_taxonomy.data.sampler import BatchSampler
-from visual_taxonomy.data.table import Table
-from visual_taxonomy.data.transforms import evaluation_transform, training_transform
+from visual_taxonomy.config import ModelConfig, TrainConfig
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.losses import LOSSES
+from visual_taxonomy.losses import find_loss
 from visual_taxonomy.model.backbone import BACKBONES
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.freezing import freeze, trainable_summary
 from visual_taxonomy.model.pretrained import load_pretrained
-from visual_taxonomy.progress import show_progress
-from visual_taxonomy.task_weighting import (
-    BackwardOptions,
-    TaskWeighting,
-    build_task_weighting,
-)
-from visual_taxonomy.task_weighting.methods.equal import EqualWeighting
+from visual_taxonomy.progress import SILENT, Reporter
+from visual_taxonomy.task_weighting import TaskWeighting
+from visual_taxonomy.training.batch_source import MakeSource
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
-from visual_taxonomy.training.distributed import parallelize
-from visual_taxonomy.training.history import EpochLosses
+from visual_taxonomy.training.feature_source import source_of
+from visual_taxonomy.training.model import TrainedModel
 from visual_taxonomy.training.objective import Objective
-from visual_taxonomy.training.optimizer import build_optimizer
+from visual_taxonomy.training.optimizer import (
+    MakeOptimizer,
+    OptimizerStep,
+    adamw,
+    build_optimizer,
+)
+from visual_taxonomy.training.parallel import Parallel
 from visual_taxonomy.training.preparation import Tables, count_classes, named_class_counts
-from visual_taxonomy.training.records import Records
+from visual_taxonomy.training.recorder import Recorder
+from visual_taxonomy.training.saving import Saver
+from visual_taxonomy.training.task_updates import (
+    TaskUpdates,
+    averages_gradients,
+    backward_options,
+    build_method,
+)
+from visual_taxonomy.training.trainer import Callback, Trainer
 
 WEIGHTS_FOLDER = Path("weights")
 """Where `vtax download-weights` puts the fashion weights, and `--pretrained_ckpt auto` looks."""
@@ -50,228 +47,149 @@ WEIGHTS_FOLDER = Path("weights")
 _RARELY = 10  # intervals between two looks at gradients that a method does not need itself
 
 
-@dataclass
-class Position:
-    """How far a run has come; with the weights, all that a resumed run needs to know."""
+class Hooks(NamedTuple):
+    """What a caller may change of a trainer without touching it."""
 
-    epoch: int = 0
-    """The epoch that is running, from 0."""
-    step: int = 0
-    """Steps of that epoch that are done."""
-    records: Records = field(default_factory=Records)
-    history: list[dict[str, float]] = field(default_factory=list)
-    """A row of metrics.csv for each epoch that has ended."""
-    losses: EpochLosses = field(default_factory=EpochLosses)
-    """Training losses of the running epoch."""
+    callbacks: Sequence[Callback] = ()
+    """Called after each epoch, in order, on every process."""
+    make_optimizer: MakeOptimizer = adamw
+    """Makes the optimizer of parameter groups, each with its rate and decay."""
+    make_source: MakeSource = source_of
+    """Chooses where the batches come from."""
+    on_saved: Callable[[], None] = lambda: None
+    """Called on the first process once a checkpoint is on the disk."""
 
 
-@dataclass
-class Run:
-    """The parts of a run, on their device."""
-
-    config: TrainConfig
-    fabric: Fabric
-    tables: Tables
-    model: Classifier
-    model_config: ModelConfig
-    """The config of the model with `head` resolved, as a checkpoint keeps it."""
-    encoder: nn.Module
-    """`model.encoder` as training calls it: wrapped where processes share a batch."""
-    objective: Objective
-    method: TaskWeighting
-    options: BackwardOptions
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
-    dtype: torch.dtype
-    sampler: BatchSampler
-    training_batches: Iterable[Batch]
-    validation_batches: Iterable[Batch]
-    generator: torch.Generator
-    """Of task-weighting methods that draw; alike on all processes."""
-    diagnostics: TaskDiagnostics
-    """Weights and gradients of the tasks; saved with the position."""
-    position: Position = field(default_factory=Position)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.fabric.device
-
-    @property
-    def averages(self) -> bool:
-        """Whether DistributedDataParallel averages the gradients of the processes."""
-        return self.method.kind == "losses"
-
-    @cached_property
-    def class_counts(self) -> dict[str, list[int]]:
-        """Task name -> training labels of each class."""
-        return named_class_counts(self.tables.training)
-
-    @cached_property
-    def shared(self) -> list[Tensor]:
-        """Trained parameters that several tasks use: trunk, BatchNorm and Linear of a category."""
-        modules = (self.model.encoder, self.model.heads.norm, self.model.heads.linear)
-        return [p for module in modules if module for p in module.parameters() if p.requires_grad]
-
-    def autocast(self) -> torch.autocast:
-        """The precision of the backbone."""
-        return torch.autocast(
-            self.device.type, self.dtype, enabled=self.dtype != torch.float32, cache_enabled=True
-        )
-
-
-def build_run(config: TrainConfig, fabric: Fabric, tables: Tables, console: Console) -> Run:
+def build_trainer(
+    config: TrainConfig,
+    parallel: Parallel,
+    tables: Tables,
+    reporter: Reporter = SILENT,
+    hooks: Hooks = Hooks(),  # noqa: B008 - it is immutable
+) -> Trainer:
     """Put together what the config names.
 
     Args:
         config: The run, its precision resolved.
-        fabric: Its launched processes.
+        parallel: Its launched processes.
         tables: Its rows.
-        console: Of the person at the keyboard; quiet on all processes but the first.
+        reporter: Shows notes and progress; silent on all processes but the first.
+        hooks: What differs from the usual.
 
     Raises:
         InputError: A name or parameter does not exist, weights are missing or do not fit.
     """
-    names = config.objective
-    model = build_classifier(tables.taxonomy, config.model, find(LOSSES, names.loss_type).head)
+    classifier, pretrained = _build_model(config, tables)
+    objective = _build_objective(config, tables, classifier, parallel)
+    classifier.to(parallel.device)
+    method = _build_method(config, tables, parallel)
+    source = hooks.make_source(config, tables, classifier, parallel, reporter)
+    averages = averages_gradients(method)
+    model = TrainedModel(classifier, source.encoder, parallel, config.run.precision, averages)
+    trained = _Trained(classifier, pretrained, (method, objective))
+    _describe(trained, config, parallel, reporter)
+    return Trainer(
+        config,
+        tables,
+        source,
+        model,
+        objective,
+        _build_updates(config, method, model, parallel),
+        _build_optimizer(config, trained, len(source), hooks.make_optimizer),
+        parallel,
+        _build_recorder(config, tables, method, parallel),
+        _build_saver(config, tables, classifier, parallel, hooks.on_saved),
+        hooks.callbacks,
+        reporter,
+    )
+
+
+class _Trained(NamedTuple):
+    """What has parameters, and where they come from."""
+
+    classifier: Classifier
+    pretrained: bool
+    others: tuple[nn.Module, ...]
+    """Task weights and losses, some of which learn."""
+
+
+def _build_model(config: TrainConfig, tables: Tables) -> tuple[Classifier, bool]:
+    """The model, frozen as configured, and whether its backbone has trained weights."""
+    head = find_loss(config.objective.loss_type).head
+    model = build_classifier(tables.taxonomy, config.model, head)
     pretrained = load_weights(model, config.model)
     freeze_as_configured(model, config.model)
+    return model, pretrained
+
+
+def _build_objective(
+    config: TrainConfig, tables: Tables, model: Classifier, parallel: Parallel
+) -> Objective:
     counts = count_classes(tables.training)
-    objective = Objective(tables.taxonomy, counts, names, config.optimizer.epochs)
-    objective.to(fabric.device)
-    if model.heads.classifiers.scale is not None and objective.cosine_scale is not None:
-        model.heads.classifiers.scale.fill_(objective.cosine_scale)
-    method = _build_method(config, tables).to(fabric.device)
-    dtype = DTYPES[config.run.precision]
-    if dtype == torch.float16 and not isinstance(method, EqualWeighting):
+    objective = Objective(tables.taxonomy, counts, config.objective, config.optimizer.epochs)
+    scale = model.heads.classifiers.scale
+    if scale is not None and objective.cosine_scale is not None:
+        scale.fill_(objective.cosine_scale)
+    return objective.to(parallel.device)
+
+
+def _build_method(config: TrainConfig, tables: Tables, parallel: Parallel) -> TaskWeighting:
+    method = build_method(config.objective, tables.taxonomy)
+    if DTYPES[config.run.precision] == torch.float16 and not method.is_linear:
         raise InputError(
-            f"--precision 16 scales the losses, which --method {names.method} must see as they "
-            "are; use --precision bf16 or 32"
+            f"--precision 16 scales the losses, which --method {config.objective.method} must see "
+            "as they are; use --precision bf16 or 32"
         )
-    encoder = parallelize(fabric, model.encoder, averages=method.kind == "losses")
-    model.heads.to(fabric.device)
-    learnt = [*method.parameters(), *objective.parameters()]
-    sampler, training_batches = _training_batches(config, fabric, tables, model, console)
-    console.print(_summary(model, dtype, fabric))
-    if not pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
-        console.print(
-            "note: part of a backbone with random weights is frozen; --unlock_block 0 trains it"
-        )
-    return Run(
-        config=config,
-        fabric=fabric,
-        tables=tables,
-        model=model,
-        model_config=replace(config.model, head=model.heads.classifiers.kind),
-        encoder=encoder,
-        objective=objective,
-        method=method,
-        options=_backward_options(names),
-        optimizer=build_optimizer(model, config.optimizer, pretrained, learnt, names.method_lr),
-        scaler=torch.amp.GradScaler(fabric.device.type, enabled=dtype == torch.float16),
-        dtype=dtype,
-        sampler=sampler,
-        training_batches=training_batches,
-        validation_batches=_validation_batches(config, fabric, tables, model, console),
-        generator=torch.Generator().manual_seed(config.data.random_state),
-        diagnostics=TaskDiagnostics(
-            tables.taxonomy.task_names,
-            config.run.log_every,
-            config.run.log_every * (_RARELY if method.kind == "losses" else 1),
-        ),
+    return method.to(parallel.device)
+
+
+def _build_updates(
+    config: TrainConfig, method: TaskWeighting, model: TrainedModel, parallel: Parallel
+) -> TaskUpdates:
+    options = backward_options(config.objective, method.screens)
+    shared = model.shared_parameters()
+    return TaskUpdates(method, options, shared, parallel, config.data.random_state)
+
+
+def _build_optimizer(
+    config: TrainConfig, trained: _Trained, steps_per_epoch: int, make: MakeOptimizer
+) -> OptimizerStep:
+    learnt = [parameter for module in trained.others for parameter in module.parameters()]
+    optimizer = build_optimizer(
+        trained.classifier,
+        config.optimizer,
+        trained.pretrained,
+        learnt,
+        config.objective.method_lr,
+        make,
     )
+    device = next(trained.classifier.parameters()).device.type
+    enabled = DTYPES[config.run.precision] == torch.float16
+    scaler = torch.amp.GradScaler(device, enabled=enabled)
+    total_steps = config.optimizer.epochs * steps_per_epoch
+    return OptimizerStep(optimizer, config.optimizer, total_steps, scaler)
 
 
-def _build_method(config: TrainConfig, tables: Tables) -> TaskWeighting:
-    wanted = config.objective.method
-    parameters: dict[str, Any] = dict(config.objective.method_parameters)
-    if wanted.casefold() == "gradnorm":
-        # What guessing costs: known before the first step, unlike the loss of the first batch.
-        parameters["initial_losses"] = {
-            task.name: math.log(max(2, len(task.classes))) for task in tables.taxonomy.tasks
-        }
-    name = "EW" if wanted.casefold() == "none" else wanted
-    return build_task_weighting(name, tables.taxonomy.task_names, **parameters)
+def _build_saver(
+    config: TrainConfig,
+    tables: Tables,
+    model: Classifier,
+    parallel: Parallel,
+    on_saved: Callable[[], None],
+) -> Saver:
+    as_built = replace(config.model, head=model.heads.classifiers.kind)
+    counts = named_class_counts(tables.training)
+    named, is_first = bool(tables.training.named_columns), parallel.is_first
+    return Saver(config, tables.taxonomy, as_built, counts, named, is_first, on_saved)
 
 
-def _backward_options(config: ObjectiveConfig) -> BackwardOptions:
-    return BackwardOptions(
-        source=None if config.gradient_source == "auto" else config.gradient_source,
-        update_weights_every=config.update_weights_every,
-        head_scale=None if config.head_scale == "auto" else config.head_scale,
-        normalize_direction=(
-            None if config.normalize_direction == "none" else config.normalize_direction
-        ),
-        row_budget_bytes=None if config.row_budget_mb is None else config.row_budget_mb * 2**20,
-        row_dtype=torch.bfloat16 if config.row_dtype == "bf16" else torch.float32,
-        screen=config.method.casefold() != "none",
-    )
-
-
-def _training_batches(
-    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier, console: Console
-) -> tuple[BatchSampler, DataLoader[Batch]]:
-    size = model.encoder.backbone.preprocessing.image_size
-    seed = config.data.random_state
-    sampler = BatchSampler(
-        tables.training.categories,
-        config.optimizer.batch_size,
-        config.data.batch_sampling,
-        seed,
-        fabric.global_rank,
-        fabric.world_size,
-    )
-    table = tables.training
-    dataset = PictureDataset(
-        _pictures(config, fabric, table, size, console),
-        table.categories,
-        table.targets,
-        training_transform(size),
-        size,
-        seed,
-    )
-    on_gpu = fabric.device.type == "cuda"
-    return sampler, make_loader(dataset, sampler, config.data.train_workers, on_gpu)
-
-
-def _validation_batches(
-    config: TrainConfig, fabric: Fabric, tables: Tables, model: Classifier, console: Console
-) -> DataLoader[Batch]:
-    size = model.encoder.backbone.preprocessing.image_size
-    batches = batches_in_order(
-        len(tables.validation),
-        config.optimizer.batch_size,
-        fabric.global_rank,
-        fabric.world_size,
-    )
-    table = tables.validation
-    dataset = PictureDataset(
-        _pictures(config, fabric, table, size, console),
-        table.categories,
-        table.targets,
-        evaluation_transform(size),
-        size,
-    )
-    on_gpu = fabric.device.type == "cuda"
-    return make_loader(dataset, batches, config.data.val_workers, on_gpu)
-
-
-def _pictures(
-    config: TrainConfig, fabric: Fabric, table: Table, image_size: tuple[int, int], console: Console
-) -> Callable[[int], Path | np.ndarray]:
-    """What gives the picture of a row: its file, or the cache that the first process builds."""
-    place = config.data.image_cache
-    if place is None:
-        return table.path
-    if place == IN_MEMORY and getattr(fabric.strategy, "num_nodes", 1) > 1:
-        raise InputError("--image_cache ram is for one machine; name a folder that all of them see")
-    pictures: CachedPictures | None = None
-    if fabric.is_global_zero:
-        paths = [table.path(row) for row in range(len(table))]
-        workers = min(config.data.train_workers, available_cores())
-        with show_progress(console, "decoding pictures for the cache") as advance:
-            pictures = open_cache(place, paths, cached_size(image_size), workers, advance)
-    return cast(CachedPictures, fabric.broadcast(pictures))
+def _build_recorder(
+    config: TrainConfig, tables: Tables, method: TaskWeighting, parallel: Parallel
+) -> Recorder:
+    every = config.run.log_every
+    gradients_every = every * (_RARELY if method.kind == "losses" else 1)
+    diagnostics = TaskDiagnostics(tables.taxonomy.task_names, every, gradients_every)
+    return Recorder(diagnostics, parallel.log)
 
 
 def load_weights(model: Classifier, config: ModelConfig) -> bool:
@@ -300,12 +218,20 @@ def freeze_as_configured(model: Classifier, config: ModelConfig) -> None:
     )
 
 
-def _summary(model: Classifier, dtype: torch.dtype, fabric: Fabric) -> str:
+def _describe(
+    trained: _Trained, config: TrainConfig, parallel: Parallel, reporter: Reporter
+) -> None:
+    """Note what is trained, and how."""
+    model = trained.classifier
     backbone = model.encoder.backbone
     height, width = backbone.preprocessing.image_size
     heads = sum(parameter.numel() for parameter in model.heads.parameters())
-    return (
+    dtype = str(DTYPES[config.run.precision]).removeprefix("torch.")
+    reporter.note(
         f"{backbone.name}, {height}x{width} px; trained: {trainable_summary(backbone)}, "
-        f"and the heads' {heads:,}; "
-        f"{str(dtype).removeprefix('torch.')} on {fabric.world_size} x {fabric.device.type}"
+        f"and the heads' {heads:,}; {dtype} on {parallel.world_size} x {parallel.device.type}"
     )
+    if not trained.pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
+        reporter.note(
+            "note: part of a backbone with random weights is frozen; --unlock_block 0 trains it"
+        )

@@ -6,7 +6,7 @@ import pytest
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import ONNX, OPENVINO, TAXONOMY, WEIGHTS, Bundle
-from visual_taxonomy.inference.engines import choice
+from visual_taxonomy.inference.engines import ENGINES, choice
 from visual_taxonomy.inference.engines.choice import make_engine
 from visual_taxonomy.inference.engines.onnxruntime_engine import OnnxRuntimeEngine
 from visual_taxonomy.inference.engines.torch_engine import TorchEngine
@@ -39,7 +39,7 @@ def test_another_engine_needs_a_bundle(checkpoint) -> None:
         make_engine(checkpoint, InferenceConfig("openvino"))
 
 
-@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ENGINES)
 def test_a_bundle_is_run_by_the_engine_that_is_asked_for(bundle, name: str) -> None:
     engine = make_engine(bundle, replace(CPU, engine=name))
     assert (engine.name, engine.precision, engine.image_size) == (name, "32", (32, 48))

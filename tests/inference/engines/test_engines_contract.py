@@ -9,10 +9,11 @@ import torch
 
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.inference.bundle import Bundle
+from visual_taxonomy.inference.engines import ENGINES
 from visual_taxonomy.inference.engines.base import Engine
 from visual_taxonomy.inference.engines.choice import make_engine
 
-NAMES = ("torch", "onnxruntime", "openvino")
+NAMES = list(ENGINES)
 
 
 @pytest.fixture(params=NAMES, scope="module")

@@ -58,6 +58,24 @@ def test_pixels_are_those_of_training_but_for_rounding(tmp_path: Path) -> None:
     assert (difference > 0).mean() < 0.02
 
 
+@pytest.mark.parametrize("name", ["bilinear", "lanczos"])
+def test_pictures_are_resized_with_the_filter_asked_for(name: str, tmp_path: Path) -> None:
+    paths = drawn(tmp_path, 1, side=300)
+    size = (64, 48)
+    (batch,) = load_pictures(paths.__getitem__, np.array([0]), size, 1, 0, name)
+    trained = PictureDataset(
+        paths.__getitem__,
+        np.array([0]),
+        np.zeros((1, 1), int),
+        evaluation_transform(size, name),
+        size,
+    )
+    difference = np.abs(batch.images.astype(int) - trained[Draw(0, 0)].images.numpy())
+    assert difference.max() <= 2
+    (bicubic,) = load_pictures(paths.__getitem__, np.array([0]), size, 1, 0)
+    assert not np.array_equal(bicubic.images, batch.images)
+
+
 def test_resizing_is_bicubic_with_antialiasing_and_keeps_no_ratio() -> None:
     """A step edge shrunk fourfold: the mean of the pixels it covers, up to the filter's ringing."""
     pixels = np.zeros((8, 64, 3), np.uint8)

@@ -28,6 +28,11 @@ def test_the_card_says_what_the_model_takes_and_gives(bundle: Bundle) -> None:
     assert bundle.source["sha256"][:16] in text
 
 
+def test_the_card_counts_epochs_from_one(bundle: Bundle) -> None:
+    text = card(replace(bundle, source={**bundle.source, "name": "best.pt", "epoch": 7}), "x")
+    assert "| checkpoint | best.pt, epoch 8, SHA-256 " in text
+
+
 def test_the_card_shows_the_validation_scores(bundle: Bundle) -> None:
     metrics = {"hm": 0.63019, "micro": 0.75, "macro": 0.558}
     text = card(replace(bundle, source={**bundle.source, "metrics": metrics}), "x")

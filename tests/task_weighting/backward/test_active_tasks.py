@@ -24,7 +24,7 @@ def step():
         generator=None,
         options=BackwardOptions(),
         reduce=None,
-        on_gramian=None,
+        watch=False,
         watched=None,
     )
 

@@ -228,7 +228,7 @@ def test_autocast_to_bfloat16_works_with_batch_normalization(name, catalogue):
         features = catalogue.features(catalogue.images)
         losses = catalogue.losses(features)
     method = build_task_weighting(name, catalogue.tasks)
-    weights = multi_task_backward(losses, method, catalogue.shared, features)
+    weights = multi_task_backward(losses, method, catalogue.shared, features).weights
     assert weights.keys() == set(catalogue.tasks)
     for gradient in catalogue.gradients().values():
         assert gradient.dtype == torch.float32
@@ -260,21 +260,37 @@ def test_normalized_direction_is_as_long_as_the_sum_or_mean(name, reduction, cat
 
 
 @pytest.mark.parametrize("name", ["EW", "MGDA", "MoCo", "GradDrop"])
-def test_gramian_is_handed_out_with_the_names(name, catalogue):
-    calls = []
+def test_a_watched_update_holds_the_gramian_with_the_names(name, catalogue):
     method = build_task_weighting(name, catalogue.tasks)
-    catalogue.step(method, ["A/y", "B/x"], on_gramian=lambda *seen: calls.append(seen))
-    ((names, gramian),) = calls
-    assert names == ("A/y", "B/x")
+    update, _ = catalogue.update(method, ["A/y", "B/x"], watch=True)
+    names, gramian = update.gramian
+    assert names == tuple(update.weights) == ("A/y", "B/x")
     assert gramian.shape == (2, 2)
     assert gramian.dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", ["EW", "MGDA", "MoCo", "GradDrop"])
+def test_an_update_that_nobody_watches_holds_no_gramian(name, catalogue):
+    update, _ = catalogue.update(build_task_weighting(name, catalogue.tasks))
+    assert update.gramian is None
+    assert not update.is_reused
+
+
+def test_reused_weights_say_so_and_have_no_gramian(catalogue):
+    method = build_task_weighting("MGDA", catalogue.tasks)
+    options = BackwardOptions(update_weights_every=2)
+    first, _ = catalogue.update(method, options=options, watch=True)
+    again, _ = catalogue.update(method, options=options, watch=True)
+    assert (first.is_reused, again.is_reused) == (False, True)
+    assert again.gramian is None
+    assert again.weights == first.weights
 
 
 def test_watching_the_gradients_of_a_cheap_method_changes_nothing_and_costs_no_pass(catalogue):
     method = build_task_weighting("EW", catalogue.tasks)
     _, expected = catalogue.step(method)
     before = catalogue.passes
-    _, found = catalogue.step(method, on_gramian=lambda *_: None)
+    _, found = catalogue.step(method, watch=True)
     assert_same(found, expected)
     assert catalogue.passes == before + 1
 
@@ -292,15 +308,9 @@ def test_a_frozen_trunk_is_watched_by_the_gradients_of_its_features():
     ]
     expected = torch.tensor([[(a * b).sum() for b in gradients] for a in gradients]).double()
     own = torch.autograd.grad(sum(losses().values()), neck.weight)[0]
-    seen = []
-    multi_task_backward(
-        losses(),
-        build_task_weighting("EW", ["c/0", "c/1"]),
-        list(neck.parameters()),
-        features,
-        on_gramian=lambda *found: seen.append(found),
-    )
-    ((names, gramian),) = seen
+    method = build_task_weighting("EW", ["c/0", "c/1"])
+    update = multi_task_backward(losses(), method, neck.parameters(), features, watch=True)
+    names, gramian = update.gramian
     assert names == ("c/0", "c/1")
     torch.testing.assert_close(gramian, expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(neck.weight.grad, own)
@@ -318,7 +328,7 @@ def test_a_task_without_shared_gradient_still_trains_its_head():
     losses = {"c/a": (output - 1) ** 2, "c/b": F.mse_loss(head, torch.ones(2))}
     method = build_task_weighting("MGDA", ["c/a", "c/b"], normalizer="none")
     options = BackwardOptions(head_scale="unit")
-    weights = multi_task_backward(losses, method, shared.parameters(), options=options)
+    weights = multi_task_backward(losses, method, shared.parameters(), options=options).weights
     assert weights["c/b"].item() == 0.0
     assert weights["c/a"].item() == 1.0
     assert head.grad.tolist() == [-1.0, -1.0]
@@ -330,7 +340,7 @@ def test_no_shared_gradient_at_all_updates_heads_and_no_state(name):
     losses = {"c/a": head * 2 + 0 * shared.sum(), "c/b": head + 0 * shared.sum()}
     method = build_task_weighting(name, ["c/a", "c/b"])
     before = {key: str(value) for key, value in method.state_dict().items()}
-    weights = multi_task_backward(losses, method, [shared])
+    weights = multi_task_backward(losses, method, [shared]).weights
     assert [weight.item() for weight in weights.values()] == [0.0, 0.0]
     assert head.grad.item() == 3.0
     assert shared.grad is None or shared.grad.tolist() == [0.0, 0.0]
@@ -401,10 +411,7 @@ def test_products_of_the_features_of_all_images_are_not_summed_over_processes(
     seen = []
     for reduce in (None, lambda share: 2 * share):
         method = build_task_weighting(name, catalogue.tasks)
-        catalogue.step(
-            method,
-            options=BackwardOptions(source=source),
-            reduce=reduce,
-            on_gramian=lambda _, gramian: seen.append(gramian),
-        )
+        options = BackwardOptions(source=source)
+        update, _ = catalogue.update(method, options=options, reduce=reduce, watch=True)
+        seen.append(update.gramian.products)
     torch.testing.assert_close(seen[0], seen[1])

@@ -19,7 +19,7 @@ def test_weights_on_the_gradients_are_those_computed_by_hand(three_rows, three_l
     parameter = torch.zeros(3, requires_grad=True)
     values = torch.tensor(three_losses) + torch.tensor(three_rows) @ parameter
     losses = dict(zip(NAMES, values, strict=True))
-    weights = multi_task_backward(losses, DualBalancing(NAMES, momentum=0.0), [parameter])
+    weights = multi_task_backward(losses, DualBalancing(NAMES, momentum=0.0), [parameter]).weights
     found = [weights[name].item() for name in NAMES]
     assert found == pytest.approx([6.831301, 6.110101, 3.333333], abs=5e-6)
 

@@ -1,4 +1,5 @@
 import sys
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -44,3 +45,16 @@ def test_without_the_library_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchjd", None)
     with pytest.raises(InputError, match=r"pip install 'visual-taxonomy\[torchjd\]'"):
         build_task_weighting("torchjd:ConFIG", NAMES)
+
+
+@pytest.mark.skipif(bool(find_spec("quadprog")), reason="quadprog is installed")
+def test_an_aggregator_without_its_packages_says_how_to_install_them():
+    with pytest.raises(InputError, match=r"torchjd:UPGrad: .*'quadprog'.* pip install"):
+        build_task_weighting("torchjd:UPGrad", NAMES)
+
+
+def test_a_parameter_that_must_be_given_is_named_and_a_number_is_no_tensor():
+    with pytest.raises(InputError, match="torchjd:Krum: n_byzantine must be given"):
+        build_task_weighting("torchjd:Krum", NAMES)
+    with pytest.raises(InputError, match=r"torchjd:Constant with \{'weights': 1\}: "):
+        build_task_weighting("torchjd:Constant", NAMES, weights=1)

@@ -1,6 +1,6 @@
 """The interface of the engines.
 
-Shapes: N pictures of a batch, A slots, C classes of the widest task, H and W in pixels.
+Shapes: N images of a batch, A slots, C classes of the widest task, H and W in pixels.
 """
 
 from abc import ABC, abstractmethod
@@ -15,20 +15,24 @@ Picture = Path | bytes | Image.Image
 
 
 class PictureBatch(NamedTuple):
-    """N pictures, decoded and resized."""
+    """N images, decoded and resized."""
 
     rows: np.ndarray
     """[N] int64 numbers of the rows."""
     images: np.ndarray
-    """[N, 3, H, W] uint8; grey where there is no picture."""
+    """[N, 3, H, W] uint8; grey where there is no image."""
     categories: np.ndarray
-    """[N] int64 category indices, -1 where there is no picture."""
+    """[N] int64 category indices, -1 where there is no image."""
     problems: dict[int, str]
-    """Row -> why its picture could not be read."""
+    """Row -> why its image could not be read."""
 
 
 class Engine(ABC):
-    """A model that is ready to run."""
+    """A model that is ready to run.
+
+    Constructed as `Engine(bundle, config)`, of a bundle that holds a file for it; an engine whose
+    entry says `runs_checkpoints` takes a checkpoint too.
+    """
 
     name: ClassVar[str]
     """The value of `--engine`."""
@@ -36,17 +40,23 @@ class Engine(ABC):
     precision: str
     """What its matrix products are computed in."""
 
+    precision_note: str = ""
+    """Why that precision, in one line, where the engine chose it itself."""
+
     image_size: tuple[int, int]
     """H and W."""
+
+    batch_size: int
+    """Images a step."""
 
     @abstractmethod
     def batches(
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
-        """Load the pictures of rows 0 ... len(categories) - 1, in order, ahead of their use.
+        """Load the images of rows 0 ... len(categories) - 1, in order, ahead of their use.
 
         Args:
-            picture: Gives the picture of a row.
+            picture: Gives the image of a row.
             categories: Indices of the rows' categories.
         """
 
@@ -56,7 +66,7 @@ class Engine(ABC):
 
         Args:
             images: [N, 3, H, W] uint8.
-            categories: [N] int64; what is given for -1 means nothing.
+            categories: [N] int64; -1 for an image that could not be read, whose answer is ignored.
         """
 
     def answers(self, batches: Iterable[PictureBatch]) -> Iterator[tuple[PictureBatch, np.ndarray]]:
@@ -73,6 +83,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
         array([[0.5, 0.5, 0. ],
                [0. , 0. , 0. ]])
     """
+    # The highest is taken off first, or exp overflows in float32 above 88; where all are -inf there
+    # is nothing to take off, and -inf - -inf would be NaN.
     highest = logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(logits - np.where(np.isfinite(highest), highest, 0))
     total: np.ndarray = exponentials.sum(axis=-1, keepdims=True)

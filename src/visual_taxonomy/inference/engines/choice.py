@@ -5,24 +5,25 @@ from typing import TYPE_CHECKING
 
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.inference.bundle import ONNX, OPENVINO, WEIGHTS, Bundle
+from visual_taxonomy.inference.bundle import Bundle
+from visual_taxonomy.inference.engines import ENGINE_REGISTRY, ENGINES
 from visual_taxonomy.inference.engines.base import Engine
 
 if TYPE_CHECKING:
     from visual_taxonomy.checkpoint import Checkpoint
 
-_FILES = {
-    "onnxruntime": (ONNX,),
-    "openvino": (OPENVINO, ONNX),
-    "torch": (WEIGHTS,),
-}
-"""Engine -> files of a bundle, one of which it needs; the order is that of preference."""
+AUTO = "auto"
+_OF_CHECKPOINTS = next(name for name, entry in ENGINES.items() if entry.runs_checkpoints)
 
-_REMEDIES = {
-    "onnxruntime": "pip install 'visual-taxonomy[runtime]'",
-    "openvino": "pip install 'visual-taxonomy[openvino]'",
-    "torch": "pip install visual-taxonomy",
-}
+
+def check_name(config: InferenceConfig) -> None:
+    """Refuse an engine that does not exist, before a model is read.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if config.engine != AUTO:
+        ENGINE_REGISTRY.find(config.engine)
 
 
 def make_engine(model: "Checkpoint | Bundle", config: InferenceConfig) -> Engine:
@@ -35,57 +36,63 @@ def make_engine(model: "Checkpoint | Bundle", config: InferenceConfig) -> Engine
     installed and for which the bundle holds a file.
 
     Raises:
-        InputError: The engine cannot run the model, or is not installed.
+        InputError: The engine does not exist, cannot run the model, or is not installed.
     """
+    name = config.engine
+    # Not isinstance(model, Checkpoint): naming that class imports torch.
     if not isinstance(model, Bundle):
-        if config.engine not in ("auto", "torch"):
+        name = _OF_CHECKPOINTS if name == AUTO else name
+        if not ENGINE_REGISTRY.find(name).runs_checkpoints:
             raise InputError(
-                f"--engine {config.engine} runs bundles, not checkpoints; make one with "
+                f"--engine {name} runs bundles, not checkpoints; make one with "
                 "`vtax export CHECKPOINT --to onnx --out FOLDER`"
             )
-        return _torch(model, config)
-    name = _pick(model, config) if config.engine == "auto" else config.engine
-    _check(name, model)
-    if name == "torch":
-        from visual_taxonomy.inference.engines.torch_engine import checkpoint_of
-
-        return _torch(checkpoint_of(model), config)
-    if name == "openvino":
-        from visual_taxonomy.inference.engines.openvino_engine import OpenVinoEngine
-
-        return OpenVinoEngine(model, config)
-    from visual_taxonomy.inference.engines.onnxruntime_engine import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(model, config)
-
-
-def _torch(checkpoint: "Checkpoint", config: InferenceConfig) -> Engine:
-    from visual_taxonomy.inference.engines.torch_engine import TorchEngine
-
-    return TorchEngine(checkpoint, config)
-
-
-def _pick(bundle: Bundle, config: InferenceConfig) -> str:
-    able = able_engines(bundle)
-    if "torch" in able and not bundle.int8 and _wants_torch(config):
-        return "torch"
-    favourite = graph_engine(bundle)
-    able.sort(key=lambda name: name != favourite)
-    return next((name for name in able if find_spec(name)), able[0])
+    else:
+        name = _pick(model, config) if name == AUTO else name
+        _check(name, model)
+    make = ENGINE_REGISTRY.find(name).load()
+    return make(model, config)
 
 
 def graph_engine(bundle: Bundle) -> str:
     """The engine that runs the graph of a bundle where it is installed."""
-    usual = "openvino" if bundle.int8 or bundle.has(OPENVINO) else "onnxruntime"
-    return bundle.measured.get("engine", usual)
+    return bundle.measured.get("engine", graph_engines(bundle)[0])
+
+
+def graph_engines(bundle: Bundle) -> list[str]:
+    """The engines for which a bundle holds a graph, installed or not, the fastest first."""
+    graphs = [name for name in ENGINES if not ENGINES[name].runs_checkpoints]
+
+    def is_slower(name: str) -> bool:
+        own = ENGINES[name].files[0]
+        readers = [other for other in graphs if own in ENGINES[other].files]
+        is_made_for_it = len(readers) == 1 and bundle.has(own)
+        return not (is_made_for_it or (bundle.int8 and ENGINES[name].is_best_with_int8))
+
+    able = [name for name in graphs if _has_file(name, bundle)]
+    # A bundle of weights alone has no graph, but its card still says what would run one.
+    return sorted(able or graphs, key=is_slower)
 
 
 def able_engines(bundle: Bundle) -> list[str]:
     """The engines for which a bundle holds a file, installed or not, in order of preference."""
-    return [name for name in _FILES if _has_file(name, bundle)]
+    return [name for name in ENGINES if _has_file(name, bundle)]
+
+
+def _pick(bundle: Bundle, config: InferenceConfig) -> str:
+    able = able_engines(bundle)
+    # 8 bits were asked for at export and exist in the graph only; torch would run the float32
+    # weights.
+    if _OF_CHECKPOINTS in able and not bundle.int8 and _wants_torch(config):
+        return _OF_CHECKPOINTS
+    # The sort is stable: behind the favourite the order of the table stays.
+    favourite = graph_engine(bundle)
+    able.sort(key=lambda name: name != favourite)
+    return next((name for name in able if find_spec(ENGINES[name].package)), able[0])
 
 
 def _wants_torch(config: InferenceConfig) -> bool:
+    # Looking for a GPU imports torch, which takes a second where a bundle needs none.
     if not find_spec("torch"):
         return False
     if config.precision not in ("auto", "32"):
@@ -96,14 +103,15 @@ def _wants_torch(config: InferenceConfig) -> bool:
 
 
 def _has_file(engine: str, bundle: Bundle) -> bool:
-    return any(bundle.has(name) for name in _FILES[engine])
+    return any(bundle.has(name) for name in ENGINE_REGISTRY.find(engine).files)
 
 
 def _check(engine: str, bundle: Bundle) -> None:
+    entry = ENGINE_REGISTRY.find(engine)
     if not _has_file(engine, bundle):
         able = ", ".join(able_engines(bundle))
         raise InputError(
             f"--engine {engine}: {bundle.folder} holds nothing for it; it runs with: {able}"
         )
-    if not find_spec(engine):
-        raise InputError(f"--engine {engine}: not installed; {_REMEDIES[engine]}")
+    if not find_spec(entry.package):
+        raise InputError(f"--engine {engine}: not installed; {entry.remedy}")

@@ -19,7 +19,7 @@ from visual_taxonomy.inference.engines.image_loading import load_pictures
 
 
 class GraphEngine(Engine):
-    """A graph in the precision of its bundle, fed by threads that load pictures.
+    """A graph in the precision of its bundle, fed by threads that load images.
 
     Several batches are computed at the same time, each on its share of the cores: cores that work
     on batches of their own need not wait for each other at each product.
@@ -42,6 +42,7 @@ class GraphEngine(Engine):
         check_is_float32_on_cpu(self.name, config)
         self.precision = "int8" if bundle.int8 else "32"
         self.image_size = bundle.preprocessing.image_size
+        self.interpolation = bundle.preprocessing.interpolation
         self.batch_size = config.batch_size or self.usual_batch_size
         self.workers = config.workers
 
@@ -49,7 +50,8 @@ class GraphEngine(Engine):
     def batches(
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[PictureBatch]:
-        return load_pictures(picture, categories, self.image_size, self.batch_size, self.workers)
+        size, filter_name = self.image_size, self.interpolation
+        return load_pictures(picture, categories, size, self.batch_size, self.workers, filter_name)
 
     @abstractmethod
     def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
@@ -69,11 +71,13 @@ class GraphEngine(Engine):
         try:
             for batch in batches:
                 begun.append((batch, self.start(batch.images, batch.categories)))
+                # One more than runs at once, so that no stream waits for the reader of the answers.
                 if len(begun) > self.streams:
                     yield _fetched(*begun.popleft())
             while begun:
                 yield _fetched(*begun.popleft())
         finally:
+            # Left running, a request would go on reading the images of its batch.
             for _, fetch in begun:
                 fetch()
 

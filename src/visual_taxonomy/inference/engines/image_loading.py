@@ -1,24 +1,28 @@
-"""Load pictures for an engine in threads, without torch.
+"""Load images for an engine in threads, without torch.
 
 Decoders and Pillow's resizing release the interpreter's lock, so threads share the cores, and no
-picture travels between processes. Shapes: N pictures of a batch, H and W in pixels.
+image travels between processes. Shapes: N images of a batch, H and W in pixels.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
 from visual_taxonomy.cores import available_cores
-from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
+from visual_taxonomy.data.images import (
+    DECODE_MARGIN,
+    NO_PICTURE,
+    UnreadableImage,
+    decode_image,
+)
 from visual_taxonomy.inference.engines.base import Picture, PictureBatch
 
-NO_PICTURE = -1
-"""Category of a row whose picture could not be read."""
-
-_GREY = 128
+_GREY = 128  # of an image that could not be read: near every normalisation's mean, so never extreme
+# Two even out slow images; each more takes the memory of a batch.
 _BATCHES_AHEAD = 2
 
 
@@ -28,22 +32,26 @@ def load_pictures(
     image_size: tuple[int, int],
     batch_size: int,
     workers: int,
+    interpolation: str = "bicubic",
 ) -> Iterator[PictureBatch]:
-    """The pictures of rows 0 ... len(categories) - 1, in order, a few batches ahead of their use.
+    """The images of rows 0 ... len(categories) - 1, in order, a few batches ahead of their use.
 
     Args:
-        picture: Gives the picture of a row; called in the threads.
+        picture: Gives the image of a row; called in the threads.
         categories: Indices of the rows' categories.
         image_size: H and W.
-        batch_size: Pictures of a batch.
+        batch_size: Images of a batch.
         workers: Threads, no more than there are cores; 0 loads where it is called.
+        interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
     """
+    load = partial(_load, picture, interpolation)
     starts = range(0, len(categories), batch_size)
     groups = [np.arange(start, min(start + batch_size, len(categories))) for start in starts]
+    # For a single image a pool costs more than it gains.
     if workers == 0:
         for rows in groups:
             images = np.empty((len(rows), 3, *image_size), np.uint8)
-            reasons = [_load(picture, int(row), images[i]) for i, row in enumerate(rows)]
+            reasons = [load(int(row), images[i]) for i, row in enumerate(rows)]
             yield _batch(rows, images, categories, reasons)
         return
     pool = ThreadPoolExecutor(min(workers, available_cores()), "pictures")
@@ -51,20 +59,23 @@ def load_pictures(
     try:
         for rows in groups:
             images = np.empty((len(rows), 3, *image_size), np.uint8)
-            tasks = [pool.submit(_load, picture, int(r), images[i]) for i, r in enumerate(rows)]
+            tasks = [pool.submit(load, int(r), images[i]) for i, r in enumerate(rows)]
             ahead.append((rows, images, tasks))
             if len(ahead) > _BATCHES_AHEAD:
                 yield _finished(*ahead.popleft(), categories)
         while ahead:
             yield _finished(*ahead.popleft(), categories)
     finally:
+        # The reader may stop early (Ctrl-C, a closed stream): nothing is decoded for nobody.
         pool.shutdown(cancel_futures=True)
 
 
-def resized(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+def resized(
+    pixels: np.ndarray, image_size: tuple[int, int], interpolation: str = "bicubic"
+) -> np.ndarray:
     """Pixels [H', W', 3] resized to [H, W, 3] as `evaluation_transform` does.
 
-    By Pillow, not by torch, whose uint8 kernel was made after Pillow's: where pictures shrink the
+    By Pillow, not by torch, whose uint8 kernel was made after Pillow's: where images shrink the
     two differ by a grey level here and there.
 
     Example:
@@ -72,11 +83,14 @@ def resized(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
         (4, 2, 3)
     """
     height, width = image_size
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    resampling = Image.Resampling[interpolation.upper()]
+    return np.asarray(Image.fromarray(pixels).resize((width, height), resampling))
 
 
-def _load(picture: Callable[[int], Picture], row: int, image: np.ndarray) -> str | None:
-    """Fill `image` [3, H, W] with the picture of a row, or say why not."""
+def _load(
+    picture: Callable[[int], Picture], interpolation: str, row: int, image: np.ndarray
+) -> str | None:
+    """Fill `image` [3, H, W] with the image of a row, or say why not."""
     height, width = image.shape[1:]
     least = (DECODE_MARGIN * height, DECODE_MARGIN * width)
     try:
@@ -84,7 +98,7 @@ def _load(picture: Callable[[int], Picture], row: int, image: np.ndarray) -> str
     except UnreadableImage as reason:
         image[:] = _GREY
         return str(reason)
-    image[:] = resized(pixels, (height, width)).transpose(2, 0, 1)
+    image[:] = resized(pixels, (height, width), interpolation).transpose(2, 0, 1)
     return None
 
 

@@ -39,6 +39,7 @@ class OnnxRuntimeEngine(GraphEngine):
         super().__init__(bundle, config)
         options = onnxruntime.SessionOptions()
         self.streams = min(available_cores(), _MOST_STREAMS)
+        # Streams share the cores; with all cores for each, they would fight for them.
         options.intra_op_num_threads = available_cores() // self.streams
         self._pool = ThreadPoolExecutor(self.streams, "stream")
         self._session = onnxruntime.InferenceSession(
@@ -50,5 +51,6 @@ class OnnxRuntimeEngine(GraphEngine):
         return self._pool.submit(self._run, images, categories).result
 
     def _run(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        # A session may be used by several threads at once, so the streams need only one.
         (logits,) = self._session.run(None, {"images": images, "categories": categories})
         return softmax(logits)

@@ -51,6 +51,7 @@ class OpenVinoEngine(GraphEngine):
     @override
     def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
         try:
+            # Requests are reused: making one takes memory for a whole batch of activations.
             request = self._idle.popleft()
         except IndexError:
             request = self._model.create_infer_request()

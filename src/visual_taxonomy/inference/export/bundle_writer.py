@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from visual_taxonomy.atomic import name_full_disk, write_text
-from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint
+from visual_taxonomy.checkpoint import Checkpoint, read_model
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
@@ -26,7 +25,6 @@ from visual_taxonomy.inference.bundle import (
     TAXONOMY,
     WEIGHTS,
     Bundle,
-    Preprocessing,
     checksum,
     checksums,
     write_manifest,
@@ -37,6 +35,7 @@ from visual_taxonomy.inference.export.card import card, requirements, versions
 from visual_taxonomy.inference.export.onnx_graph import write_onnx, write_openvino
 from visual_taxonomy.inference.export.quantization import quantize
 from visual_taxonomy.inference.prediction import Predictor
+from visual_taxonomy.leftovers import temporary_beside
 from visual_taxonomy.model.classifier import Classifier
 
 Kind = Literal["bundle", "onnx", "openvino"]
@@ -112,7 +111,7 @@ def export(
             backbone not exported, or the answers differ by more than is allowed.
     """
     _check_possible(out, kind, int8, trial)
-    checkpoint = read_checkpoint(path, attributes_config)
+    checkpoint = read_model(path, attributes_config)
     classifier = checkpoint.classifier()
     with _new_folder(out) as folder:
         write_text(folder / TAXONOMY, checkpoint.taxonomy.to_json())
@@ -153,11 +152,18 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
     else:
         write_onnx(classifier, plain)
         table, _ = trial.split(int8=True)
-        size = classifier.encoder.backbone.preprocessing.image_size
+        pictures = classifier.encoder.backbone.preprocessing
         quantize(
             plain,
             graph,
-            load_pictures(table.path, table.categories, size, _CALIBRATION_BATCH, 2),
+            load_pictures(
+                table.path,
+                table.categories,
+                pictures.image_size,
+                _CALIBRATION_BATCH,
+                2,
+                pictures.interpolation,
+            ),
         )
         for path in folder.glob("float32.onnx*"):
             path.unlink()
@@ -170,12 +176,11 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
 def _describe(
     path: Path, checkpoint: Checkpoint, classifier: Classifier, folder: Path, int8: bool
 ) -> Bundle:
-    backbone = classifier.encoder.backbone.preprocessing
     return Bundle(
         folder,
         checkpoint.taxonomy,
         checkpoint.model,
-        Preprocessing(backbone.image_size, tuple(backbone.mean), tuple(backbone.std)),
+        classifier.encoder.backbone.preprocessing,
         checksums(folder),
         int8,
         checkpoint.class_counts,
@@ -212,16 +217,14 @@ def _measure(
 def _new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that becomes `path` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
-    temporary.mkdir()
-    try:
-        with name_full_disk(path):
+    with name_full_disk(path), temporary_beside(path, Path.mkdir) as temporary:
+        try:
             yield temporary
             for file in temporary.iterdir():
                 # safetensors writes files that only their owner may read.
                 file.chmod(temporary.stat().st_mode & _READ_AND_WRITE)
                 with file.open("rb+") as opened:
                     os.fsync(opened.fileno())
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

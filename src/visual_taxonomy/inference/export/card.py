@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from visual_taxonomy.inference.bundle import ONNX, OPENVINO, Bundle
+from visual_taxonomy.inference.engines import ENGINE_REGISTRY, ENGINES
 from visual_taxonomy.inference.engines.choice import able_engines, graph_engine
 
 RUNTIME = (
@@ -24,7 +25,8 @@ _WORST = 10
 
 def versions() -> dict[str, str]:
     """Installed versions of what makes and runs a bundle."""
-    names = ["visual-taxonomy", "torch", "timm", "onnx", "onnxruntime", "openvino", *RUNTIME]
+    engines = [entry.package for entry in ENGINES.values()]
+    names = ["visual-taxonomy", "torch", "timm", "onnx", *engines, *RUNTIME]
     found = {}
     for name in names:
         try:
@@ -36,7 +38,8 @@ def versions() -> dict[str, str]:
 
 def requirements(bundle: Bundle) -> str:
     """The text of requirements.txt: what runs the bundle's graph without torch."""
-    lines = [f"{name}=={bundle.versions[name]}" for name in (*RUNTIME, graph_engine(bundle))]
+    engine = ENGINE_REGISTRY.find(graph_engine(bundle)).package
+    lines = [f"{name}=={bundle.versions[name]}" for name in (*RUNTIME, engine)]
     return "\n".join(sorted(lines)) + "\n"
 
 
@@ -55,10 +58,10 @@ def card(bundle: Bundle, name: str) -> str:
             "| | |",
             "|---|---|",
             f"| runs with | {_runs_with(bundle)} |",
-            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch']}, "
+            f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch'] + 1}, "
             f"SHA-256 {bundle.source['sha256'][:16]} |",
-            f"| picture | {pictures.color}, {height} x {width} pixels (height x width), "
-            f"{pictures.resize}, ratio not kept |",
+            f"| picture | RGB, {height} x {width} pixels (height x width), "
+            f"{pictures.interpolation}, ratio not kept |",
             f"| normalisation | inside the model: mean {_numbers(pictures.mean)}, "
             f"standard deviation {_numbers(pictures.std)} |",
             f"| validation | {_validation(bundle.source['metrics'])} |",
@@ -74,12 +77,12 @@ def card(bundle: Bundle, name: str) -> str:
 def _runs_with(bundle: Bundle) -> str:
     """The engines, each with the numbers it computes in; the one that runs the graph first."""
     graph = "int8 products in the backbone, float32 elsewhere" if bundle.int8 else "float32"
-    names = [name for name in able_engines(bundle) if name != "torch"]
+    able = able_engines(bundle)
+    names = [name for name in able if not ENGINES[name].runs_checkpoints]
     names.sort(key=lambda name: name != graph_engine(bundle))
     parts = [f"{', '.join(names)} (the graph: {graph})"] if names else []
-    if "torch" in able_engines(bundle):
-        parts.append("torch (the weights: float32)")
-    return "; ".join(parts)
+    others = [name for name in able if name not in names]
+    return "; ".join([*parts, *(f"{name} (the weights: float32)" for name in others)])
 
 
 def _numbers(values: tuple[float, ...]) -> str:

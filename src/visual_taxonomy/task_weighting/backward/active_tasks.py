@@ -28,9 +28,10 @@ class Step:
     generator: torch.Generator | None
     options: BackwardOptions
     reduce: Callable[[Tensor], Tensor] | None
-    on_gramian: Callable[[tuple[str, ...], Tensor], None] | None
+    watch: bool
+    """Whether the Gramian is asked for."""
     watched: Tensor | None
-    """Features whose gradients `on_gramian` is told of, where the method needs none."""
+    """Features whose gradients `watch` asks for, where the method needs none."""
 
     def select(self, positions: Sequence[int]) -> "Step":
         """The step with some of its tasks only."""

@@ -56,6 +56,7 @@ def trunk_gradients(
     found = [gradient for gradient in gradients if gradient is not None]
     if step.reduce is None or not found:
         return gradients
+    # One message for all parameters: a hundred small ones would wait for the network in turn.
     flat = step.reduce(torch.cat([gradient.reshape(-1) for gradient in found]))
     reduced = iter(flat.split([gradient.numel() for gradient in found]))
     return [None if old is None else next(reduced).view(old.shape) for old in gradients]
@@ -88,6 +89,8 @@ def gradient_rows(step: Step) -> tuple[Tensor, set[int]]:
         gradients = _one_loss(step, i, [*step.feature_list(), *neck])
         below.extend(gradients[: len(gradients) - len(neck)])
         write(i, neck, gradients[len(gradients) - len(neck) :])
+    # The graph of the backbone goes with the last pass that exists, not with the last task: that
+    # one may not depend on the features.
     last = max((i for i, gradient in enumerate(below) if gradient is not None), default=-1)
     for i, gradient in enumerate(below):
         if gradient is not None and trunk:
@@ -105,6 +108,7 @@ def gramian_by_blocks(step: Step, budget: int) -> Tensor:
     trunk, neck, _ = step.layout()
     num_tasks = len(step.names)
     below = [feature_gradient(step, i) for i in range(num_tasks) if step.features is not None]
+    # A row per task is held at a time, so each may take its part of the budget.
     width = budget // (num_tasks * step.options.row_dtype.itemsize)
     total = torch.zeros(num_tasks, num_tasks, dtype=torch.float64, device=step.losses[0].device)
     for block in _blocks(neck, width):
@@ -196,6 +200,8 @@ def add_direction(step: Step, direction: Tensor, reached: set[int]) -> None:
     """Add [P] values to the shared parameters that got a gradient."""
     sizes = [parameter.numel() for parameter in step.shared]
     for parameter, part in zip(step.shared, direction.split(sizes), strict=True):
+        # Left at None, not 0: an optimizer would decay, and move by its momentum, what took no
+        # part.
         if id(parameter) not in reached:
             continue
         if parameter.grad is None:  # a view: the direction is nobody else's

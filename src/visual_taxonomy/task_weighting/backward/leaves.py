@@ -21,6 +21,7 @@ def leaves(outputs: Iterable[Tensor], stop: Tensor | None = None) -> list[Tensor
         [True]
     """
     nodes: list[Any] = [output.grad_fn for output in outputs]
+    # `next_functions` of a graph with shared parts has exponentially many paths, hence `seen`.
     seen: set[Any] = {None} if stop is None else {None, stop.grad_fn}
     found: dict[int, Tensor] = {}
     while nodes:
@@ -28,6 +29,7 @@ def leaves(outputs: Iterable[Tensor], stop: Tensor | None = None) -> list[Tensor
         if node in seen:
             continue
         seen.add(node)
+        # AccumulateGrad, the node that adds to `.grad`; no other has a `variable`.
         leaf = getattr(node, "variable", None)
         if leaf is not None:
             found[id(leaf)] = leaf

@@ -5,6 +5,7 @@ Shapes: A active tasks, P values of the shared parameters, N images, D features.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +32,26 @@ Reduce = Callable[[Tensor], Tensor]
 _DEFAULTS = BackwardOptions()
 
 
+class Gramian(NamedTuple):
+    """Inner products of the gradients of the tasks of a step."""
+
+    names: tuple[str, ...]
+    """[A] the tasks."""
+    products: Tensor
+    """[A, A] float64, on the CPU."""
+
+
+class Update(NamedTuple):
+    """What one call has added to `.grad`, and what it saw on the way."""
+
+    weights: dict[str, Tensor]
+    """Task name -> weight of its loss in the shared update."""
+    gramian: Gramian | None = None
+    """What `watch` asked for; None where nobody asked, or where the weights are reused."""
+    is_reused: bool = False
+    """Whether the weights are those of an earlier step (`update_weights_every`)."""
+
+
 def multi_task_backward(
     losses: Mapping[str, Tensor],
     method: TaskWeighting,
@@ -41,8 +62,8 @@ def multi_task_backward(
     num_labels: Mapping[str, int] | None = None,
     options: BackwardOptions = _DEFAULTS,
     reduce: Reduce | None = None,
-    on_gramian: Callable[[tuple[str, ...], Tensor], None] | None = None,
-) -> dict[str, Tensor] | None:
+    watch: bool = False,
+) -> Update | None:
     """Add the method's update of the active tasks to `.grad`.
 
     The shared parameters get the method's direction, every other parameter below the losses (the
@@ -60,19 +81,18 @@ def multi_task_backward(
         shared: Trainable parameters that more than one task uses (trunk and neck), always in one
             order: all, for kinds that track gradients; others need those in use only.
         features: [N, D] output of the trunk, through which alone the losses depend on it, if there
-            is one; of a frozen trunk a leaf, whose gradients `on_gramian` alone asks for.
+            is one; of a frozen trunk a leaf, whose gradients `watch` alone asks for.
         generator: CPU generator for methods that draw; give all processes the same state.
         num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
         reduce: Sum over processes of the trunk's gradients, which are those of a process's own
             images, before anything non-linear. Losses and features must be of all images and equal
             everywhere (gathered, each process getting its own images' gradient). Needs `features`.
-        on_gramian: Called with the names [A] and the Gramian [A, A] (float64, CPU) that the
-            weights come from, where they are not reused; for other methods that of the gradients
-            of the features. Costs no pass, but a transfer.
+        watch: Whether to return the Gramian too: the one that the weights come from, for other
+            methods that of the gradients of the features. Costs no pass, but a transfer.
 
     Returns:
-        Task name -> weight of its loss in the shared update; None if no task could be used.
+        The weights, and the Gramian if it was asked for; None if no task could be used.
 
     Raises:
         InputError: An option has no effect, a loss is no scalar or of no task, or a task was not
@@ -83,7 +103,7 @@ def multi_task_backward(
         >>> weight = torch.zeros(2, requires_grad=True)
         >>> losses = {"c/a": 0.8 + weight[0], "c/b": 1.5 - 0.5 * weight[0] + weight[1]}
         >>> method = build_task_weighting("EW", ["c/a", "c/b"])
-        >>> multi_task_backward(losses, method, [weight])
+        >>> multi_task_backward(losses, method, [weight]).weights
         {'c/a': tensor(1.), 'c/b': tensor(1.)}
         >>> weight.grad
         tensor([0.5000, 1.0000])
@@ -107,7 +127,7 @@ def multi_task_backward(
         generator=generator,
         options=options,
         reduce=None if of_trunk is None else reduce,
-        on_gramian=on_gramian,
+        watch=watch,
         watched=watched,
     )
     return _STEPS[method.kind](step)
@@ -119,7 +139,7 @@ def _check_scalars(losses: Mapping[str, Tensor]) -> None:
             raise InputError(f"loss of task '{name}' has shape {tuple(loss.shape)}, not a scalar")
 
 
-def _step_of_losses(step: Step) -> dict[str, Tensor] | None:
+def _step_of_losses(step: Step) -> Update | None:
     """One backward pass with the derivatives of the objective."""
     values = step.values()
     if step.options.screen:
@@ -127,7 +147,7 @@ def _step_of_losses(step: Step) -> dict[str, Tensor] | None:
         if not usable:
             return None
         step = step.select(usable)
-    _observe(step)
+    gramian = _feature_gramian(step) if step.watch else None
     values = step.values().requires_grad_()
     with torch.enable_grad():
         objective = step.method(values, step.tasks, step.generator)
@@ -136,14 +156,15 @@ def _step_of_losses(step: Step) -> dict[str, Tensor] | None:
     assert weights is not None  # an objective depends on its losses
     step.method.track(values.detach(), values.new_tensor(step.num_labels), step.tasks)
     add_weighted(step, weights, step.head_factors(torch.ones_like(weights), weights))
-    return step.named(weights)
+    return Update(step.named(weights), gramian)
 
 
-def _step_of_gramian(step: Step) -> dict[str, Tensor] | None:
+def _step_of_gramian(step: Step) -> Update | None:
     """Weights from inner products of gradients, or from an earlier step."""
     reused = step.method.record.reusable(step.names, step.options.update_weights_every)
     if reused is not None:
-        return _step_with_weights(step, torch.tensor(reused).T)
+        kept = _step_with_weights(step, torch.tensor(reused).T)
+        return None if kept is None else Update(kept, is_reused=True)
     gramian, rows, reached = _gramian(step)
     values = step.values()
     columns = torch.stack([values, _factors(step, values)], dim=1)
@@ -154,10 +175,9 @@ def _step_of_gramian(step: Step) -> dict[str, Tensor] | None:
     if len(usable) < len(step.names):
         step, rows = step.select(usable), None if rows is None else rows[usable]
     gramian, values, factors = packed[usable][:, usable], packed[usable, -2], packed[usable, -1]
-    if step.on_gramian is not None:
-        step.on_gramian(step.names, gramian)
     weights = _solve(step, gramian, values, factors).to(columns)
-    return _apply(step, weights, factors.to(columns), rows, reached)
+    named = _apply(step, weights, factors.to(columns), rows, reached)
+    return Update(named, Gramian(step.names, gramian) if step.watch else None)
 
 
 def _solve(step: Step, gramian: Tensor, values: Tensor, factors: Tensor) -> Tensor:
@@ -214,13 +234,12 @@ def _apply(
     return step.named(shared_weights)
 
 
-def _observe(step: Step) -> None:
-    """Hand out the Gramian of the feature gradients, for methods that need none."""
-    if step.on_gramian is not None:
-        options = replace(step.options, source="features")
-        of_features = replace(step, options=options, features=step.watched)
-        gramian, _, _ = _gramian(of_features)
-        step.on_gramian(step.names, gramian.cpu())
+def _feature_gramian(step: Step) -> Gramian:
+    """The Gramian of the feature gradients, for methods that need none."""
+    options = replace(step.options, source="features")
+    of_features = replace(step, options=options, features=step.watched)
+    gramian, _, _ = _gramian(of_features)
+    return Gramian(step.names, gramian.cpu())
 
 
 def _factors(step: Step, values: Tensor) -> Tensor:
@@ -254,7 +273,7 @@ def _gramian(step: Step) -> tuple[Tensor, Tensor | None, set[int]]:
     return gramian_of_rows(rows), rows, reached
 
 
-def _step_of_jacobian(step: Step) -> dict[str, Tensor] | None:
+def _step_of_jacobian(step: Step) -> Update | None:
     """A direction from the gradients themselves."""
     rows, reached = gradient_rows(step)
     values = step.values()
@@ -265,14 +284,14 @@ def _step_of_jacobian(step: Step) -> dict[str, Tensor] | None:
     if not usable:
         return None
     used = [usable[i] for i in nonzero_rows(packed[0, usable].double() ** 2)]
-    if step.on_gramian is not None:
-        step.on_gramian(tuple(step.names[i] for i in usable), gramian_of_rows(rows[usable]).cpu())
+    # Before the direction is found: that scales the rows in place.
+    gramian = gramian_of_rows(rows[usable]).cpu() if step.watch else None
     weights = torch.zeros_like(values)
     if used:
         weights[used] = _combine(step.select(used), rows, columns[1:, used], used, reached)
     step, factors, weights = step.select(usable), columns[2, usable], weights[usable]
     add_to_heads(step, step.head_factors(factors, weights))
-    return step.named(weights)
+    return Update(step.named(weights), None if gramian is None else Gramian(step.names, gramian))
 
 
 def _combine(
@@ -295,11 +314,12 @@ def _combine(
     return weights.to(factors) * factors
 
 
-def _step_of_features(step: Step) -> dict[str, Tensor] | None:
+def _step_of_features(step: Step) -> Update | None:
     """Factors on every entry of the feature gradients; neck and heads get the plain sum."""
     values = step.values()
     if step.features is None:
-        return _step_with_weights(step, values.new_ones(2, len(values)))
+        plain = _step_with_weights(step, values.new_ones(2, len(values)))
+        return None if plain is None else Update(plain)
     gradients = torch.stack([feature_gradient(step, i) for i in range(len(step.names))])
     signed_sums = _signed_sums(step.features.detach(), gradients)
     usable = step.finite(torch.isfinite(signed_sums).flatten(1).all(1) & torch.isfinite(values))
@@ -307,8 +327,7 @@ def _step_of_features(step: Step) -> dict[str, Tensor] | None:
         return None
     if len(usable) < len(step.names):
         step, gradients, signed_sums = step.select(usable), gradients[usable], signed_sums[usable]
-    if step.on_gramian is not None:
-        step.on_gramian(step.names, gramian_of_rows(gradients.flatten(1)).cpu())
+    gramian = gramian_of_rows(gradients.flatten(1)).cpu() if step.watch else None
     with torch.no_grad():
         factors = step.method(signed_sums, step.tasks, step.generator)
     trunk, neck, heads = step.layout()
@@ -316,7 +335,7 @@ def _step_of_features(step: Step) -> dict[str, Tensor] | None:
     add([*neck, *heads], gradients_above(step, [*neck, *heads], ones))
     combined = (factors[:, None].to(gradients) * gradients).sum(0)
     add(trunk, trunk_gradients(step, trunk, combined, retain_graph=False))
-    return step.named(ones)
+    return Update(step.named(ones), None if gramian is None else Gramian(step.names, gramian))
 
 
 def _signed_sums(features: Tensor, gradients: Tensor) -> Tensor:
@@ -331,7 +350,7 @@ def _signed_sums(features: Tensor, gradients: Tensor) -> Tensor:
     return torch.where(signed.abs() <= noise * sizes, 0.0, signed)
 
 
-_STEPS: dict[str, Callable[[Step], dict[str, Tensor] | None]] = {
+_STEPS: dict[str, Callable[[Step], Update | None]] = {
     "losses": _step_of_losses,
     "gramian": _step_of_gramian,
     "jacobian": _step_of_jacobian,

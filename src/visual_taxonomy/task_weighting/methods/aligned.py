@@ -28,8 +28,10 @@ def aligned_weights(gramian: Tensor, preferences: Tensor, scale: Scale = "min") 
         tensor([1.0415, 0.9468], dtype=torch.float64)
     """
     eigenvalues, vectors = torch.linalg.eigh(gramian)
+    # The gradients have no more digits than float32: smaller eigenvalues are rounding, may be
+    # negative, and as the common length would shrink the whole update to nothing.
     smallest = eigenvalues[-1] * len(gramian) * torch.finfo(torch.float32).eps
-    kept = eigenvalues > smallest  # the gradients have no more digits than float32
+    kept = eigenvalues > smallest
     eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
     common = {
         "min": eigenvalues[0],
@@ -65,8 +67,6 @@ class AlignedMultiTask(GramianWeighting):
         >>> AlignedMultiTask(["c/a", "c/b"])(gramian, torch.ones(2), [0, 1])
         tensor([1., 1.], dtype=torch.float64)
     """
-
-    paper = "Senushkin et al., CVPR 2023, arXiv 2305.19000"
 
     def __init__(
         self,

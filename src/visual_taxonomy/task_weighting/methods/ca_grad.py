@@ -14,9 +14,12 @@ from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.gramian import unit_gramian
 from visual_taxonomy.task_weighting.solvers.quadratic import Array, nonnegative_minimum
 
+# Roots of pieces are found in a few steps; where rounding hides them it bisects, and 60 halvings
+# exhaust float64. Then there is no correction, and the mean gradient is taken.
 _MAX_STEPS = 60
+# Squared length, on unit gradients, that counts as zero: dividing by less amplifies rounding.
 _CANCELLED = 1e-12
-_CLOSE = 1e-10
+_CLOSE = 1e-10  # relative error of the squared length; the result is rescaled to the exact one
 
 
 def conflict_averse_correction(gramian: Tensor, radius: float) -> Tensor:
@@ -75,6 +78,7 @@ def _root_of_piece(
     matrix: Array, inverse: Array, slopes: Array, free: NDArray[np.bool_], wanted: float
 ) -> float:
     """The larger z at which the correction of the free tasks has the wanted squared length."""
+    # The ridge of `solvers.quadratic`: parallel gradients would make the block singular.
     block = matrix[np.ix_(free, free)] + 1e-13 * np.eye(int(free.sum()))
     both = np.stack([inverse[free], slopes[free]], axis=1)
     quadratic = both.T @ np.linalg.solve(block, both)  # y' C y = (z, -1) Q (z, -1)
@@ -104,8 +108,6 @@ class ConflictAverseGradient(GramianWeighting):
         >>> ConflictAverseGradient(["c/a", "c/b"])(gramian, torch.ones(2), [0, 1])
         tensor([0.6410, 0.5495], dtype=torch.float64)
     """
-
-    paper = "Liu et al., NeurIPS 2021, arXiv 2110.14048"
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import Combination, JacobianCombination
 from visual_taxonomy.task_weighting.gramian import combine_rows
 
+# The slope of log L is 1 / L: of a task that is solved (L = 0) it would be infinite.
 _SMALLEST_LOSS = 1e-6
 
 
@@ -43,8 +44,6 @@ class DualBalancing(JacobianCombination):
         Combination(direction=tensor([2., 2.]), weights=tensor([2., 1.]))
     """
 
-    paper = "Lin et al., 2023, arXiv 2308.12029"
-    state = "averaged gradients (T x P), steps per task"
     steps: Tensor
 
     def __init__(

@@ -37,8 +37,6 @@ class DynamicWeightAverage(LossWeighting):
         tensor(3.)
     """
 
-    paper = "Liu et al., CVPR 2019, arXiv 1803.10704"
-    state = "mean losses of two epochs and sums of the current one"
     means: Tensor
     sums: Tensor
     counts: Tensor
@@ -69,6 +67,7 @@ class DynamicWeightAverage(LossWeighting):
     @override
     def end_epoch(self) -> None:
         super().end_epoch()
+        # Of a task without a label in the epoch 0 / 0: the floor makes it 0, "not known".
         self.means = torch.stack([self.means[1], self.sums / self.counts.clamp_min(1e-30)])
         self.sums.zero_()
         self.counts.zero_()

@@ -11,7 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import Combination, JacobianCombination
 from visual_taxonomy.task_weighting.gramian import combine_rows
 
-_SMALLEST = 1e-7
+_SMALLEST = 1e-7  # the authors'; keeps an entry that never had a gradient from being 0 / 0
 
 
 class ExcessRisk(JacobianCombination):
@@ -40,8 +40,6 @@ class ExcessRisk(JacobianCombination):
         Combination(direction=tensor([1., 2.]), weights=tensor([1., 1.]))
     """
 
-    paper = "He et al., ICML 2024, arXiv 2402.02009"
-    state = "sums of squared gradients (T x P), weight and first excess per task"
     default_head_scale = "weights"
     weights: Tensor
     first: Tensor
@@ -74,11 +72,13 @@ class ExcessRisk(JacobianCombination):
         )
         first = self.first[tasks]
         is_known = first > 0
+        # The floor keeps 0 / 0 out of the branch that is not taken.
         relative = torch.where(is_known, excess / first.clamp_min(1e-38), 0.0)
         self.first[tasks] = torch.where(is_known, first, excess)
         previous = self.weights[tasks]
         total = previous.sum()
         shares = (previous.log() + self.step_size * relative).softmax(0)
+        # A weight of 0 stays 0 under a multiplicative update: without a floor a task is lost.
         shares = shares.clamp_min(1e-3 / len(tasks))
         weights = torch.where(is_known.any(), shares / shares.sum() * total, previous)
         self.weights[tasks] = weights

@@ -35,8 +35,6 @@ class FairGradient(GramianWeighting):
         tensor([1.4706, 1.2921], dtype=torch.float64)
     """
 
-    paper = "Ban, Ji, ICML 2024, arXiv 2402.15638"
-
     def __init__(
         self,
         task_names: Sequence[str],

@@ -9,7 +9,7 @@ from typing_extensions import override
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import LossWeighting
 
-_SMALLEST = 1e-8
+_SMALLEST = 1e-8  # the authors': added to losses, whose log it keeps finite, and as Adam's epsilon
 _FIRST_DECAY, _SECOND_DECAY = 0.9, 0.999  # Adam's
 
 
@@ -47,8 +47,6 @@ class FastAdaptiveOptimization(LossWeighting):
         tensor([0.2381, 0.1270, 0.6349])
     """
 
-    paper = "Liu et al., NeurIPS 2023, arXiv 2306.03792"
-    state = "logit, two moments, number of steps and last loss per task"
     logits: Tensor
     first_moments: Tensor
     second_moments: Tensor

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from visual_taxonomy.task_weighting.base import LossWeighting
 
+# The slope of log L is 1 / L: a loss of 0 would give an infinite weight and a product of 0.
 _SMALLEST = 1e-8
 
 
@@ -25,8 +26,6 @@ class GeometricLoss(LossWeighting):
         >>> GeometricLoss(["c/a", "c/b"])(torch.tensor([4.0, 1.0]), [0, 1])
         tensor(2.)
     """
-
-    paper = "Chennupati et al., CVPRW 2019, arXiv 1904.08492"
 
     @override
     def forward(

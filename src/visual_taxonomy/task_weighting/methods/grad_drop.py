@@ -28,6 +28,7 @@ def sign_masks(signed_sums: Tensor, uniform: Tensor) -> Tensor:
                 [0., 1.]])
     """
     total = signed_sums.abs().sum(0)
+    # Where no gradient reaches a feature, the floor keeps 0 / 0 out of the branch not taken.
     share = torch.where(total > 0, signed_sums.sum(0) / total.clamp_min(1e-38), 0.0)
     probability = (1 + share) / 2
     plus = (probability > uniform) & (signed_sums > 0)
@@ -36,7 +37,7 @@ def sign_masks(signed_sums: Tensor, uniform: Tensor) -> Tensor:
 
 
 class GradientSignDropout(FeatureCombination):
-    """For each feature one sign is drawn, and only gradients of that sign pass into the trunk.
+    """For each feature one sign is drawn, and only gradients of that sign pass into the backbone.
 
     The more the tasks agree on a sign, the likelier it is. Neck and heads get the plain sum.
 
@@ -56,9 +57,6 @@ class GradientSignDropout(FeatureCombination):
         tensor([[1.],
                 [1.]])
     """
-
-    paper = "Chen et al., NeurIPS 2020, arXiv 2010.06808"
-    state = "the random generator"
 
     def __init__(self, task_names: Sequence[str], leak: float = 0.0) -> None:
         super().__init__(task_names)

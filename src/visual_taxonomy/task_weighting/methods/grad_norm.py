@@ -9,7 +9,8 @@ from typing_extensions import override
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import GramianWeighting
 
-_SMALLEST = 1e-8
+_SMALLEST = 1e-8  # of losses: a first loss of 0 would be divided by, a later one has no power < 0
+# A weight may not reach 0, where the task gets no gradient, nor pass it, where its loss is raised.
 _LEAST_WEIGHT = 1e-4
 
 
@@ -64,9 +65,6 @@ class GradientNormalization(GramianWeighting):
         (tensor([1., 1.], dtype=torch.float64), tensor([1.0513, 0.9487], dtype=torch.float64))
     """
 
-    paper = "Chen et al., ICML 2018, arXiv 1711.02257"
-    cost = "1"
-    state = "a weight and an initial loss per task"
     default_source = "last_layer"
     default_head_scale = "weights"
     weights: Tensor

@@ -11,6 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.methods.gradient_surgery import random_orders
 
+# Of target cosines: the formula divides by the sine, and at 1 no finite share of j reaches it.
 _LIMIT = 0.999
 
 
@@ -39,11 +40,12 @@ def vaccinated_weights(
     products = inner.copy()
     updated = targets.numpy().copy()
     for others in orders.numpy().T:
+        # Rounding may leave a gradient that has been cancelled with a squared length below 0.
         lengths = np.sqrt(np.maximum((coefficients * products).sum(1), 0))
         other_lengths = np.sqrt(inner[others, others])
         known = lengths > 1e-12 * np.sqrt(inner[rows, rows])  # else the angle is not defined
         cosines = products[rows, others] / (np.where(known, lengths, 1) * other_lengths)
-        cosines = np.clip(cosines, -1, 1)
+        cosines = np.clip(cosines, -1, 1)  # rounding: 1 - cosine^2 below 0 has no root
         target = updated[rows, others]
         bounded = np.clip(target, -_LIMIT, _LIMIT)
         sine = np.sqrt(1 - bounded**2)
@@ -78,8 +80,6 @@ class GradientVaccine(GramianWeighting):
         tensor([1.5000, 1.4000], dtype=torch.float64)
     """
 
-    paper = "Wang et al., ICLR 2021, arXiv 2010.05874"
-    state = "a target cosine per pair of tasks; the random generator"
     targets: Tensor
 
     def __init__(self, task_names: Sequence[str], decay: float = 0.01) -> None:

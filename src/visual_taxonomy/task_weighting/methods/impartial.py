@@ -9,7 +9,11 @@ from typing_extensions import override
 from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.gramian import unit_gramian
 
+# On cosines. Parallel gradients make the system singular: without it their weights are huge and of
+# opposite signs, and which is positive is rounding.
 _RIDGE = 1e-6
+# Weights are divided by their sum, which passes through 0 in strong conflict: there the update
+# would grow without bound and turn uphill.
 _LEAST_SHARE = 0.05
 
 
@@ -54,15 +58,13 @@ class ImpartialLearning(GramianWeighting):
         tensor([0.5279, 0.4721], dtype=torch.float64)
     """
 
-    paper = "Liu et al., ICLR 2021, OpenReview IMPnRXEWpvr"
-    state = "a learned log scale per task"
-
     def __init__(self, task_names: Sequence[str]) -> None:
         super().__init__(task_names)
         self.log_scales = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in self.task_names)
 
     @override
     def transform(self, losses: Tensor, tasks: Sequence[int]) -> Tensor:
+        # Beyond e^10 one bad step of the learnt scale is past undoing: its own slope is as large.
         log_scales = torch.stack([self.log_scales[task] for task in tasks]).clamp(-10, 10)
         return log_scales.exp() * losses - log_scales
 

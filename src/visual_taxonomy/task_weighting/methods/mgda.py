@@ -41,7 +41,6 @@ class MultipleGradientDescent(GramianWeighting):
         tensor([0.5385, 0.4615], dtype=torch.float64)
     """
 
-    paper = "Sener, Koltun, NeurIPS 2018, arXiv 1810.04650"
     default_head_scale = "weights"
 
     def __init__(
@@ -67,6 +66,7 @@ class MultipleGradientDescent(GramianWeighting):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         norms = gramian.diagonal().sqrt()
+        # As a divisor, the loss 0 of a solved task would make its gradient infinite.
         positive = losses.to(gramian).clamp_min(1e-8)
         divisors = {
             "none": torch.ones_like(norms),

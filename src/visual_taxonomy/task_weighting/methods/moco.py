@@ -49,8 +49,6 @@ class CorrectedMultiObjective(JacobianCombination):
         tensor([0.4950, 0.4950])
     """
 
-    paper = "Fernando et al., ICLR 2023, arXiv 2210.12624"
-    state = "tracked gradients (T x P), weights and steps per task"
     weights: Tensor
     steps: Tensor
 

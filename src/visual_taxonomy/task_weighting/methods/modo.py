@@ -43,9 +43,6 @@ class DoubleSampling(TwoBatchCombination):
         (tensor([0.5000, 1.0000]), tensor([0.5750, 0.4250], dtype=torch.float64))
     """
 
-    paper = "Chen et al., NeurIPS 2023, arXiv 2305.20057"
-    state = "last gradients (T x P), weight per task"
-
     def __init__(
         self,
         task_names: Sequence[str],

@@ -10,6 +10,8 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import GramianWeighting
 from visual_taxonomy.task_weighting.solvers.power_system import solve_power_system
 
+# Times 1 / the shortest gradient. Where no direction helps all tasks, the ridge of the solver lets
+# weights reach 1e4 / norm, which the heads would get unclipped.
 _MOST = 1e3
 
 
@@ -36,7 +38,6 @@ class NashBargaining(GramianWeighting):
         tensor([1.3450, 1.2030], dtype=torch.float64)
     """
 
-    paper = "Navon et al., ICML 2022, arXiv 2202.01017"
     default_head_scale = "weights"
 
     def __init__(self, task_names: Sequence[str], max_norm: float = 1.0) -> None:

@@ -59,9 +59,6 @@ class ProjectConflictingGradients(GramianWeighting):
         tensor([1.5000, 1.4000], dtype=torch.float64)
     """
 
-    paper = "Yu et al., NeurIPS 2020, arXiv 2001.06782"
-    state = "the random generator"
-
     def __init__(
         self, task_names: Sequence[str], reduction: Literal["sum", "mean"] = "sum"
     ) -> None:

@@ -24,9 +24,6 @@ class RandomLossWeighting(LossWeighting):
         tensor(3.)
     """
 
-    paper = "Lin et al., TMLR 2022, arXiv 2111.10603"
-    state = "the random generator"
-
     @override
     def forward(
         self, losses: Tensor, tasks: Sequence[int], generator: torch.Generator | None = None

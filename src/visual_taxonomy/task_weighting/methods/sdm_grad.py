@@ -11,6 +11,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.methods.two_batches import Batches, TwoBatchCombination
 from visual_taxonomy.task_weighting.solvers.quadratic import project_on_simplex
 
+# Two batches may have orthogonal gradients: 0 / 0 would spoil the weights for good.
 _SMALLEST = 1e-30
 
 
@@ -49,9 +50,6 @@ class DirectionOriented(TwoBatchCombination):
         >>> step.direction, method.weights  # the mean gradient; then the longer one weighs less
         (tensor([0.5000, 1.0000]), tensor([0.8902, 0.1098], dtype=torch.float64))
     """
-
-    paper = "Xiao, Ban, Ji, NeurIPS 2023, arXiv 2305.18409"
-    state = "last gradients (T x P), weight per task"
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing_extensions import override
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting.base import LossWeighting
 
+# The log of a loss of 0 is -inf, and so would be the nadir for the rest of the run.
 _SMALLEST = 1e-8
 
 
@@ -41,8 +42,6 @@ class SmoothTchebycheff(LossWeighting):
         tensor(1.3863)
     """
 
-    paper = "Lin et al., ICML 2024, arXiv 2402.19078"
-    state = "mean losses of one epoch (nadir)"
     nadir: Tensor
     sums: Tensor
     counts: Tensor
@@ -87,6 +86,7 @@ class SmoothTchebycheff(LossWeighting):
     @override
     def end_epoch(self) -> None:
         if self.record.epoch == self.warmup_epochs:
+            # Of a task without a label so far 0 / 0, which the next line does not take.
             mean = (self.sums / self.counts.clamp_min(1e-30)).clamp_min(_SMALLEST)
             self.nadir = torch.where(self.counts > 0, mean, self.nadir)
         super().end_epoch()

@@ -25,8 +25,6 @@ class TorchJDWeighting(GramianWeighting):
         weighting: The TorchJD module, Gramian [A, A] in, weights [A] out.
     """
 
-    paper = "TorchJD 0.18, https://torchjd.org"
-
     def __init__(self, task_names: Sequence[str], weighting: nn.Module) -> None:
         super().__init__(task_names)
         self.weighting = weighting
@@ -51,8 +49,6 @@ class TorchJDAggregation(JacobianCombination):
         task_names: [T] names of all tasks.
         aggregator: The TorchJD module, gradients [A, P] in, direction [P] out.
     """
-
-    paper = "TorchJD 0.18, https://torchjd.org"
 
     def __init__(self, task_names: Sequence[str], aggregator: nn.Module) -> None:
         super().__init__(task_names, "float32")
@@ -92,7 +88,12 @@ def build_torchjd(name: str, task_names: Sequence[str], **parameters: object) ->
         if issubclass(vars(aggregation)[key], aggregation.Aggregator)
         and not key.endswith("Aggregator")
     }
-    aggregator = build(public, name, **parameters)
+    try:
+        aggregator = build(public, name, **parameters)
+    except (TypeError, AttributeError) as error:  # a number where TorchJD wants a tensor or matrix
+        raise InputError(f"torchjd:{name} with {parameters}: {error}") from error
+    except InputError as error:
+        raise InputError(f"torchjd:{error}") from None
     if hasattr(aggregator, "reset"):
         raise InputError(
             f"torchjd:{name} forgets its state when a task is missing from a batch; use the "

@@ -95,6 +95,7 @@ class TwoBatchCombination(JacobianCombination):
         if self.batches == "one":
             return gramian_of_rows(rows), torch.ones_like(self.is_tracked[0])
         self.allocate(rows)
+        # Before the rows are kept: J1 must be of the step before, or the product is biased.
         products = inner_products(self.tracked, rows, tasks)
         is_known = self.is_tracked[tasks].all()
         for row, task in zip(rows, tasks, strict=True):

@@ -37,9 +37,6 @@ class UncertaintyWeighting(LossWeighting):
         1.393337...
     """
 
-    paper = "Kendall et al., CVPR 2018, arXiv 1705.07115"
-    state = "a learned log variance per task"
-
     def __init__(
         self,
         task_names: Sequence[str],
@@ -58,5 +55,6 @@ class UncertaintyWeighting(LossWeighting):
     def forward(
         self, losses: Tensor, tasks: Sequence[int], generator: torch.Generator | None = None
     ) -> Tensor:
+        # Beyond e^10 the loss is all but gone from its own gradient, and s drifts for good.
         log_variances = torch.stack([self.log_variances[task] for task in tasks]).clamp(-10, 10)
         return (self.factor * torch.exp(-log_variances) * losses + log_variances / 2).sum()

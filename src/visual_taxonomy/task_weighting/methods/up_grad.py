@@ -46,8 +46,6 @@ class UnconflictingProjection(GramianWeighting):
         tensor([0.7500, 0.7000], dtype=torch.float64)
     """
 
-    paper = "Quinton, Rey, 2024, arXiv 2406.16232"
-
     @override
     def forward(
         self,

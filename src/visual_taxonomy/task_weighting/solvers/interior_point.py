@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 
 from visual_taxonomy.task_weighting.solvers.quadratic import Array, lawson_hanson
 
+# Of a diagonal near 1: without it, parallel gradients make a system singular and `solve` raises.
 _RIDGE = 1e-13
+# Slopes, residuals and gaps that count as zero; below about 1e-15 rounding never gets there.
 _TOLERANCE = 1e-12
+# What has not arrived by then is degenerate, and is solved by active sets instead.
 _MAX_STEPS = 30
+# Fewer than for one problem: the interior-point method finishes what cycles.
 _CHANCES = 2
-_MANY = 100  # problems x variables from which on the interior-point method pays
+# Problems x variables from which on the interior-point method pays, see decisions/009.
+_MANY = 100
 
 
 def nonnegative_minima(matrix: Array, linear: Array) -> Array:
@@ -103,7 +108,9 @@ def _newton(
     step, slope_step, reach = step_toward(0.0)
     reach = np.minimum(1.0, reach)
     foreseen = ((x + reach * step) * (slope + reach * slope_step)).mean(1, keepdims=True)
+    # The cube is Mehrotra's: it aims low where the first step went far, high where it was blocked.
     step, slope_step, reach = step_toward((foreseen / gap) ** 3 * gap - step * slope_step)
+    # Never onto the boundary, where the next system is singular; nearer to it as the gap closes.
     length = np.minimum(1.0, np.maximum(0.9, 1 - gap) * reach)
     return x + length * step, slope + length * slope_step
 

@@ -7,11 +7,15 @@ from torch import Tensor
 
 Array = NDArray[np.float64]
 
+# Relative to the diagonal. Where gradients cancel there is no solution: without a ridge w grows
+# until the steps run out; with 1e-8 it stops near 1e4 / norm.
 _RIDGE = 1e-8
-_NEAR = 1e-8  # Newton decrements: below, full steps converge without a line search
-_DONE = 1e-18
-_SHORTEST = 1e-10
-_MAX_STEPS = 60
+# Newton decrements: below, full steps converge without a line search, whose comparison of two
+# objectives would see rounding only and halve the step for nothing.
+_NEAR = 1e-8
+_DONE = 1e-18  # the square of the relative error aimed at, 1e-9; float64 cannot do much better
+_SHORTEST = 1e-10  # of a step: shorter ones change no digit of the objective
+_MAX_STEPS = 60  # a guard: damped steps toward a solution that does not exist would not end
 
 
 def solve_power_system(gramian: Tensor, power: float) -> Tensor:
@@ -54,6 +58,7 @@ def _newton(matrix: Array, target: Array, power: float) -> Array:
         step = np.asarray(np.linalg.solve(hessian, -gradient), dtype=np.float64)
         slope = float(gradient @ step)
         shrinking = step < 0
+        # 0.99 of the way to the boundary: on it w^-p is infinite.
         length = min(1.0, 0.99 * float((-x[shrinking] / step[shrinking]).min(initial=np.inf)))
         if slope < -_NEAR:
             length = _armijo(matrix, target, power, x, step, length, slope)

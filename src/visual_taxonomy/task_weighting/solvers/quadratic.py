@@ -12,8 +12,13 @@ from visual_taxonomy.task_weighting.gramian import unit_gramian
 
 Array = NDArray[np.float64]
 
+# Of a diagonal near 1. Without it two parallel gradients make the systems singular, and `solve`
+# raises; at 1e-13 it moves a solution less than the rounding of a float32 Gramian does.
 _RIDGE = 1e-13
+# Slope that counts as zero, relative to b. At 0, rounding frees and fixes a variable for ever.
 _TOLERANCE = 1e-12
+# Exchanges in a row that may fail to lower the count of wrong signs. Fewer give up on problems that
+# still converge; block pivoting can cycle, so without a limit it may not end.
 _CHANCES = 4
 
 
@@ -36,6 +41,7 @@ def nonnegative_minimum(matrix: Array, linear: Array) -> Array:
         array([1., 0.])
     """
     ridged = matrix + _RIDGE * np.eye(len(linear))
+    # The smallest numbers keep b = 0 from asking for a slope below zero, which never comes.
     tolerance = _TOLERANCE * (np.abs(linear).max() + 1e-300)
     pivoted = _pivot_blocks(ridged, linear, tolerance)
     return lawson_hanson(ridged, linear, tolerance) if pivoted is None else pivoted
@@ -74,7 +80,7 @@ def lawson_hanson(matrix: Array, linear: Array, tolerance: float) -> Array:
     """
     x = np.zeros_like(linear)
     free = np.zeros(len(linear), dtype=bool)
-    for _ in range(3 * len(linear)):
+    for _ in range(3 * len(linear)):  # each enters about once; the limit of scipy's nnls
         slope = np.where(free, -np.inf, linear - matrix @ x)
         entering = int(slope.argmax())
         if slope[entering] <= tolerance:
@@ -124,6 +130,7 @@ def min_norm_weights(gramian: Tensor) -> Tensor:
     cosines, norms = unit_gramian(gramian)
     inverse = (norms.min() / norms).numpy()
     matrix = cosines.numpy() + np.outer(inverse, inverse)
+    # Divided by its sum at the end, so no constraint b' v = 1 is needed.
     weights = nonnegative_minimum(matrix, inverse) * inverse
     return torch.from_numpy(weights / weights.sum())
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
-from rich.console import Console
 
 from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
 from visual_taxonomy.config import (
@@ -24,15 +24,22 @@ from visual_taxonomy.config import (
     RunConfig,
     TrainConfig,
 )
+from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.evaluation import Report
 from visual_taxonomy.losses import LOSSES
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.task_weighting import TASK_WEIGHTINGS
-from visual_taxonomy.training import loop
+from visual_taxonomy.training import run_folder, saving
+from visual_taxonomy.training import train as whole_run
+from visual_taxonomy.training import trainer as trainer_module
 from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
-from visual_taxonomy.training.loop import Interrupted, Result, train
 from visual_taxonomy.training.objective import Objective
-from visual_taxonomy.training.setup import build_run
+from visual_taxonomy.training.records import KINDS
+from visual_taxonomy.training.setup import build_trainer
+from visual_taxonomy.training.train import Result, train
+from visual_taxonomy.training.trainer import Interrupted, Trainer
+from visual_taxonomy.training.validation import Validation
 
 PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
 
@@ -65,7 +72,7 @@ def config_of(catalogue: Path, save_dir: Path, **objective: object) -> TrainConf
 
 
 def run(config: TrainConfig) -> Result:
-    result = train(config, Console(quiet=True))
+    result = train(config)
     assert result is not None
     return result
 
@@ -95,8 +102,8 @@ def test_short_epochs_share_a_save_and_the_last_one_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = []
-    monkeypatch.setattr(loop, "save_last", lambda run: seen.append(run.position.epoch))
-    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_SAVES", seconds)
+    monkeypatch.setattr(Trainer, "save", lambda trainer: seen.append(trainer.source.epoch))
+    monkeypatch.setattr(trainer_module, "_SECONDS_BETWEEN_SAVES", seconds)
     config = config_of(small_catalogue, tmp_path)
     run(replace(config, optimizer=replace(config.optimizer, epochs=3)))
     assert seen == saves
@@ -109,16 +116,16 @@ def test_every_method_trains_and_resumes_bit_equal(
     whole = run(config_of(small_catalogue, tmp_path / "whole", method=method))
     assert [math.isfinite(row["train_loss"]) for row in whole.history] == [True, True]
 
-    step = loop.train_step
+    step = Trainer.train_step
 
-    def step_and_interrupt(run: object, batch: object, number: int) -> None:
-        step(run, batch, number)
-        if number == 2:
+    def step_and_interrupt(trainer: Trainer, batch: Batch) -> None:
+        step(trainer, batch)
+        if trainer.source.step_of_run == 2:
             signal.raise_signal(signal.SIGINT)
 
     config = config_of(small_catalogue, tmp_path / "resumed", method=method)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "train_step", step_and_interrupt)
+        patch.setattr(Trainer, "train_step", step_and_interrupt)
         with pytest.raises(Interrupted):
             run(config)
     resumed = run(replace(config, run=replace(config.run, resume=True)))
@@ -132,12 +139,12 @@ def test_every_method_trains_and_resumes_bit_equal(
 def test_from_a_cache_no_picture_is_read_again(
     small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build_and_remove(config: TrainConfig, *rest: object) -> object:
-        built = build_run(config, *rest)
+    def build_and_remove(config: TrainConfig, *rest: object, **more: object) -> Trainer:
+        built = build_trainer(config, *rest, **more)
         shutil.rmtree(config.data.img_dir)
         return built
 
-    monkeypatch.setattr(loop, "build_run", build_and_remove)
+    monkeypatch.setattr(whole_run, "build_trainer", build_and_remove)
     results = []
     for number, place in enumerate((tmp_path / "cache", tmp_path / "cache", Path("ram"))):
         catalogue = tmp_path / "catalogue"
@@ -166,7 +173,8 @@ def test_a_loss_of_a_later_epoch_that_is_not_finite_stops_the_run_too(
     config = config_of(small_catalogue, tmp_path, method="none")
     if resumed:
         run(replace(config, optimizer=replace(config.optimizer, epochs=1)))
-        monkeypatch.setattr(loop, "open_folder", lambda _: None)  # another number of epochs
+        for module in (run_folder, saving):  # of the epochs
+            monkeypatch.setattr(module, "check_unchanged", lambda *_: None)
         config = replace(config, run=replace(config.run, resume=True))
     compute = Objective.forward
     worsen = {0: 1.0, 1: math.nan}
@@ -286,3 +294,97 @@ def test_reused_weights_are_watched_when_they_are_found_anew(
     watched = [v for v in logged if any(key.startswith("weight/") for key in v)]
     assert watched
     assert all(any(key.startswith("gradient_norm/") for key in values) for values in watched)
+
+
+def spoil_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Let an epoch be validated as if it had got nothing right."""
+    judge = Trainer.validate
+
+    def validate(trainer: Trainer) -> Validation:
+        found = judge(trainer)
+        if trainer.source.epoch != epoch:
+            return found
+        wrong = found.report.to_dict()
+        for category in wrong["categories"].values():
+            for attribute in category["attributes"].values():
+                for scores in attribute["classes"].values():
+                    scores["correct"] = 0
+        return found._replace(report=Report.from_dict(wrong))
+
+    monkeypatch.setattr(Trainer, "validate", validate)
+
+
+def test_the_result_is_that_of_the_recommended_checkpoint(
+    small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_epoch(monkeypatch, epoch=1)
+    config = config_of(small_catalogue, tmp_path)
+    result = run(config)
+    assert result.history[1]["hm"] == 0 < result.history[0]["hm"]
+    assert (result.epoch, result.report.hm) == (0, result.history[0]["hm"])
+    kept = torch.load(result.folder / "best_score.pt", weights_only=True)["metrics"]
+    assert result.report == Report.from_dict(kept)
+    again = run(replace(config, run=replace(config.run, resume=True)))
+    assert (again.epoch, again.report) == (result.epoch, result.report)
+
+
+def test_checkpoints_of_one_epoch_are_one_file(
+    small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(small_catalogue, tmp_path / "linked")
+    config = replace(config, optimizer=replace(config.optimizer, epochs=1))
+    names = [f"best_{kind}.pt" for kind in KINDS]
+    linked = run(config).folder
+    assert len({(linked / name).stat().st_ino for name in names}) == 1
+
+    def refuse(*_: object) -> None:
+        raise OSError("Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    copied = run(replace(config, run=replace(config.run, save_dir=tmp_path / "copied"))).folder
+    assert len({(copied / name).stat().st_ino for name in names}) == 3
+    assert len({(copied / name).read_bytes() for name in names}) == 1
+
+
+def test_every_task_with_a_label_has_a_weight_in_every_epoch(
+    small_catalogue: Path, tmp_path: Path
+) -> None:
+    result = run(config_of(small_catalogue, tmp_path, method="UW"))  # 4 steps, one is watched
+    text = (result.folder / DIAGNOSTICS_NAME).read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    labelled = {task for task, counts in result.class_counts.items() if sum(counts)}
+    assert labelled
+    for epoch in ("0", "1"):
+        known = {row["task"] for row in rows if row["epoch"] == epoch and row["weight"]}
+        assert known == labelled
+
+
+def test_a_run_that_ends_far_off_says_so(
+    small_catalogue: Path, tmp_path: Path, validate_as: Callable[..., None]
+) -> None:
+    validate_as(1.0, 1e9)
+    message = r"^the run has diverged: .* in epoch 2, .* at best \(epoch 1\); lower --scratch_lr"
+    with pytest.warns(UserWarning, match=message):
+        run(config_of(small_catalogue, tmp_path))
+
+
+@pytest.mark.parametrize("save_every", [1, 200])
+def test_with_all_pictures_unreadable_there_is_no_checkpoint(
+    save_every: int, small_catalogue: Path, tmp_path: Path
+) -> None:
+    catalogue = tmp_path / "catalogue"
+    shutil.copytree(small_catalogue, catalogue)
+    for path in (catalogue / "images").iterdir():
+        path.write_bytes(b"")
+    config = config_of(catalogue, tmp_path / "out")
+    with pytest.raises(InputError, match=r"no picture of the training rows .* \(the file is empty"):
+        run(replace(config, run=replace(config.run, save_every=save_every)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_writes_nothing_that_overwriting_would_forget(
+    small_catalogue: Path, tmp_path: Path
+) -> None:
+    folder = run(config_of(small_catalogue, tmp_path)).folder
+    names = [path.name for path in folder.iterdir()]
+    assert run_folder._written(folder) == sorted(names)

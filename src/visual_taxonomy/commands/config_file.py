@@ -1,0 +1,104 @@
+"""`--config FILE.toml`: defaults for the flags of any command."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import tyro
+
+from visual_taxonomy.config import TrainConfig, toml_values
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.typed_values import typed_fields
+
+FLAG = "--config"
+
+
+class Defaults(NamedTuple):
+    """What a TOML file says about the flags of a command."""
+
+    path: Path
+    """The file."""
+    flags: Any
+    """The dataclass of the command; what the file leaves open is `tyro.MISSING`."""
+
+
+def take_config(arguments: list[str]) -> tuple[list[str], Path | None]:
+    """Take `--config FILE` or `--config=FILE` out of the arguments, wherever it stands.
+
+    Raises:
+        InputError: There is no file behind it, or it is given twice.
+
+    Example:
+        >>> take_config(["list", "--config=run.toml", "--verbose"])
+        (['list', '--verbose'], PosixPath('run.toml'))
+    """
+    rest: list[str] = []
+    found: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        flag, equals, value = argument.partition("=")
+        if flag != FLAG:
+            rest.append(argument)
+            continue
+        value = value if equals else next(remaining, "")
+        if not value or value.startswith("--"):
+            raise InputError(f"{FLAG} needs a TOML file: {FLAG} run.toml")
+        found.append(value)
+    if len(found) > 1:
+        raise InputError(f"{FLAG} is given {len(found)} times ({', '.join(found)}); give one")
+    return rest, Path(found[0]) if found else None
+
+
+def read_defaults(kind: type, path: Path, command: str) -> Defaults:
+    """Read the flags of a command from a TOML file.
+
+    Its keys are the names of the flags; sections as in a run's config.toml may hold them.
+
+    Raises:
+        InputError: The file is missing, is not TOML, is for another command, or has a key or a
+            value that the command does not take.
+    """
+    values = toml_values(path)
+    if kind is not TrainConfig and {"data", "objective", "optimizer"} & values.keys():
+        flags = ", ".join(entry.name for entry in fields(kind))
+        raise InputError(
+            f"{path} is the config of a training run, for `vtax train`; `vtax {command}` takes "
+            f"a TOML file with flags of its own: {flags}"
+        )
+    given = typed_fields(kind, _in_sections(kind, values, path), str(path))
+    return Defaults(path, _unchecked(kind, given))
+
+
+def _in_sections(kind: type, values: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The values with every flag that stands outside its section put into it."""
+    sections = {name: hint for name, hint in get_type_hints(kind).items() if is_dataclass(hint)}
+    home = {e.name: name for name, hint in sections.items() for e in fields(hint)}
+    own = {entry.name for entry in fields(kind)}
+    sorted_values = {
+        name: dict(value) if name in sections and isinstance(value, dict) else value
+        for name, value in values.items()
+        if name in own or name not in home
+    }
+    for name in values.keys() & home.keys() - own:
+        section = sorted_values.setdefault(home[name], {})
+        if not isinstance(section, dict) or name in section:
+            raise InputError(f"{path}: '{name}' stands there twice, alone and in [{home[name]}]")
+        section[name] = values[name]
+    return sorted_values
+
+
+def _unchecked(kind: type, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an instance of kind
+    """The dataclass without its own checks: flags may still put right what the file says."""
+    defaults: Any = object.__new__(kind)
+    hints = get_type_hints(kind)
+    for entry in fields(kind):
+        required = entry.default is MISSING and entry.default_factory is MISSING
+        value = given.get(entry.name, tyro.MISSING)
+        if is_dataclass(hints[entry.name]) and (entry.name in given or required):
+            value = _unchecked(hints[entry.name], given.get(entry.name, {}))
+        elif entry.name not in given and not required:
+            made = entry.default_factory
+            value = entry.default if made is MISSING else made()
+        object.__setattr__(defaults, entry.name, value)
+    return defaults

@@ -1,0 +1,180 @@
+"""Which attributes each category of a file has, and which classes they have."""
+
+import warnings
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.choice import unknown_name
+from visual_taxonomy.data.label_file import DUMMY, LabelFile
+from visual_taxonomy.data.parquet_text import as_text, read_parquet, why_no_text
+from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.regular_file import require_regular
+
+BLANK = frozenset({"", DUMMY})
+"""What stands in the cells that hold no label."""
+
+_MANY_CLASSES = 30
+"""A column of more distinct values than this, most of them in few rows, is taken for text."""
+
+
+class LabelColumns:
+    """The labels of a file by category; each column is counted once.
+
+    Args:
+        file: The file.
+        chosen: Whether the user named the columns that hold labels; otherwise columns of text
+            are left out.
+    """
+
+    def __init__(self, file: LabelFile, chosen: bool = False) -> None:
+        self.file = file
+        self._chosen = chosen
+        self._counts: dict[str, dict[str, dict[str, int]]] = {}
+
+    def counts(self, column: str) -> Mapping[str, Mapping[str, int]]:
+        """Category -> label -> rows; without the cells that hold no label."""
+        if column not in self._counts:
+            cells = {"category": self.file.column("Category"), "label": self.file.column(column)}
+            counts: dict[str, dict[str, int]] = {}
+            groups = pl.DataFrame(cells).group_by("category", "label").len()
+            for category, label, count in groups.iter_rows():
+                if label not in BLANK:
+                    counts.setdefault(category, {})[label] = count
+            self._counts[column] = counts
+        return self._counts[column]
+
+    def classes(self, category: str, column: str) -> list[str]:
+        """The distinct labels of a category, sorted."""
+        return sorted(self.counts(column).get(category, {}))
+
+    def attributes(self, category: str) -> list[str]:
+        """The names of a category's attributes: attr_1, attr_2, ..., or those of its columns.
+
+        Raises:
+            InputError: There is none.
+        """
+        numbered = bool(self.file.slot_columns)
+        names = self._numbered(category) if numbered else self._named(category)
+        if not names:
+            unread = "".join(f" (not read: {reason})" for reason in self.file.unread)
+            raise InputError(
+                f"{self.file.path}, column 'Category': '{shown(category)}' has no label in any "
+                "row, so its attributes are not known; label a row, remove the category, or give "
+                f"--parq_path{unread}"
+            )
+        return names
+
+    def _numbered(self, category: str) -> list[str]:
+        slots = self.file.slot_columns
+        labelled = [k for k in slots if category in self.counts(f"attr_{k}")]
+        count = self._lengths.get(category, max(labelled, default=0))
+        # One more than there are columns is enough for the error on the one that is missing.
+        return [f"attr_{k + 1}" for k in range(int(min(count, len(slots) + 1)))]
+
+    def _named(self, category: str) -> list[str]:
+        return [name for name in self._candidates if category in self.counts(name)]
+
+    @cached_property
+    def _lengths(self) -> dict[str, float]:
+        """Category -> the largest `len` in its rows."""
+        if "len" not in self.file.columns:
+            return {}
+        given = self.file.column("len")
+        numbers = given.cast(pl.Float64, strict=False)
+        values = numbers.fill_null(np.nan).to_numpy()
+        with np.errstate(invalid="ignore"):
+            is_count = (values >= 1) & (values == np.floor(values))
+        wrong = np.flatnonzero(~is_count & (given != "").to_numpy())
+        if len(wrong):
+            value = shown(given[int(wrong[0])])
+            raise self.file.error(
+                wrong,
+                "len",
+                f"'{value}', expected how many attributes the category has, such as 3; correct it, "
+                "or remove the column",
+            )
+        longest = pl.DataFrame({"category": self.file.column("Category"), "len": numbers})
+        rows = longest.drop_nulls().group_by("category").max().iter_rows()
+        return dict(rows)
+
+    @cached_property
+    def _candidates(self) -> list[str]:
+        """The columns that may be attributes."""
+        names = [name for name in self.file.columns if name not in ("id", "Category", "len")]
+        if self._chosen:
+            return names
+        texts = {name: self._text(name) for name in names}
+        found = [f"'{shown(name)}' ({text})" for name, text in texts.items() if text]
+        if found:
+            warnings.warn(
+                f"{self.file.path}: taken for text, not for an attribute, and left out: "
+                f"{', '.join(found)}; --attribute_columns names the columns that are attributes",
+                stacklevel=2,
+            )
+        return [name for name, text in texts.items() if not text]
+
+    def _text(self, column: str) -> str | None:
+        """Why a column is no attribute: so many values in so many rows; None if it may be one."""
+        labels = self.file.column(column)
+        labelled = labels.filter(~labels.is_in(list(BLANK)))
+        distinct = labelled.n_unique()
+        if distinct <= _MANY_CLASSES or 2 * distinct <= len(labelled):
+            return None
+        return f"{distinct:,} values in {len(labelled):,} rows"
+
+
+def read_attributes(parq_path: Path) -> dict[str, list[str]]:
+    """Category -> names of its attributes, from a Parquet file with `Category`, `Attribute_list`.
+
+    Raises:
+        InputError: The file cannot be used.
+    """
+    try:
+        require_regular(parq_path)
+        frame = read_parquet(parq_path)
+    except FileNotFoundError:
+        raise InputError(f"{parq_path}: no such file; check --parq_path") from None
+    except IsADirectoryError:
+        raise InputError(f"{parq_path}: is a folder; name the file in it") from None
+    except OSError as error:
+        raise InputError(
+            f"{parq_path}: cannot be read ({error.strerror or error}); check the path"
+        ) from None
+    by_folded_name = {name.strip().casefold(): name for name in frame.columns}
+    for name in ("Category", "Attribute_list"):
+        if name.casefold() not in by_folded_name:
+            raise InputError(f"{parq_path}: column {unknown_name(name, frame.columns)}")
+    names, no_text = as_text({"Category": frame[by_folded_name["category"]]})
+    for name, column in no_text.items():
+        raise InputError(f"{parq_path}, {why_no_text(name, column)}")
+    lists = frame[by_folded_name["attribute_list"]]
+    if lists.dtype != pl.List(pl.String):
+        raise InputError(
+            f"{parq_path}, column 'Attribute_list': holds {lists.dtype}, expected lists of names"
+        )
+    attributes: dict[str, list[str]] = {}
+    for row, (name, each) in enumerate(zip(names["Category"], lists, strict=True), start=1):
+        attributes[_category(parq_path, row, name, attributes)] = _names(parq_path, row, each)
+    return attributes
+
+
+def _category(path: Path, row: int, name: str | None, known: Mapping[str, object]) -> str:
+    name = (name or "").strip()
+    if not name or name in known:
+        problem = "is there twice" if name else "is empty"
+        raise InputError(f"{path}, row {row}, column 'Category': '{shown(name)}' {problem}")
+    return name
+
+
+def _names(path: Path, row: int, names: pl.Series | None) -> list[str]:
+    found = [] if names is None else [(name or "").strip() for name in names]
+    if not found or not all(found):
+        raise InputError(
+            f"{path}, row {row}, column 'Attribute_list': {shown(found)}, expected the names of "
+            "the category's attributes"
+        )
+    return found

@@ -1,0 +1,176 @@
+"""A CSV file as columns of text, or an error that names the row and what is wrong with it.
+
+polars parses; where it would refuse a file without saying where, or could misread one, the row is
+looked for here. A row is called by the line of the file it starts in, counted from 1.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.errors import InputError, shown
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_KINDS = {
+    b"PK\x03\x04": "an Excel workbook or a zip file; save it as 'CSV UTF-8'",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save it as 'CSV UTF-8'",
+    b"\x1f\x8b": "compressed; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed; unpack it",
+    b"PAR1": "a Parquet file; call it .parquet",
+}
+"""First bytes -> what the file is, and the remedy."""
+
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
+
+
+class CsvText(NamedTuple):
+    """The text of a file."""
+
+    frame: pl.DataFrame
+    """Columns of String, null where a cell is empty; called 0, 1, 2, ..."""
+    names: list[str]
+    """The names of the columns as they stand in the file."""
+    first_line: int
+    """The line in which the first row below the header starts."""
+
+
+def read_csv_text(path: Path) -> CsvText:
+    """Read a CSV file in UTF-8 with a header.
+
+    Raises:
+        InputError: It is empty, of another kind or encoding, has a row with more values than the
+            header, or a stray quote.
+        OSError: It cannot be read.
+    """
+    content = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+    _check_encoding(path, content)
+    if b"\n" not in content:  # lines of the Mac before OS X, which Excel still offers
+        content = content.replace(b"\r", b"\n")
+    names, start, first_line = _read_header(path, content)
+    _check_quotes(path, content, names)
+    body = content[start:]
+    try:
+        frame = pl.read_csv(body, infer_schema=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _fault(path, content, names, str(error)) from None
+    if frame.width != len(names):
+        raise _fault(path, content, names, f"{frame.width} columns")
+    frame.columns = [str(position) for position in range(frame.width)]
+    return CsvText(frame, names, first_line)
+
+
+def _check_encoding(path: Path, content: bytes) -> None:
+    for head, kind in _OTHER_KINDS.items():
+        if content.startswith(head):
+            raise InputError(f"{path}: is {kind}")
+    nul = content.find(b"\0")
+    try:
+        content.decode("utf-8")
+        problem = None if nul < 0 else (nul, "a zero byte, which no text holds")
+    except UnicodeDecodeError as error:
+        value = content[error.start]
+        problem = error.start, f"unreadable encoding (byte 0x{value:02x} is not UTF-8)"
+    if problem is not None:
+        position, text = problem
+        line = _line_of(content, position)
+        raise InputError(f"{path}, row {line}: {text}; save the file as 'CSV UTF-8'")
+
+
+def _read_header(path: Path, content: bytes) -> tuple[list[str], int, int]:
+    """Names of the columns, the byte at which their row starts, and the line below it."""
+    start = len(content) - len(content.lstrip(b"\r\n"))
+    lines = content.count(b"\n", 0, start)
+    text = io.TextIOWrapper(io.BytesIO(content[start:]), encoding="utf-8", newline="")
+    reader = csv.reader(text)
+    try:
+        names = next(reader, None)
+    except csv.Error as error:
+        raise InputError(f"{path}, row {lines + 1}: the header cannot be read ({error})") from None
+    if names is None:
+        raise InputError(f"{path}: the file is empty; it needs a header and a row a product")
+    return names, start, lines + reader.line_num + 1
+
+
+def _check_quotes(path: Path, content: bytes, names: list[str]) -> None:
+    """Refuse quotes that let a value run on into the next row.
+
+    Every second quote opens a value and the one after it closes it; a doubled quote inside a value
+    closes and opens again. So an opening quote stands behind a comma, a line end or a quote, and a
+    closing one before such. A stray one is harmless only if its partner is in the same line.
+    """
+    if _QUOTE not in content:
+        return
+    text = np.frombuffer(b"\n" + content + b"\n\n", dtype=np.uint8)
+    quotes = np.flatnonzero(text == _QUOTE)
+    unclosed = [int(quotes[-1])] if len(quotes) % 2 else []
+    opening, closing = quotes[0 : len(quotes) - len(quotes) % 2 : 2], quotes[1::2]
+    ends = np.array([_COMMA, _NEWLINE, _RETURN, _QUOTE])
+    opens = np.isin(text[opening - 1], ends)
+    wrong = opening[opens & ~np.isin(text[closing + 1], ends)].tolist()[:1] + unclosed
+    for start, end in zip(opening[~opens].tolist(), closing[~opens].tolist(), strict=True):
+        if content.find(b"\n", start - 1, end - 1) >= 0:
+            wrong.append(start)
+            break
+    if wrong:
+        raise _stray_quote(path, content, names, min(wrong) - 1)
+
+
+def _stray_quote(path: Path, content: bytes, names: list[str], position: int) -> InputError:
+    start = content.rfind(b"\n", 0, position) + 1
+    # Before the first stray quote the row is sound: only commas outside quotes part its values.
+    before = content[start:position].decode()
+    values = sum(outside.count(",") for outside in before.split('"')[::2])
+    column = names[min(values, len(names) - 1)]
+    end = content.find(b"\n", position)
+    value = content[start : None if end < 0 else end].decode()
+    return InputError(
+        f"{path}, row {_line_of(content, position)}, column '{shown(column.strip())}': "
+        f"a quote is not closed, or stands inside a value, in: {shown(value, 100)}; "
+        'remove it, or put the whole value in quotes and double the one inside: "5"" wide"'
+    )
+
+
+def _fault(path: Path, content: bytes, names: list[str], reason: str) -> InputError:
+    """Why polars refused a file, or read another header than we."""
+    lone = _LONE_RETURN.search(content)
+    if lone:
+        return InputError(
+            f"{path}, row {_line_of(content, lone.start())}: a carriage return without a line feed "
+            "stands in it; save the file with one kind of line end"
+        )
+    for line, row in _rows(content):
+        if isinstance(row, csv.Error):
+            return InputError(f"{path}, row {line}: {row}; correct the row")
+        if len(row) > len(names):
+            extra = ", ".join(f"'{shown(value)}'" for value in row[len(names) :][:3])
+            return InputError(
+                f"{path}, row {line}: {len(row)} values, but the header has {len(names)} columns "
+                f"(too many: {extra}); put a value that holds a comma in quotes, or name the column"
+            )
+    reason = shown(reason.partition("\n")[0], 200)
+    return InputError(f"{path}: not a readable CSV ({reason}); save it anew as 'CSV UTF-8'")
+
+
+def _rows(content: bytes) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Rows with their lines, by a parser that is slow and says where it is."""
+    reader = csv.reader(
+        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""), strict=True
+    )
+    line = 1
+    try:
+        for row in reader:
+            yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield line, error
+
+
+def _line_of(content: bytes, position: int) -> int:
+    return content.count(b"\n", 0, position) + 1

@@ -1,0 +1,28 @@
+"""How cells are read: which texts mean an unknown label, and which columns hold labels."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from visual_taxonomy.taxonomy import MISSING_VALUES
+
+UnknownLabels = Literal["error", "wrong", "ignore"]
+"""What becomes of a label that is no class of its attribute; see `read_table`."""
+
+
+@dataclass(frozen=True)
+class LabelReading:
+    """How the cells of the CSV are read.
+
+    Example:
+        >>> LabelReading(missing_values=("?", " - ")).missing_values
+        ('?', '-')
+    """
+
+    missing_values: tuple[str, ...] = MISSING_VALUES
+    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    attribute_columns: tuple[str, ...] | None = None
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
+
+    def __post_init__(self) -> None:
+        # Cells lose their outer white space before they are compared.
+        object.__setattr__(self, "missing_values", tuple(v.strip() for v in self.missing_values))

@@ -1,0 +1,70 @@
+"""The ids of a catalogue: there, each of one product, and fit to name a picture in a folder."""
+
+import re
+from pathlib import PurePath, PureWindowsPath
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.errors import shown
+
+_MAX_BYTES = 250
+"""Longest id: with its suffix, the name of a file has at most 255 bytes."""
+
+_SUSPECT = r"[/\\:\x00]"
+
+
+def read_ids(file: LabelFile) -> list[str]:
+    """The ids of all rows.
+
+    Raises:
+        InputError: An id is missing, too long for a file's name, names a place outside the folder
+            of the pictures, or two rows have one product.
+    """
+    ids = file.column("id")
+    empty = np.flatnonzero((ids == "").to_numpy())
+    if len(empty):
+        raise file.empty(empty, "id", "every product needs an id")
+    long = np.flatnonzero((ids.str.len_bytes() > _MAX_BYTES).to_numpy())
+    if len(long):
+        raise file.error(
+            long,
+            "id",
+            f"'{shown(ids[int(long[0])])}' is too long for the name of a picture, which has "
+            f"{_MAX_BYTES} bytes at most; shorten it",
+        )
+    suspects = np.flatnonzero(ids.str.contains(_SUSPECT).to_numpy())
+    outside = np.array([row for row in suspects.tolist() if _leaves_folder(ids[row])], dtype=int)
+    if len(outside):
+        raise file.error(
+            outside,
+            "id",
+            f"'{shown(ids[int(outside[0])])}' names a file outside the folder of the pictures; "
+            "use an id without '..' that does not start at the root",
+        )
+    _check_distinct(file, ids)
+    return ids.to_list()
+
+
+def _leaves_folder(product_id: str) -> bool:
+    """Whether a file called so may lie outside its folder, on this system or another."""
+    starts_anew = PurePath(product_id).anchor or PureWindowsPath(product_id).is_absolute()
+    return bool(starts_anew or "\0" in product_id or ".." in re.split(r"[/\\]", product_id))
+
+
+def _check_distinct(file: LabelFile, ids: pl.Series) -> None:
+    # 12 and 000012 are one product, because they are one picture: see ImageFolder.
+    plain = ids.str.replace("^0+([0-9]+)$", "$1") if ids.str.starts_with("0").any() else ids
+    repeated = np.flatnonzero(~plain.is_first_distinct().to_numpy())
+    if not len(repeated):
+        return
+    value = ids[int(repeated[0])]
+    first = int((plain == plain[int(repeated[0])]).arg_max() or 0)
+    other = "" if ids[first] == value else f", where it is written '{shown(ids[first])}'"
+    raise file.error(
+        repeated,
+        "id",
+        f"'{shown(value)}' is there already in row {file.line(first)}{other}; "
+        "remove one of the rows",
+    )

@@ -1,0 +1,163 @@
+"""What a run was trained on, row by row: enough to say at `--resume` which rows have changed.
+
+Shapes: N rows, C classes of a task.
+"""
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.taxonomy import UNKNOWN
+
+DATA_NAME = "data.parquet"
+"""In the run folder: id, labels (a digest), size and modified_ns of the picture."""
+
+_NO_FILE = (-1, -1)
+
+
+def record(table: Table) -> pl.DataFrame:
+    """A row for each row of the table; the digest of its labels depends on nothing but their text.
+
+    Sizes and times come from one pass over the folder of the pictures.
+    """
+    found = _look(table.img_dir, set(table.image_names.tolist()))
+    states = [found.get(name, _NO_FILE) for name in table.image_names.tolist()]
+    sizes, times = np.array(states, dtype=np.int64).reshape(-1, 2).T
+    return pl.DataFrame(
+        {
+            "id": pl.Series(table.ids.tolist(), dtype=pl.String),
+            "labels": digest_labels(table),
+            "size": sizes,
+            "modified_ns": times,
+        }
+    )
+
+
+def digest_labels(table: Table) -> np.ndarray:
+    """[N] uint64 digests of category and labels, whatever order the taxonomy gives them.
+
+    Example:
+        >>> from visual_taxonomy.taxonomy import Taxonomy
+        >>> def digest(classes, target):
+        ...     taxonomy = Taxonomy.from_dict({"Sarees": {"border": classes}})
+        ...     arrays = np.array(["1"]), np.array([0]), np.array([[target]]), np.array(["1.jpg"])
+        ...     return digest_labels(Table(taxonomy, *arrays, Path("images"))).item()
+        >>> digest(["zari", "no"], 0) == digest(["no", "zari"], 1) != digest(["zari", "no"], 1)
+        True
+    """
+    taxonomy = table.taxonomy
+    names = np.array([_number(name) for name in taxonomy.categories], dtype=np.uint64)
+    digests = names[table.categories]
+    for category, tasks in enumerate(taxonomy.slots):
+        rows = np.flatnonzero(table.categories == category)
+        for slot, task in enumerate(tasks):
+            of_task = taxonomy.tasks[task]
+            numbers = [_number(f"{of_task.name}\0{each}") for each in of_task.classes]
+            # The last entry is that of index -1, an unknown label.
+            of_class = np.array([*numbers, 0], dtype=np.uint64)
+            targets = table.targets[rows, slot]
+            digests[rows] += of_class[np.where(targets == UNKNOWN, len(numbers), targets)]
+    return digests
+
+
+def write_record(path: Path, rows: pl.DataFrame) -> None:
+    """Write what `record` gave.
+
+    Raises:
+        InputError: The disk is full.
+    """
+    with write_atomically(path) as temporary:
+        rows.write_parquet(temporary)
+
+
+def changes(path: Path, now: pl.DataFrame) -> list[str]:
+    """What is different from the record in a file; nothing if there is no file (an older run).
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    if not path.exists():
+        return []
+    try:
+        then = pl.read_parquet(path).select(now.columns)
+    except Exception as error:  # polars reports damage by many types of its own
+        raise InputError(f"{path}: damaged ({error}); delete it to resume without it") from None
+    if then.equals(now):
+        return []
+    gone = then.join(now, on="id", how="anti")["id"]
+    new = now.join(then, on="id", how="anti")["id"]
+    both = then.join(now, on="id", how="inner", suffix="_now", maintain_order="left")
+    other_size = both["size"] != both["size_now"]
+    other_time = (both["modified_ns"] != both["modified_ns_now"]) & ~other_size
+    found = [
+        _counted(gone, "row is missing", "rows are missing"),
+        _counted(new, "row is new", "rows are new"),
+        _counted(
+            both.filter(pl.col("labels") != pl.col("labels_now"))["id"],
+            "row has other labels",
+            "rows have other labels",
+        ),
+        _counted(
+            both.filter(other_size)["id"],
+            "picture has another size in bytes",
+            "pictures have another size in bytes",
+        ),
+        _counted(
+            both.filter(other_time)["id"],
+            "picture has another time of change",
+            "pictures have another time of change",
+        ),
+    ]
+    return [text for text in found if text] or ["the rows stand in another order"]
+
+
+def refuse_changes(folder: Path, now: pl.DataFrame, is_accepted: bool) -> None:
+    """Compare what `record` gave with the rows that the run in a folder started with.
+
+    Warns:
+        UserWarning: They differ, and `is_accepted`.
+
+    Raises:
+        InputError: They differ, or the record is damaged.
+    """
+    found = changes(folder / DATA_NAME, now)
+    if not found:
+        return
+    text = f"the data have changed since the run in {folder} started: {', '.join(found)}"
+    if not is_accepted:
+        raise InputError(
+            f"--resume: {text}; use the data that it started with, or resume with these "
+            "(--accept_changed_data)"
+        )
+    warnings.warn(text, stacklevel=2)
+
+
+def _look(folder: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
+    """Name -> size and time of change."""
+    found = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in wanted:
+                try:
+                    state = entry.stat()
+                except OSError:  # a broken link; training will say that it cannot be read
+                    continue
+                found[entry.name] = (state.st_size, state.st_mtime_ns)
+    return found
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _counted(ids: pl.Series, one: str, many: str) -> str:
+    if ids.is_empty():
+        return ""
+    return f"{len(ids):,} {one if len(ids) == 1 else many} ({'first ' * (len(ids) > 1)}id {ids[0]})"

@@ -1,0 +1,97 @@
+"""Batches of features that a frozen backbone has computed once, in place of pictures.
+
+Shapes: V views of a picture, N rows, D features.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor, nn
+
+from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.data.dataset import PictureDataset, make_loader
+from visual_taxonomy.data.sampler import Draw
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.model.classifier import Classifier
+from visual_taxonomy.progress import Reporter
+from visual_taxonomy.training.batch_source import (
+    BatchSource,
+    make_sampler,
+    picture_source,
+    pictures_of,
+    validation_draws,
+)
+from visual_taxonomy.training.feature_cache import (
+    FeatureBatches,
+    cached_features,
+    encode,
+    request_key,
+)
+from visual_taxonomy.training.model import autocast
+from visual_taxonomy.training.parallel import Parallel
+from visual_taxonomy.training.preparation import Tables
+
+
+def source_of(
+    config: TrainConfig, tables: Tables, model: Classifier, parallel: Parallel, reporter: Reporter
+) -> BatchSource:
+    """The source that the config asks for.
+
+    Raises:
+        InputError: A cache cannot be used, or the disk is full.
+    """
+    make = picture_source if config.data.feature_cache is None else feature_source
+    return make(config, tables, model, parallel, reporter)
+
+
+def feature_source(
+    config: TrainConfig, tables: Tables, model: Classifier, parallel: Parallel, reporter: Reporter
+) -> BatchSource:
+    """Batches of features; those that the cache does not hold are computed now.
+
+    Raises:
+        InputError: The disk is full, or a file of the cache is damaged.
+    """
+    views = config.data.feature_views
+    sampler = make_sampler(config, tables, parallel)
+    model.eval()
+    found = []
+    for table, num_views in ((tables.training, views), (tables.validation, 0)):
+        given = model.encoder.backbone.preprocessing
+        pictures = pictures_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
+        found.append(_features(config, table, pictures, num_views, model, parallel, reporter))
+    draws = validation_draws(config, tables, parallel)
+    return BatchSource(
+        sampler,
+        FeatureBatches(found[0], tables.training, sampler),
+        FeatureBatches(found[1], tables.validation, draws),
+        nn.Identity(),
+    )
+
+
+def _features(
+    config: TrainConfig,
+    table: Table,
+    pictures: PictureDataset,
+    views: int,
+    model: Classifier,
+    parallel: Parallel,
+    reporter: Reporter,
+) -> Tensor:
+    """Features [V, N, D] of a table; `views` of 0 is the picture as it is."""
+    folder, precision = cast(Path, config.data.feature_cache), config.run.precision
+    seen = f"views {views}, seed {pictures.seed if views else 0}, {precision}"
+
+    def compute(view: int) -> Tensor:
+        size, rows = config.optimizer.batch_size, range(len(table))
+        draws = [[Draw(r, view) for r in rows[i : i + size]] for i in rows[::size]]
+        on_gpu = parallel.device.type == "cuda"
+        loader = make_loader(pictures, draws, config.data.train_workers, on_gpu)
+        with reporter.progress(f"encoding {len(table)} pictures", len(table)) as advance:
+            block = partial(autocast, parallel.device, precision)
+            return encode(model.encoder, loader, len(table), block, advance)
+
+    with parallel.first_goes_first():
+        key = request_key(model.encoder, config.model, table, seen)
+        return cached_features(folder, key, max(1, views), compute)

@@ -1,0 +1,39 @@
+"""The labels of a batch of all processes.
+
+Shapes: N rows of the global batch.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.sampler import FILLER
+from visual_taxonomy.training.objective import Entries, Objective
+from visual_taxonomy.training.parallel import Parallel
+
+
+class Labels(NamedTuple):
+    """What is known of the rows of a global batch."""
+
+    entries: Entries
+    """Its labelled entries, on the device."""
+    categories: Tensor
+    """[N] category indices on the device, -1 where there is no picture."""
+    rows: Tensor
+    """[N] rows of the table, on the CPU."""
+
+
+def global_labels(batch: Batch, objective: Objective, parallel: Parallel) -> Labels:
+    """Gather the labels of the shares of all processes; the same on each of them."""
+    rows, categories, targets = batch.rows, batch.categories, batch.targets
+    device = parallel.device
+    if parallel.world_size > 1:
+        share = torch.cat([rows[:, None], categories[:, None], targets], dim=1).to(device)
+        joined = parallel.gather(share).cpu()
+        # The fillers that make the shares equally long come last.
+        joined = joined[: int((joined[:, 0] != FILLER).sum())]
+        rows, categories, targets = joined[:, 0], joined[:, 1], joined[:, 2:]
+    entries = objective.entries(categories, targets).to(device)
+    return Labels(entries, categories.to(device, non_blocking=True), rows)

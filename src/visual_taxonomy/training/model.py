@@ -1,0 +1,94 @@
+"""The model as training calls it: features of the batch of all processes, then the heads.
+
+Shapes: N rows of the global batch, D features.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from visual_taxonomy.device import DTYPES
+from visual_taxonomy.model.classifier import Classifier
+from visual_taxonomy.model.heads import HeadOutput
+from visual_taxonomy.training.parallel import Parallel
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The precision of the backbone, as a block; heads and losses are in float32."""
+    dtype = DTYPES[precision]
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32, cache_enabled=True)
+
+
+class TrainedModel:
+    """A classifier whose encoder sees a share of the batch, and whose heads see all of it.
+
+    Args:
+        classifier: The model, on its device.
+        encoder: From what a batch of the source holds to features: `classifier.encoder` for
+            images, nothing for features.
+        parallel: The processes.
+        precision: Of the encoder, a name in `DTYPES`.
+        averages: Whether DistributedDataParallel averages the gradients of the processes.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        encoder: nn.Module,
+        parallel: Parallel,
+        precision: str,
+        averages: bool,
+    ) -> None:
+        self.classifier = classifier
+        self.encoder = parallel.wrap(encoder, averages)
+        self.parallel = parallel
+        self.precision = precision
+        # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
+        self.gradient_scale = parallel.world_size if averages else 1
+
+    def __call__(
+        self,
+        images: Tensor,
+        categories: Tensor,
+        tasks: tuple[int, ...] | None,
+        is_watched: bool = False,
+    ) -> tuple[Tensor, HeadOutput]:
+        """Features of the global batch, and what the heads make of them.
+
+        Args:
+            images: This process's share of the batch, as its source gives it.
+            categories: [N] category indices of the global batch, on the device.
+            tasks: Of which logits are wanted; None: all.
+            is_watched: Let the features take part in the gradients though the trunk is frozen.
+        """
+        device = self.parallel.device
+        with autocast(device, self.precision):
+            share = self.encoder(images.to(device, non_blocking=True))
+        features = self.parallel.gather(share.float(), self.gradient_scale)[: len(categories)]
+        if is_watched:
+            features.requires_grad_()
+        return features, self.classifier.heads(features, categories, tasks)
+
+    def classes(self, output: HeadOutput, categories: Tensor) -> Tensor:
+        """[N, A] most probable class by slot, of logits of all tasks."""
+        return self.classifier.heads.by_slot(output.logits, categories).argmax(dim=2)
+
+    def train(self, mode: bool = True) -> None:
+        """Go to training or evaluation mode."""
+        self.classifier.train(mode)
+
+    def shared_parameters(self) -> list[Tensor]:
+        """Trained parameters that several tasks use: trunk, BatchNorm and Linear of a category."""
+        heads = self.classifier.heads
+        modules = (self.classifier.encoder, heads.norm, heads.linear)
+        return [p for module in modules if module for p in module.parameters() if p.requires_grad]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights, under the names that checkpoints have."""
+        return self.classifier.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load weights."""
+        self.classifier.load_state_dict(dict(state))

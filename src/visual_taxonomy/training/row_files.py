@@ -1,0 +1,99 @@
+"""The labelled rows of a run, out of one file or of several that are its parts.
+
+Shapes: N rows.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from visual_taxonomy.config import DataConfig
+from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.data.split import PARTS, TEST, TRAIN, VALIDATION
+from visual_taxonomy.data.table import Table, read_table
+
+
+class Rows(NamedTuple):
+    """All rows of a run."""
+
+    table: Table
+    parts: np.ndarray
+    """[N] int8 part that the file of the row stands for; TRAIN for rows that may be split."""
+
+
+def add_files(
+    table: Table, config: DataConfig, on_note: Callable[[str], None] = lambda note: None
+) -> Rows:
+    """The rows of `csv_path`, and behind them those of `val_csv_path` and `test_csv_path`.
+
+    Args:
+        table: The rows of `csv_path`; its taxonomy is that of the others, too.
+        config: Names the other files, and says how their cells are read.
+        on_note: As for `read_table`.
+
+    Raises:
+        InputError: A row is wrong, or an id or a picture stands in two files.
+    """
+    reading = LabelReading(config.missing_values, config.attribute_columns)
+    rows = Rows(table, np.full(len(table), TRAIN, dtype=np.int8))
+    paths = {TRAIN: config.csv_path}
+    for part, path in ((VALIDATION, config.val_csv_path), (TEST, config.test_csv_path)):
+        if path is None:
+            continue
+        more = read_table(path, config.img_dir, table.taxonomy, reading=reading, on_note=on_note)
+        _refuse_repeated(rows, more, path, paths)
+        paths[part] = path
+        parts = np.concatenate([rows.parts, np.full(len(more), part, dtype=np.int8)])
+        rows = Rows(_joined(rows.table, more), parts)
+    return rows
+
+
+def warn_of_duplicates(rows: Rows, groups: np.ndarray, config: DataConfig) -> None:
+    """Say how many pictures of a validation or test file look like those of an earlier file.
+
+    Args:
+        rows: All rows.
+        groups: [N] group of near-duplicate pictures of each row.
+        config: Names the files.
+    """
+    for part, path in ((VALIDATION, config.val_csv_path), (TEST, config.test_csv_path)):
+        is_of_file = rows.parts == part
+        if path is None or not is_of_file.any():
+            continue
+        count = int(np.isin(groups[is_of_file], groups[rows.parts < part]).sum())
+        if count:
+            warnings.warn(
+                f"{path}: {count:,} of {int(is_of_file.sum()):,} pictures are near-duplicates of "
+                f"pictures of {config.csv_path if part == VALIDATION else 'the other files'}; "
+                f"scores of the {PARTS[part]} rows flatter the model",
+                stacklevel=2,
+            )
+
+
+def _joined(first: Table, second: Table) -> Table:
+    return replace(
+        first,
+        ids=np.concatenate([first.ids, second.ids]),
+        categories=np.concatenate([first.categories, second.categories]),
+        targets=np.concatenate([first.targets, second.targets]),
+        image_names=np.concatenate([first.image_names, second.image_names]),
+    )
+
+
+def _refuse_repeated(rows: Rows, more: Table, path: Path, paths: dict[int, Path]) -> None:
+    # By the picture, not the id: 12 and 000012 are one product.
+    earlier = dict(zip(rows.table.image_names.tolist(), rows.parts.tolist(), strict=True))
+    repeated = [row for row, name in enumerate(more.image_names.tolist()) if name in earlier]
+    if repeated:
+        first = repeated[0]
+        other = paths[earlier[str(more.image_names[first])]]
+        raise LabelFile(path).error(
+            np.array(repeated),
+            "id",
+            f"'{more.ids[first]}' is in {other}, too; remove it from one of the files",
+        )

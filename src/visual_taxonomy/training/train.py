@@ -1,0 +1,196 @@
+"""A whole run: from a config to trained weights, scores and tables in the run folder."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from torch import Tensor
+
+from visual_taxonomy.checkpoint import read_checkpoint
+from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.device import explain_precision, pick_precision
+from visual_taxonomy.evaluation import Report
+from visual_taxonomy.progress import SILENT, Reporter
+from visual_taxonomy.training.data_record import record, refuse_changes
+from visual_taxonomy.training.history import build_loggers
+from visual_taxonomy.training.optimizer import MakeOptimizer, adamw
+from visual_taxonomy.training.parallel import Parallel, launch
+from visual_taxonomy.training.preparation import (
+    CLASS_COUNTS_NAME,
+    Tables,
+    choose_parts,
+    cut_table,
+    named_class_counts,
+    read_labelled_table,
+    write_rows,
+)
+from visual_taxonomy.training.records import RECOMMENDED, divergence
+from visual_taxonomy.training.row_files import Rows, add_files
+from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
+from visual_taxonomy.training.setup import Hooks, build_trainer
+from visual_taxonomy.training.trainer import Callback, Trainer
+
+
+class Result(NamedTuple):
+    """What a finished run leaves."""
+
+    folder: Path
+    report: Report
+    """Scores of the recommended checkpoint on the validation rows."""
+    epoch: int
+    """The epoch of that checkpoint, from 0."""
+    validation: Table
+    """The rows it was scored on."""
+    test: Table | None
+    """Rows that nothing was chosen by; not scored yet."""
+    history: list[dict[str, float]]
+    """A row of metrics.csv for each epoch."""
+    class_counts: dict[str, list[int]]
+    """Task name -> training labels of each class."""
+    cosines: Tensor
+    """[T, T] mean cosines of the tasks' gradients; NaN for tasks that never met."""
+
+
+def train(
+    config: TrainConfig,
+    reporter: Reporter = SILENT,
+    on_end: Callable[[Result], None] | None = None,
+    *,
+    callbacks: Sequence[Callback] = (),
+    make_optimizer: MakeOptimizer = adamw,
+) -> Result | None:
+    """Train a model and write its checkpoints into the run folder.
+
+    Args:
+        config: The run.
+        reporter: Shows notes and progress.
+        on_end: Called with the result while the run folder is still held.
+        callbacks: Called after each epoch, in order, on every process.
+        make_optimizer: Makes the optimizer of parameter groups, each with its rate and decay.
+
+    Returns:
+        The result; None on the processes other than the first.
+
+    Raises:
+        InputError: Something given cannot be used, or a loss is not finite.
+        Interrupted: Ctrl-C or SIGTERM came; the run can be resumed.
+    """
+    parallel = launch(config.run, build_loggers(config.run))
+    if not parallel.is_first:
+        reporter = SILENT
+    with ExitStack() as held:
+        folder = parallel.on_first(lambda: held.enter_context(claim(config)))
+        hooks = Hooks(callbacks, make_optimizer, on_saved=folder.settle)
+        trainer = _start(config, parallel, folder, reporter, hooks)
+        trainer.fit()
+        if not parallel.is_first:
+            return None
+        result = _result(trainer)
+        if on_end is not None:
+            on_end(result)
+    return result
+
+
+def _start(
+    config: TrainConfig, parallel: Parallel, folder: RunFolder, reporter: Reporter, hooks: Hooks
+) -> Trainer:
+    """Build everything; only then touch what is in the run folder."""
+    config = _resolve_precision(config, parallel, reporter)
+    parallel.seed(config.data.random_state)
+    rows = _read_rows(config, parallel, reporter)
+    # Before anything else: what changes from here on, the next run is to notice.
+    seen = record(rows.table) if parallel.is_first else pl.DataFrame()
+    parts = parallel.on_first(lambda: _choose_parts(config, folder, rows, seen, reporter))
+    tables = cut_table(rows.table, parts, config.data)
+    reporter.note(_count(tables))
+    trainer = build_trainer(config, parallel, tables, reporter, hooks)
+    if config.run.resume:
+        _restore(trainer)
+
+    def write() -> None:
+        absent = write_rows(folder.path, seen, parts, tables.training)
+        if absent:
+            path = folder.path / CLASS_COUNTS_NAME
+            reporter.note(f"note: {absent} classes have no training label; counts: {path}")
+
+    parallel.on_first(lambda: folder.begin(config, write))
+    return trainer
+
+
+def _result(trainer: Trainer) -> Result:
+    """What the run leaves, after a warning of what went wrong."""
+    trainer.saver.warn_of_missing()
+    recorder, folder = trainer.recorder, trainer.saver.folder
+    diverged = divergence(recorder.history)
+    if diverged is not None:
+        warnings.warn(diverged, stacklevel=1)
+    best = read_checkpoint(folder / f"best_{RECOMMENDED}.pt")
+    return Result(
+        folder,
+        Report.from_dict(best.metrics),
+        best.epoch,
+        trainer.tables.validation,
+        trainer.tables.test,
+        recorder.history,
+        named_class_counts(trainer.tables.training),
+        recorder.diagnostics.cosines(),
+    )
+
+
+def _resolve_precision(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> TrainConfig:
+    """Settle what "auto" means once: for all processes, and for the runs that resume this one."""
+    kept = config.run.folder / CONFIG_NAME
+    precision = config.run.precision
+    if precision == "auto" and config.run.resume and kept.exists():
+        precision = read_toml(TrainConfig, kept).run.precision
+    picked = parallel.broadcast(pick_precision(precision, parallel.device))
+    if note := explain_precision(precision, parallel.device):
+        reporter.note(note)
+    return replace(config, run=replace(config.run, precision=picked))
+
+
+def _read_rows(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> Rows:
+    data = config.data
+    reading = LabelReading(data.missing_values, data.attribute_columns)
+    with parallel.first_goes_first():
+        table = read_labelled_table(
+            *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),
+            reading,
+            reporter.note,
+        )
+        return add_files(table, data, reporter.note)
+
+
+def _choose_parts(
+    config: TrainConfig, folder: RunFolder, rows: Rows, seen: pl.DataFrame, reporter: Reporter
+) -> np.ndarray:
+    """[N] part of each row; a run that is resumed keeps its rows and their parts."""
+    is_accepted = config.run.accept_changed_data
+    if config.run.resume:
+        refuse_changes(folder.path, seen, is_accepted)
+    with reporter.progress("comparing pictures") as advance:
+        return choose_parts(rows, config.data, folder.split, advance, is_accepted)
+
+
+def _count(tables: Tables) -> str:
+    test = f", {len(tables.test)} to test" if tables.test is not None else ""
+    return (
+        f"{len(tables.training)} rows to train on, {len(tables.validation)} to validate{test}, "
+        f"{len(tables.taxonomy.categories)} categories, {len(tables.taxonomy.tasks)} attributes"
+    )
+
+
+def _restore(trainer: Trainer) -> None:
+    """Go on from last.pt, and say from where."""
+    source, folder = trainer.source, trainer.saver.folder
+    if trainer.restore():
+        trainer.reporter.note(f"going on from epoch {source.epoch + 1}, step {source.step}")
+    if not trainer.config.run.accept_changed_data:
+        trainer.recorder.unreadable.load(trainer.tables_by_part(), folder)

@@ -1,0 +1,115 @@
+"""Pictures that a run could not read: counted once each, named, and listed in a file."""
+
+import csv
+import io
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from visual_taxonomy.atomic import write_text
+from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.sampler import FILLER
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.training.parallel import Parallel
+
+UNREADABLE_NAME = "unreadable.csv"
+TRAINING, VALIDATION = "training", "validation"
+
+_NAMED = 3
+"""Pictures that a message names; the file has them all."""
+
+
+@dataclass
+class Unreadable:
+    """What this process has seen of the pictures of a run.
+
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([0, 1])
+        >>> seen = Unreadable()
+        >>> seen.add(TRAINING, Batch(rows, rows, rows, rows, {1: "the file is empty"}))
+        >>> seen.reasons, seen.readable
+        ({('training', 1): 'the file is empty'}, {'training': 1})
+    """
+
+    reasons: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Part and row -> why the picture could not be read."""
+    readable: dict[str, int] = field(default_factory=dict)
+    """Part -> pictures that were read, over all epochs."""
+    _reported: int = 0
+
+    def add(self, part: str, batch: Batch) -> None:
+        """Take note of a batch as the loader gave it."""
+        read = int((batch.rows != FILLER).sum()) - len(batch.problems)
+        self.readable[part] = self.readable.get(part, 0) + read
+        for row, reason in batch.problems.items():
+            self.reasons[part, row] = reason
+
+    def watching(self, part: str, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches, each taken note of."""
+        for batch in batches:
+            self.add(part, batch)
+            yield batch
+
+    def check(self, parallel: Parallel, tables: Mapping[str, Table]) -> dict[tuple[str, int], str]:
+        """What all processes have found; call it on all of them.
+
+        Raises:
+            InputError: Of the training or of the validation rows seen, no picture can be read.
+        """
+        seen = parallel.gather_objects((self.reasons, self.readable))
+        reasons = {key: why for each, _ in seen for key, why in sorted(each.items())}
+        for part, table in tables.items():
+            # A part that nobody has looked at yet is not in `readable`.
+            looked_at = [readable[part] for _, readable in seen if part in readable]
+            if looked_at and not any(looked_at):
+                found = {row: why for (of, row), why in reasons.items() if of == part}
+                if found:
+                    row = min(found)
+                    raise InputError(
+                        f"no picture of the {part} rows can be read, first {table.path(row)} "
+                        f"({found[row]}); check --img_dir and the pictures"
+                    )
+        return reasons
+
+    def report(self, parallel: Parallel, tables: Mapping[str, Table], folder: Path) -> None:
+        """The same; warn of those that are new and list all in unreadable.csv.
+
+        Raises:
+            InputError: As `check`, or the disk is full.
+        """
+        reasons = self.check(parallel, tables)
+        if len(reasons) == self._reported or not parallel.is_first:
+            return
+        self._reported = len(reasons)
+        path = folder / UNREADABLE_NAME
+        rows = [(tables[part], row, why) for (part, row), why in sorted(reasons.items())]
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["id", "path", "reason"])
+        writer.writerows((table.ids[row], table.path(row), why) for table, row, why in rows)
+        write_text(path, text.getvalue())
+        named = "; ".join(f"{table.path(row)} ({why})" for table, row, why in rows[:_NAMED])
+        verb = "was" if len(rows) == 1 else "were"
+        count = f"{len(rows):,} picture{'s' * (len(rows) > 1)}"
+        more = ", ..." if len(rows) > _NAMED else ""
+        warnings.warn(
+            f"{count} could not be read and {verb} skipped: {named}{more}; "
+            f"all are listed in {path}",
+            stacklevel=2,
+        )
+
+    def load(self, tables: Mapping[str, Table], folder: Path) -> None:
+        """Know the pictures of the file that an earlier part of the run has left."""
+        path = folder / UNREADABLE_NAME
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8", newline="") as file:
+            reasons = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+        for part, table in tables.items():
+            for row, product in enumerate(table.ids.tolist()):
+                if product in reasons:
+                    self.reasons[part, row] = reasons[product]
+        self._reported = len(self.reasons)

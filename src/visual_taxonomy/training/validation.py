@@ -1,0 +1,67 @@
+"""A pass over the validation rows.
+
+Shapes: N validation rows, A slots.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.evaluation import Report, evaluate
+from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.history import EpochLosses
+from visual_taxonomy.training.labels import global_labels
+from visual_taxonomy.training.model import TrainedModel
+from visual_taxonomy.training.objective import Objective
+
+
+class Validation(NamedTuple):
+    """Scores of an epoch, and the answers behind them."""
+
+    report: Report
+    loss: float
+    """Mean over tasks of the mean over labelled rows, without class weights."""
+    unreadable: int
+    """Rows whose picture could not be read."""
+    predicted: np.ndarray
+    """[N, A] most probable class of each row of the validation table; -1 where there is none."""
+
+
+@torch.no_grad()
+def validate(
+    batches: Iterable[Batch], table: Table, model: TrainedModel, objective: Objective
+) -> Validation:
+    """Score the model on the rows of a table; the same on all processes.
+
+    Args:
+        batches: The rows in order, this process's share of each batch.
+        table: The rows.
+        model: Left in training mode.
+        objective: For the loss; left in training mode.
+    """
+    model.train(False)
+    objective.eval()
+    parallel = model.parallel
+    losses = EpochLosses(must_be_finite=False)
+    predicted = np.full_like(table.targets, UNKNOWN)
+    unreadable = 0
+    for batch in batches:
+        entries, categories, rows = global_labels(batch, objective, parallel)
+        _, output = model(batch.images, categories, None)
+        classes = model.classes(output, categories)
+        classes = classes.masked_fill(categories[:, None] < 0, UNKNOWN)
+        predicted[rows.numpy()] = classes.cpu().numpy()
+        unreadable += int((categories < 0).sum())
+        if entries.tasks:
+            of_active = output._replace(logits=output.logits[:, list(entries.tasks)])
+            values = objective.validation_losses(of_active, entries)
+            losses.add(0, values, entries.counts, torch.zeros((), device=parallel.device))
+    losses.fetch(learning_rate=0.0)
+    model.train()
+    objective.train()
+    report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
+    return Validation(report, losses.mean(), unreadable, predicted)

@@ -1,0 +1,63 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from visual_taxonomy.config import DataConfig, TrainConfig
+from visual_taxonomy.data.sampler import BatchSampler
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.preprocessing import Preprocessing
+from visual_taxonomy.progress import SILENT
+from visual_taxonomy.training.batch_source import BatchSource, pictures_of
+from visual_taxonomy.training.feature_cache import FeatureBatches
+
+HALF = (0.5, 0.5, 0.5)
+
+
+@pytest.fixture
+def source(table_of) -> BatchSource:
+    """Five batches of two rows."""
+    table = table_of(10)
+    sampler = BatchSampler(table.categories, 2, "joint", seed=0)
+    return BatchSource(
+        sampler, FeatureBatches(torch.randn(1, 10, 3), table, sampler), [], nn.Identity()
+    )
+
+
+def rows_of(source: BatchSource) -> list[list[int]]:
+    return [batch.rows.tolist() for batch in source.rest_of_epoch()]
+
+
+def test_an_epoch_has_every_row_once_and_the_next_one_another_order(source):
+    first = rows_of(source)
+    source.start_next_epoch()
+    second = rows_of(source)
+    assert len(first) == len(source) == 5
+    for epoch in (first, second):
+        assert sorted(row for rows in epoch for row in rows) == list(range(10))
+    assert first != second
+
+
+def test_a_source_goes_on_where_its_state_was_taken(source):
+    whole = rows_of(source)
+    for _ in range(3):
+        source.advance()
+    assert not source.is_epoch_over
+    state = source.state_dict()
+    source.start_next_epoch()
+    assert (source.epoch, source.step, source.step_of_run) == (1, 0, 5)
+    source.load_state_dict(state)
+    assert source.step_of_run == 3
+    assert rows_of(source) == whole[3:]
+    for _ in range(2):
+        source.advance()
+    assert source.is_epoch_over
+
+
+def test_pictures_in_memory_are_refused_for_several_machines(table_of, tmp_path):
+    config = TrainConfig(DataConfig(tmp_path, tmp_path, image_cache=Path("ram")))
+    parallel = SimpleNamespace(num_machines=2)
+    with pytest.raises(InputError, match="--image_cache ram is for one machine; name a folder"):
+        pictures_of(config, table_of(1), Preprocessing((8, 8), HALF, HALF), parallel, SILENT)
