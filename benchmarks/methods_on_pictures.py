@@ -136,7 +136,7 @@ def main() -> None:
         optimizer=replace(config.optimizer, epochs=options.epochs),
         run=replace(config.run, save_dir=Path(tempfile.mkdtemp())),
     )
-    parallel = launch(config.run, [])
+    parallel = launch(config.run)
     encoder = build_trainer(config, parallel, tables).model.classifier.encoder.eval()
     given = Activations(
         activations(encoder, tables.training, options.stages),

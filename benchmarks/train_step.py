@@ -101,7 +101,7 @@ def main() -> None:
         image_size=tuple(options.image_size) if options.image_size else None,
         unlock_block=options.unlock_block,
     )
-    parallel = launch(RunConfig(accelerator="cpu"), [])
+    parallel = launch(RunConfig(accelerator="cpu"))
     with tempfile.TemporaryDirectory() as name:
         table = drawn_table(Path(name), 4 * options.batch_size, options.picture_size)
         model = build_classifier(table.taxonomy, config)

@@ -1,19 +1,14 @@
-import builtins
 import math
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 import torch
 
-from visual_taxonomy.config import RunConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.training.history import (
     COLUMNS,
     METRICS_NAME,
     EpochLosses,
-    build_loggers,
     write_metrics,
 )
 
@@ -142,48 +137,3 @@ def test_metrics_are_written_anew_each_time(tmp_path):
     for _ in range(2):
         write_metrics(tmp_path, [row(0)])
     assert len((tmp_path / METRICS_NAME).read_text().splitlines()) == 2
-
-
-def test_no_logger_is_built_unless_asked_for():
-    assert build_loggers(RunConfig()) == []
-
-
-def test_tensorboard_is_written_into_the_run_folder(tmp_path):
-    config = RunConfig(save_dir=tmp_path, run_name="r1", tensorboard=True)
-    (logger,) = build_loggers(config)
-    logger.log_metrics({"val_loss": 0.5}, step=1)
-    logger.finalize("success")
-    files = [path for path in tmp_path.rglob("events.out.tfevents*") if path.stat().st_size]
-    assert files
-    assert all(config.folder in path.parents for path in files)
-
-
-@pytest.mark.parametrize("extra", ["wandb", "mlflow", "tensorboard"])
-def test_a_logger_whose_package_is_missing_names_the_extra(monkeypatch, tmp_path, extra):
-    real_import = builtins.__import__
-
-    def without_loggers(name: str, *args: object, **kwargs: object) -> object:
-        if "loggers" in name:
-            raise ModuleNotFoundError(f"No module named '{extra}'", name=extra)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_loggers)
-    message = rf"--{extra} needs a package .* \({extra}\): pip install 'visual-taxonomy\[{extra}\]'"
-    with pytest.raises(InputError, match=message):
-        build_loggers(RunConfig(save_dir=tmp_path, **{extra: True}))
-
-
-@pytest.mark.parametrize("extra", ["wandb", "mlflow"])
-def test_lightnings_own_way_to_miss_a_package_is_understood(monkeypatch, tmp_path, extra):
-    """Lightning raises a ModuleNotFoundError without the name of the module."""
-
-    def missing(*args: object, **kwargs: object) -> Path:
-        raise ModuleNotFoundError(f"Requirement '{extra}' not met.")
-
-    import lightning.pytorch.loggers  # noqa: F401 - so that its class can be replaced
-
-    names = {"wandb": "WandbLogger", "mlflow": "MLFlowLogger"}
-    monkeypatch.setattr(sys.modules["lightning.pytorch.loggers"], names[extra], missing)
-    with pytest.raises(InputError, match=rf"not installed: pip install .*\[{extra}\]'") as caught:
-        build_loggers(RunConfig(save_dir=tmp_path, **{extra: True}))
-    assert "None" not in str(caught.value)

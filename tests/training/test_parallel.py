@@ -14,7 +14,7 @@ from visual_taxonomy.training.parallel import Parallel, launch
 def alone(monkeypatch) -> Parallel:
     for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    return launch(RunConfig(accelerator="cpu"), [])
+    return launch(RunConfig(accelerator="cpu"))
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch, under_torchrun)
             monkeypatch.setenv(name, count)
         else:
             monkeypatch.delenv(name, raising=False)
-    launch(RunConfig(accelerator="cpu", devices=2), ["logger"])
+    launch(RunConfig(accelerator="cpu", devices=2))
     assert (asked["devices"], asked["num_nodes"]) == ((4, 3) if under_torchrun else (2, 1))
     assert type(asked["strategy"]).__name__ == "DDPStrategy"
-    assert (asked["accelerator"], asked["loggers"]) == ("cpu", ["logger"])
+    assert asked["accelerator"] == "cpu"
 
 
 def test_one_process_gathers_its_own_rows_as_they_are(alone):

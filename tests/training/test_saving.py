@@ -56,7 +56,9 @@ def make_run(tmp_path: Path, taxonomy: Taxonomy) -> Callable[..., SimpleNamespac
             "updates": TaskUpdates(weighting, BackwardOptions(), [], parallel, 0),
             "optimizer": OptimizerStep(optimizer, OptimizerConfig(), 10, scaler),
             "parallel": parallel,
-            "recorder": Recorder(TaskDiagnostics(taxonomy.task_names, 1, 1), parallel.log),
+            "recorder": Recorder(
+                TaskDiagnostics(taxonomy.task_names, 1, 1), lambda values, step: None
+            ),
         }
         config = TrainConfig(DataConfig(Path("a"), Path("b")), run=RunConfig(tmp_path))
         return SimpleNamespace(parts=parts, saver=Saver(config, taxonomy, ModelConfig(), {}))

@@ -30,7 +30,7 @@ def tables(table_of, taxonomy) -> Tables:
 
 @pytest.fixture
 def parallel(config):
-    return launch(config.run, [])
+    return launch(config.run)
 
 
 class Lines:

@@ -116,7 +116,7 @@ def measure_all(
     Raises:
         InputError: The backbone cannot be built.
     """
-    parallel = launch(RunConfig(accelerator=accelerator), [])
+    parallel = launch(RunConfig(accelerator=accelerator))
     rates = matrix_rates(parallel.device, ("32", "bf16"))
     done: list[Measurement] = []
 

@@ -1,4 +1,4 @@
-"""What a run has measured: the losses of its steps, a row an epoch, loggers."""
+"""What a run has measured: the losses of its steps, a row an epoch."""
 
 import csv
 import io
@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from visual_taxonomy.atomic import write_text
-from visual_taxonomy.config import RunConfig
 from visual_taxonomy.errors import InputError
 
 METRICS_NAME = "metrics.csv"
@@ -117,47 +115,3 @@ def epoch_line(row: Mapping[str, float]) -> str:
         f"(micro {row['micro']:.4f}, macro {row['macro']:.4f}), "
         f"{row['images_per_second']:.0f} images/s, waiting {row['waiting_share']:.0%}"
     )
-
-
-def build_loggers(config: RunConfig) -> list[Any]:
-    """The loggers asked for by flag.
-
-    Raises:
-        InputError: The package of a logger is not installed.
-    """
-    loggers: list[Any] = []
-    for wanted, extra, make in (
-        (config.wandb, "wandb", _wandb_logger),
-        (config.tensorboard, "tensorboard", _tensorboard_logger),
-        (config.mlflow, "mlflow", _mlflow_logger),
-    ):
-        if wanted:
-            try:
-                loggers.append(make(config))
-            except ModuleNotFoundError as error:
-                missing = f" ({error.name})" if error.name else ""  # Lightning leaves the name out
-                raise InputError(
-                    f"--{extra} needs a package that is not installed{missing}: "
-                    f"pip install 'visual-taxonomy[{extra}]'"
-                ) from None
-    return loggers
-
-
-def _wandb_logger(config: RunConfig) -> Any:  # noqa: ANN401 - loggers share no typed base
-    from lightning.pytorch.loggers import WandbLogger
-
-    return WandbLogger(
-        name=config.run_name, project=config.wandb_project, save_dir=str(config.folder)
-    )
-
-
-def _tensorboard_logger(config: RunConfig) -> Any:  # noqa: ANN401
-    from lightning.fabric.loggers.tensorboard import TensorBoardLogger
-
-    return TensorBoardLogger(config.folder, name="tensorboard", version="")
-
-
-def _mlflow_logger(config: RunConfig) -> Any:  # noqa: ANN401
-    from lightning.pytorch.loggers import MLFlowLogger
-
-    return MLFlowLogger(experiment_name=config.run_name, save_dir=str(config.folder / "mlruns"))

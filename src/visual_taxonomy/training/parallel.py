@@ -24,7 +24,7 @@ from visual_taxonomy.errors import InputError
 T = TypeVar("T")
 
 
-def launch(config: RunConfig, loggers: list[Any]) -> "Parallel":
+def launch(config: RunConfig) -> "Parallel":
     """Start the processes of a run; under torchrun they are there already."""
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", config.num_nodes))
@@ -33,7 +33,6 @@ def launch(config: RunConfig, loggers: list[Any]) -> "Parallel":
         devices=devices,
         num_nodes=nodes,
         strategy=DDPStrategy() if devices * nodes > 1 else "auto",
-        loggers=loggers,
     )
     fabric.launch()
     return Parallel(fabric)
@@ -99,10 +98,6 @@ class Parallel:
     def seed(self, seed: int) -> None:
         """Seed Python, NumPy and torch of this process."""
         self.fabric.seed_everything(seed, verbose=False)
-
-    def log(self, values: Mapping[str, float], step: int) -> None:
-        """Hand values to the loggers."""
-        self.fabric.log_dict(values, step=step)
 
     def wrap(self, encoder: nn.Module, averages: bool) -> nn.Module:
         """The encoder on its device.

@@ -10,14 +10,15 @@ from visual_taxonomy.task_weighting import Update
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.history import EpochLosses, write_metrics
 from visual_taxonomy.training.records import Records
+from visual_taxonomy.training.trackers import named_scores
 from visual_taxonomy.training.unreadable import Unreadable
 from visual_taxonomy.training.validation import Validation
 
 
 class Log(Protocol):
-    """Where values go beside the files: loggers."""
+    """Where values go beside the files: trackers."""
 
-    def __call__(self, values: Mapping[str, float], step: int) -> None:
+    def __call__(self, values: Mapping[str, float], step: int, /) -> None:
         """Log the values of a step."""
 
 
@@ -38,7 +39,7 @@ class Recorder:
 
     Args:
         diagnostics: Weights and gradients of the tasks.
-        log: The loggers.
+        log: The trackers.
     """
 
     def __init__(self, diagnostics: TaskDiagnostics, log: Log) -> None:
@@ -76,14 +77,14 @@ class Recorder:
         self.diagnostics.add_unseen(update.weights)
 
     def fetch(self, learning_rate: float) -> None:
-        """Move what was kept on the device into the sums, and what was watched to the loggers.
+        """Move what was kept on the device into the sums, and what was watched to the trackers.
 
         Raises:
             InputError: A loss or gradient is not finite; the learning rate stands in the message.
         """
         self.losses.fetch(learning_rate)
         for watched in self.diagnostics.fetch():
-            self.log(watched.values, step=watched.step)
+            self.log(watched.values, watched.step)
 
     def end_epoch(
         self, row: dict[str, float], validation: Validation, num_skipped: Mapping[str, int]
@@ -104,7 +105,8 @@ class Recorder:
         epoch = int(row["epoch"])
         self.diagnostics.end_epoch(epoch, num_skipped)
         self.history.append(row)
-        self.log({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
+        values = {name: value for name, value in row.items() if name != "step"}
+        self.log(values | named_scores(report), int(row["step"]))
         self.records, earned = self.records.update(report.hm, validation.loss)
         self.losses = EpochLosses()
         return EpochEnd(epoch, row, validation, earned)

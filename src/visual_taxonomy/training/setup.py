@@ -31,7 +31,7 @@ from visual_taxonomy.training.optimizer import (
 )
 from visual_taxonomy.training.parallel import Parallel
 from visual_taxonomy.training.preparation import Tables, count_classes, named_class_counts
-from visual_taxonomy.training.recorder import Recorder
+from visual_taxonomy.training.recorder import Log, Recorder
 from visual_taxonomy.training.saving import Saver
 from visual_taxonomy.training.task_updates import (
     TaskUpdates,
@@ -58,6 +58,8 @@ class Hooks(NamedTuple):
     """Chooses where the batches come from."""
     on_saved: Callable[[], None] = lambda: None
     """Called on the first process once a checkpoint is on the disk."""
+    log: Log = lambda values, step: None
+    """Takes the values of a step or an epoch, for trackers."""
 
 
 def build_trainer(
@@ -97,7 +99,7 @@ def build_trainer(
         _build_updates(config, method, model, parallel),
         _build_optimizer(config, trained, len(source), hooks.make_optimizer),
         parallel,
-        _build_recorder(config, tables, method, parallel),
+        _build_recorder(config, tables, method, hooks.log),
         _build_saver(config, tables, classifier, parallel, hooks.on_saved),
         hooks.callbacks,
         reporter,
@@ -184,12 +186,12 @@ def _build_saver(
 
 
 def _build_recorder(
-    config: TrainConfig, tables: Tables, method: TaskWeighting, parallel: Parallel
+    config: TrainConfig, tables: Tables, method: TaskWeighting, log: Log
 ) -> Recorder:
     every = config.run.log_every
     gradients_every = every * (_RARELY if method.kind == "losses" else 1)
     diagnostics = TaskDiagnostics(tables.taxonomy.task_names, every, gradients_every)
-    return Recorder(diagnostics, parallel.log)
+    return Recorder(diagnostics, log)
 
 
 def load_weights(model: Classifier, config: ModelConfig) -> bool:

@@ -1,7 +1,7 @@
 """A whole run: from a config to trained weights, scores and tables in the run folder."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,13 @@ import polars as pl
 from torch import Tensor
 
 from visual_taxonomy.checkpoint import read_checkpoint
-from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.config import TrainConfig, read_toml, to_dict
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import explain_precision, pick_precision
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record, refuse_changes
-from visual_taxonomy.training.history import build_loggers
 from visual_taxonomy.training.optimizer import MakeOptimizer, adamw
 from visual_taxonomy.training.parallel import Parallel, launch
 from visual_taxonomy.training.preparation import (
@@ -35,6 +34,7 @@ from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
 from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
 from visual_taxonomy.training.setup import Hooks, build_trainer
+from visual_taxonomy.training.trackers import Trackers
 from visual_taxonomy.training.trainer import Callback, Trainer
 
 
@@ -82,20 +82,28 @@ def train(
         InputError: Something given cannot be used, or a loss is not finite.
         Interrupted: Ctrl-C or SIGTERM came; the run can be resumed.
     """
-    parallel = launch(config.run, build_loggers(config.run))
+    parallel = launch(config.run)
+    trackers = Trackers(config.run) if parallel.is_first else None
     if not parallel.is_first:
         reporter = SILENT
     with ExitStack() as held:
         folder = parallel.on_first(lambda: held.enter_context(claim(config)))
-        hooks = Hooks(callbacks, make_optimizer, on_saved=folder.settle)
+        log = _no_log if trackers is None else trackers.log
+        hooks = Hooks(callbacks, make_optimizer, on_saved=folder.settle, log=log)
         trainer = _start(config, parallel, folder, reporter, hooks)
-        trainer.fit()
-        if not parallel.is_first:
+        if trackers is None:
+            trainer.fit()
             return None
-        result = _result(trainer)
-        if on_end is not None:
-            on_end(result)
+        with trackers.run(to_dict(trainer.config)):
+            trainer.fit()
+            result = _result(trainer)
+            if on_end is not None:
+                on_end(result)
     return result
+
+
+def _no_log(values: Mapping[str, float], step: int) -> None:
+    """Of the processes other than the first."""
 
 
 def _start(

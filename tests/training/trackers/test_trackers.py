@@ -1,9 +1,7 @@
 """Every tracker for real: W&B offline, TensorBoard's event files, MLflow's database."""
 
-import builtins
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from visual_taxonomy.training.trackers import (
     IDS_NAME,
     TRACKERS,
     Trackers,
-    build_trackers,
     named_scores,
 )
 
@@ -50,14 +47,12 @@ def tracked(tmp_path: Path, report: Report, offline: None) -> Callable[..., RunC
         flags = {name: True, "log_checkpoint": True, "resume": resume}
         config = RunConfig(save_dir=tmp_path, run_name="r1", **flags)
         config.folder.mkdir(exist_ok=True)
-        plot, checkpoint = config.folder / "scores.png", config.folder / "best_score.pt"
-        Image.new("RGB", (8, 6), "red").save(plot)
-        checkpoint.write_bytes(b"weights")
-        trackers = build_trackers(config)
-        trackers.start({"objective": {"loss_type": "LDAM"}})
-        trackers.log({"hm": 0.25, "val_loss": math.nan}, step=first_step)
-        trackers.log_report(report, step=first_step)
-        trackers.finish("success", [plot], checkpoint)
+        trackers = Trackers(config)
+        with trackers.run({"objective": {"loss_type": "LDAM"}}):
+            values = {"hm": 0.25, "val_loss": math.nan} | named_scores(report)
+            trackers.log(values, first_step)
+            Image.new("RGB", (8, 6), "red").save(config.folder / "scores.png")
+            (config.folder / "best_score.pt").write_bytes(b"weights")
         return config
 
     return track
@@ -118,53 +113,62 @@ def test_wandb_writes_an_offline_run_and_resumes_it_under_its_id(tracked):
     assert list(config.folder.rglob("media/images/scores*.png"))
 
 
-def test_without_a_flag_nothing_is_tracked_and_nothing_written(tmp_path, report):
-    config = RunConfig(save_dir=tmp_path, run_name="r1")
-    trackers = build_trackers(config)
-    trackers.start({})
-    trackers.log_report(report, step=1)
-    trackers.finish("success")
+def test_without_a_flag_nothing_is_tracked_and_nothing_written(tmp_path):
+    trackers = Trackers(RunConfig(save_dir=tmp_path, run_name="r1"))
+    with trackers.run({}):
+        trackers.log({"hm": 0.5}, 1)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_checkpoint_is_sent_only_where_asked_for(tmp_path):
-    class Spy:
-        run_id = None
-        seen: list[str] = []  # noqa: RUF012
+class Spy:
+    """A tracker that remembers what it is told."""
 
-        def __getattr__(self, name: str):
-            return lambda *_: self.seen.append(name)
+    packages = ()
+    run_id = None
 
-    for keeps in (False, True):
-        Trackers({"spy": Spy()}, tmp_path, keeps).finish("success", [], tmp_path / "best.pt")
-    assert Spy.seen == ["finish", "log_checkpoint", "finish"]
+    def __init__(self, config: RunConfig, run_id: str | None) -> None:
+        self.seen = SEEN
+
+    def __getattr__(self, name: str):
+        return lambda *arguments: self.seen.append((name, *arguments))
+
+
+SEEN: list[tuple[object, ...]] = []
+
+
+@pytest.fixture
+def spied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What the spy in place of TensorBoard is told."""
+    SEEN.clear()
+    monkeypatch.setitem(TRACKERS, "tensorboard", Spy)
+    return SEEN
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_checkpoint_is_sent_only_where_asked_for(tmp_path, spied, wanted):
+    config = RunConfig(tmp_path, "r1", tensorboard=True, log_checkpoint=wanted)
+    config.folder.mkdir()
+    best = config.folder / "best_score.pt"
+    with Trackers(config).run({}):
+        best.touch()
+    expected = [("log_checkpoint", best)] if wanted else []
+    assert spied == [("log_config", {}), *expected, ("finish", "success")]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
+def test_a_run_that_breaks_off_is_marked_as_failed(tmp_path, spied, error):
+    def break_off() -> None:
+        raise error
+
+    config = RunConfig(tmp_path, "r1", tensorboard=True)
+    with pytest.raises(error), Trackers(config).run({}):
+        break_off()
+    assert spied[-1] == ("finish", "failed")
 
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_tracker_whose_package_is_missing_names_the_extra(monkeypatch, tmp_path, name):
-    real_import = builtins.__import__
-
-    def without_loggers(module: str, *args: object, **kwargs: object) -> object:
-        if "loggers" in module:
-            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-        return real_import(module, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_loggers)
-    message = rf"--{name} needs a package .* \({name}\): pip install 'visual-taxonomy\[{name}\]'"
+    monkeypatch.setattr("visual_taxonomy.training.trackers.find_spec", lambda package: None)
+    message = rf"--{name} needs .*{name}.*: pip install 'visual-taxonomy\[{name}\]'"
     with pytest.raises(InputError, match=message):
-        build_trackers(RunConfig(save_dir=tmp_path, **{name: True}))
-
-
-@pytest.mark.parametrize(("name", "kind"), [("wandb", "WandbLogger"), ("mlflow", "MLFlowLogger")])
-def test_lightnings_own_way_to_miss_a_package_is_understood(monkeypatch, tmp_path, name, kind):
-    """Lightning raises a ModuleNotFoundError without the name of the module."""
-
-    def missing(*args: object, **kwargs: object) -> Path:
-        raise ModuleNotFoundError(f"Requirement '{name}' not met.")
-
-    import lightning.pytorch.loggers  # noqa: F401 - so that its class can be replaced
-
-    monkeypatch.setattr(sys.modules["lightning.pytorch.loggers"], kind, missing)
-    with pytest.raises(InputError, match=rf"not installed: pip install .*\[{name}\]'") as caught:
-        build_trackers(RunConfig(save_dir=tmp_path, **{name: True}))
-    assert "None" not in str(caught.value)
+        Trackers(RunConfig(save_dir=tmp_path, **{name: True}))

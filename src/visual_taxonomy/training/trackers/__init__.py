@@ -1,20 +1,22 @@
 """Experiment trackers: what a run logs beside the files of its folder."""
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import RunConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.evaluation import Report
+from visual_taxonomy.training.records import RECOMMENDED
 from visual_taxonomy.training.trackers.base import Status, Tracker
 from visual_taxonomy.training.trackers.mlflow import MLflowTracker
 from visual_taxonomy.training.trackers.tensorboard import TensorBoardTracker
 from visual_taxonomy.training.trackers.wandb import WandbTracker
 
-TRACKERS: dict[str, type[Tracker]] = {  # flag -> tracker
+TRACKERS: dict[str, type[Tracker]] = {  # flag and extra -> tracker
     "wandb": WandbTracker,
     "tensorboard": TensorBoardTracker,
     "mlflow": MLflowTracker,
@@ -24,69 +26,76 @@ IDS_NAME = "trackers.json"
 
 
 class Trackers:
-    """All trackers of a run, told the same. Only the first process of a run has any.
+    """The trackers of a run that its flags ask for, all told the same.
+
+    Only the first process of a run has them. Nothing is opened before `run`.
 
     Args:
-        trackers: Flag -> tracker; empty for none.
-        folder: The run folder.
-        keeps_checkpoint: Whether `finish` logs the checkpoint.
+        config: Flags, names and the run folder.
+
+    Raises:
+        InputError: A package of a tracker is not installed.
     """
 
-    def __init__(
-        self, trackers: Mapping[str, Tracker], folder: Path, keeps_checkpoint: bool = False
-    ) -> None:
-        self._trackers = trackers
-        self._folder = folder
-        self._keeps_checkpoint = keeps_checkpoint
-
-    def start(self, config: Mapping[str, Any]) -> None:
-        """Record the configuration, and the trackers' ids for a later resume."""
-        for tracker in self._trackers.values():
-            tracker.log_config(config)
-        ids = {name: tracker.run_id for name, tracker in self._trackers.items() if tracker.run_id}
-        if ids:
-            write_text(self._folder / IDS_NAME, json.dumps(ids, indent=2) + "\n")
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._kinds = {name: kind for name, kind in TRACKERS.items() if getattr(config, name)}
+        self._open: dict[str, Tracker] = {}
+        for name, kind in self._kinds.items():
+            missing = [package for package in kind.packages if find_spec(package) is None]
+            if missing:
+                raise InputError(
+                    f"--{name} needs {' and '.join(missing)}, not installed here: "
+                    f"pip install 'visual-taxonomy[{name}]'"
+                )
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Record values by name at a step."""
-        for tracker in self._trackers.values():
+        for tracker in self._open.values():
             tracker.log_metrics(values, step)
 
-    def log_report(self, report: Report, step: int) -> None:
-        """Record the scores of every category and attribute at a step."""
-        if self._trackers:
-            self.log(named_scores(report), step)
+    @contextmanager
+    def run(self, config: Mapping[str, Any]) -> Iterator[None]:
+        """Open the trackers for a run; when the block ends, record what it left and close them.
 
-    def finish(self, status: Status, plots: Sequence[Path] = (), best: Path | None = None) -> None:
-        """Record plots and, where asked for, the checkpoint; then end the run."""
-        for tracker in self._trackers.values():
-            for plot in plots:
+        That is all plots in the run folder and, where asked for, the recommended checkpoint. A
+        block that ends with an error, or is interrupted, is recorded as failed.
+
+        Args:
+            config: The configuration to record: sections of plain values.
+        """
+        self._start(config)
+        try:
+            yield
+            self._record_files()
+        except BaseException:
+            self._finish("failed")
+            raise
+        self._finish("success")
+
+    def _start(self, config: Mapping[str, Any]) -> None:
+        path = self._config.folder / IDS_NAME
+        is_known = self._config.resume and path.exists()
+        ids = json.loads(path.read_text(encoding="utf-8")) if is_known else {}
+        for name, kind in self._kinds.items():
+            self._open[name] = tracker = kind(self._config, ids.get(name))
+            tracker.log_config(config)
+        ids = {name: tracker.run_id for name, tracker in self._open.items() if tracker.run_id}
+        if ids:
+            write_text(path, json.dumps(ids, indent=2) + "\n")
+
+    def _record_files(self) -> None:
+        folder = self._config.folder
+        best = folder / f"best_{RECOMMENDED}.pt"
+        for tracker in self._open.values():
+            for plot in sorted(folder.glob("*.png")):
                 tracker.log_image(plot)
-            if best is not None and self._keeps_checkpoint:
+            if self._config.log_checkpoint and best.exists():
                 tracker.log_checkpoint(best)
+
+    def _finish(self, status: Status) -> None:
+        for tracker in self._open.values():
             tracker.finish(status)
-
-
-def build_trackers(config: RunConfig) -> Trackers:
-    """The trackers asked for by flag; those of a resumed run continue it.
-
-    Raises:
-        InputError: The package of a tracker is not installed.
-    """
-    path = config.folder / IDS_NAME
-    ids = json.loads(path.read_text(encoding="utf-8")) if config.resume and path.exists() else {}
-    trackers = {}
-    for name, kind in TRACKERS.items():
-        if getattr(config, name):
-            try:
-                trackers[name] = kind(config, ids.get(name))
-            except ModuleNotFoundError as error:
-                missing = f" ({error.name})" if error.name else ""  # Lightning leaves the name out
-                raise InputError(
-                    f"--{name} needs a package that is not installed{missing}: "
-                    f"pip install 'visual-taxonomy[{kind.extra}]'"
-                ) from None
-    return Trackers(trackers, config.folder, config.log_checkpoint)
 
 
 def named_scores(report: Report) -> dict[str, float]:

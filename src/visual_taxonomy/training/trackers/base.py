@@ -20,8 +20,8 @@ class Tracker(ABC):
         run_id: The tracker's own id of the run that is resumed; None for a new run.
     """
 
-    extra: ClassVar[str]
-    """The extra of the package that installs it."""
+    packages: ClassVar[tuple[str, ...]]
+    """Modules it needs; the extra named like its flag installs them."""
 
     logger: Logger
 

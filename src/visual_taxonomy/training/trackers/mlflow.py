@@ -23,7 +23,7 @@ class MLflowTracker(Tracker):
     `mlflow ui --backend-store-uri sqlite:///<run folder>/mlflow.db` shows it.
     """
 
-    extra = "mlflow"
+    packages = ("mlflow", "sqlalchemy", "alembic")
 
     def __init__(self, config: RunConfig, run_id: str | None = None) -> None:
         from lightning.pytorch.loggers import MLFlowLogger

@@ -13,7 +13,7 @@ from visual_taxonomy.training.trackers.base import Tracker
 class TensorBoardTracker(Tracker):
     """Event files; a resumed run adds a file to the folder."""
 
-    extra = "tensorboard"
+    packages = ("tensorboard",)
 
     def __init__(self, config: RunConfig, run_id: str | None = None) -> None:
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger

@@ -12,7 +12,7 @@ from visual_taxonomy.training.trackers.base import Status, Tracker
 class WandbTracker(Tracker):
     """A run of W&B; a resumed run continues under its id."""
 
-    extra = "wandb"
+    packages = ("wandb",)
 
     def __init__(self, config: RunConfig, run_id: str | None = None) -> None:
         from lightning.pytorch.loggers import WandbLogger
