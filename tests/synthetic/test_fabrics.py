@@ -2,18 +2,7 @@ import numpy as np
 import pytest
 
 from visual_taxonomy.synthetic.canvas import Canvas
-from visual_taxonomy.synthetic.fabrics import (
-    CHEST,
-    COLOURS,
-    add_motifs,
-    contrasting,
-    decorate,
-    dye,
-    lightness,
-    mix,
-    shade_of,
-    woven,
-)
+from visual_taxonomy.synthetic.fabrics import CHEST, add_motifs, decorate, woven
 from visual_taxonomy.synthetic.labels import synthetic_taxonomy
 
 PRINTS = sorted(
@@ -23,15 +12,6 @@ PRINTS = sorted(
         if task.attribute == "print_or_pattern_type"
         for label in task.classes
     }
-)
-DYES = sorted(
-    {
-        label
-        for task in synthetic_taxonomy().tasks
-        if task.attribute == "color"
-        for label in task.classes
-    }
-    - {"multicolor"}
 )
 
 
@@ -47,31 +27,6 @@ def changed(print_type: str) -> np.ndarray:
     return (np.asarray(fabric.pen.image) != before).any(axis=2)
 
 
-def test_every_class_of_color_has_dyes():
-    assert set(DYES) <= COLOURS.keys()
-
-
-@pytest.mark.parametrize("label", DYES)
-def test_a_batch_of_dye_is_near_its_colour_and_no_two_are_alike(label):
-    rng = np.random.default_rng(0)
-    batches = np.array([dye(label, rng) for _ in range(20)])
-    nearest = np.abs(batches[:, None] - np.array(COLOURS[label])).max(axis=2).min(axis=1)
-    assert nearest.max() <= 7
-    assert len(np.unique(batches, axis=0)) > 10
-    assert batches.min() >= 0
-    assert batches.max() <= 255
-
-
-@pytest.mark.parametrize("one", DYES)
-def test_dyes_of_two_classes_never_meet(one):
-    if one == "default":
-        return  # any colour without a name: told by being none of the others
-    for other in set(DYES) - {one, "default"}:
-        for a in COLOURS[one]:
-            distances = np.abs(np.array(COLOURS[other]) - a).sum(axis=1)
-            assert distances.min() > 2 * 7, (one, other)
-
-
 def test_plain_cloth_is_cut_as_its_colour_until_somebody_draws_on_it():
     fabric = woven(canvas_of(), "red", np.random.default_rng(0))
     assert fabric.cut == fabric.base
@@ -85,29 +40,6 @@ def test_multicolour_cloth_shows_at_least_three_colours_broadly():
         image = woven(canvas_of(), "multicolor", np.random.default_rng(seed)).pen.image
         shares = sorted(count / (240 * 320) for count, _ in image.getcolors())
         assert sum(share > 0.05 for share in shares) >= 3
-
-
-@pytest.mark.parametrize("label", DYES)
-def test_inks_stand_out_from_the_cloth(label):
-    rng = np.random.default_rng(0)
-    for _ in range(10):
-        base = dye(label, rng)
-        first = contrasting(base, rng)[0]
-        assert np.abs(np.array(first) - base).sum() > 150
-
-
-def test_inks_of_one_cloth_differ():
-    assert len(set(contrasting((20, 20, 20), np.random.default_rng(0)))) == 3
-
-
-@pytest.mark.parametrize("base", [(0, 0, 0), (30, 34, 60), (128, 128, 128), (250, 250, 250)])
-def test_a_tone_of_a_colour_shows_on_it(base):
-    assert abs(lightness(shade_of(base, 0.5)) - lightness(base)) > 40
-
-
-def test_mixing_nothing_gives_the_first_and_all_the_second():
-    assert mix((1, 2, 3), (9, 9, 9), 0) == (1, 2, 3)
-    assert mix((1, 2, 3), (9, 9, 9), 1) == (9, 9, 9)
 
 
 def test_solid_adds_nothing():

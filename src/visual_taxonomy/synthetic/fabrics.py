@@ -4,40 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from visual_taxonomy.synthetic.canvas import Canvas, Cloth, Colour, Pen
+from visual_taxonomy.synthetic.dyes import BRIGHT, contrasting, dye, lightness, shade_of
 from visual_taxonomy.synthetic.motifs import MOTIFS, Inks, motif_inks, stamp
 from visual_taxonomy.synthetic.outlines import at
 
-
-def _colours(text: str) -> list[Colour]:
-    return [ImageColor.getrgb(f"#{code}")[:3] for code in text.split()]
-
-
-GOLD: Inks = ((226, 176, 62), (250, 218, 128), (164, 112, 24))
-"""Zari: metal thread, its lights and its shadows."""
-
-COLOURS = {
-    "black": _colours("1e1e22 262426"),
-    "white": _colours("f6f5f3 f0f1f4"),
-    "grey": _colours("8e9094 7a7d82"),
-    "navy blue": _colours("1a245c 222a54"),
-    "blue": _colours("3070d0 468cdc"),
-    "red": _colours("ce2028 dc2c2c"),
-    "maroon": _colours("70142a 641a26"),
-    "green": _colours("228048 368e42"),
-    "yellow": _colours("f4cc30 ecbe28"),
-    "pink": _colours("ec76a6 f092b8"),
-    "purple": _colours("703e9c 824eaa"),
-    "orange": _colours("ee7e24 e86e1e"),
-    "peach": _colours("fabea0 f6b296"),
-    "cream": _colours("f2e2bc ecd8ac"),
-    "default": _colours("349698 966a46 baa6d6 7e823e 96d8be"),
-}
-"""Class of `color` -> dyes; "default" is any colour without a name of its own."""
-
-_BRIGHT = _colours("e63c46 fac832 2896c8 32a05a f082aa fa8c32 8250b4 faf8f0 1e223c")
 _JOINED = ("red", "yellow", "blue", "green", "pink", "orange", "purple", "white", "navy blue")
 _WORDS = (
     "HELLO", "WAVES", "1984", "RELAX", "NO RULES", "DREAM", "URBAN", "LUCKY", "SUNDAY", "BE KIND",
@@ -55,7 +28,7 @@ class Fabric:
         inks: Three colours that show on it: trimmings, prints and seams use them.
 
     Example:
-        >>> fabric = Fabric(Canvas(20, middle=0, top=0, height=40), (200, 30, 40), GOLD)
+        >>> fabric = Fabric(Canvas(20, middle=0, top=0, height=40), (200, 30, 40), ((0, 0, 0),) * 3)
         >>> fabric.cut
         (200, 30, 40)
         >>> fabric.pen.image.size, fabric.cut is fabric.pen.image
@@ -81,46 +54,11 @@ class Fabric:
         """A tone of the same dye that shows on it."""
         return shade_of(self.base, strength)
 
-
-def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """A colour between two: `share` 0 gives one, 1 the other.
-
-    Example:
-        >>> mix((0, 0, 0), (200, 100, 50), 0.5)
-        (100, 50, 25)
-    """
-    r, g, b = (round(a + (c - a) * share) for a, c in zip(one, other, strict=True))
-    return r, g, b
-
-
-def lightness(colour: Colour) -> float:
-    """Perceived lightness of a colour, 0 (black) to 255 (white), by the weights of ITU-R BT.601.
-
-    Example:
-        >>> lightness((255, 255, 255))
-        255.0
-    """
-    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-
-
-def shade_of(colour: Colour, strength: float) -> Colour:
-    """A tone of the same dye that shows on it: lighter on a dark one, darker on a light one."""
-    return mix(colour, (255, 250, 240) if lightness(colour) < 110 else (20, 14, 20), strength)
-
-
-def dye(label: str, rng: np.random.Generator) -> Colour:
-    """A dye of a class of `color`, a little off as every batch is."""
-    dyes = COLOURS[label]
-    r, g, b = (dyes[rng.integers(len(dyes))] + rng.integers(-7, 8, size=3)).clip(0, 255).tolist()
-    return r, g, b
-
-
-def contrasting(base: Colour, rng: np.random.Generator) -> Inks:
-    """Three different bright inks that stand out from a ground colour."""
-    distance = np.abs(np.array(_BRIGHT) - base).sum(axis=1)
-    order = np.argsort(-distance * rng.uniform(0.7, 1.0, size=len(_BRIGHT)))
-    first, second, third = (_BRIGHT[i] for i in order[:3])
-    return first, second, third
+    @property
+    def palette(self) -> dict[str, Cloth]:
+        """The cloth and its tones by the names of scripts, from "pale" to "edge"."""
+        strengths = {"pale": 0.15, "seam": 0.22, "trim": 0.3, "dark": 0.5, "edge": 0.75}
+        return {"cloth": self.cut, **{name: self.tone(s) for name, s in strengths.items()}}
 
 
 def woven(canvas: Canvas, label: str, rng: np.random.Generator) -> Fabric:
@@ -212,7 +150,7 @@ def add_motifs(
 
 def _add_confetti(fabric: Fabric, inks: Inks, rng: np.random.Generator) -> None:
     """Triangles, rings and zigzags in many loud colours."""
-    palette = [ink for ink in _BRIGHT if abs(lightness(ink) - lightness(fabric.base)) > 30]
+    palette = [ink for ink in BRIGHT if abs(lightness(ink) - lightness(fabric.base)) > 30]
     kinds, size = ("triangle", "ring", "zigzag", "bolt"), rng.uniform(30, 38)
     tiles = [
         stamp(kinds[i % 4], size * fabric.pen.scale, (palette[i % len(palette)], *inks[1:]), 50 * i)
@@ -241,7 +179,7 @@ CHEST = (0.0, 220.0)
 
 _REPEATED = {
     "floral": "flower", "botanical": "leaf", "ethnic motif": "paisley", "elephant": "elephant",
-    "peacock": "peacock",
+    "peacock": "peacock", "diamonds": "diamond",
 }  # fmt: skip
 _PICTURES = {"graphic": ("mountains", "star"), "quirky": ("cat", "smiley")}
 
@@ -251,7 +189,8 @@ def decorate(
 ) -> None:
     """Put a class of `print_or_pattern_type` on a cloth, its motifs `size` body units large.
 
-    "solid" adds nothing; what is neither a class is "dots", "waves", "panels" or "knitted".
+    "solid" adds nothing; "dots", "waves", "panels", "diamonds" and "knitted" are no
+    classes but looks of other ones.
     """
     if print_type == "typography":
         _add_words(fabric, rng)

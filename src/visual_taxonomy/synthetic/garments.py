@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visual_taxonomy.synthetic.canvas import Canvas, Cloth, Colour
-from visual_taxonomy.synthetic.fabrics import Fabric, mix
+from visual_taxonomy.synthetic.canvas import Canvas, Colour
+from visual_taxonomy.synthetic.dyes import mix
+from visual_taxonomy.synthetic.fabrics import Fabric
 from visual_taxonomy.synthetic.outlines import Outline, Points, curve, limb, mirrored
 from visual_taxonomy.synthetic.wearers import ARM_STEPS, Wearer
 
@@ -25,11 +26,11 @@ _NECKLINES: dict[str, Outline] = {
 _SEWN_TO_NECK = {
     "polo": """
         fill pale : -8,160 8,160 8,214 -8,214
-        dot dark 2.6 : 0,176 0,194 0,208
+        dot edge 2.6 : 0,176 0,194 0,208
         cloth collar 0.4 both : 22,106 34,120 40,150 20,168 0,166 14,140""",
     "henley": """
         cloth trim : -8,148 8,148 8,212 -8,212
-        dot dark 2.8 : 0,158 0,176 0,194 0,206""",
+        dot edge 2.8 : 0,158 0,176 0,194 0,206""",
     "mandarin": """
         cloth trim 0.3 both : 5,160 16,140 24,108 36,120 32,134 16,152
         line trim 3 : 0,186 0,225""",
@@ -119,11 +120,8 @@ def draw_garment(
     if cut.neck != "high":
         edge = np.asarray(_NECKLINES.get(cut.neck, _ROUND))
         canvas.line(mirrored(edge[::-1]), trim, 5.0 if cut.neck in ("round", "henley") else 3.2)
-    inks: dict[str, Cloth] = {
-        "trim": trim, "pale": fabric.tone(0.14), "dark": fabric.tone(0.75), "below": below,
-        "collar": mix(fabric.base, fabric.inks[0], 0.7) if rng.random() < 0.5 else trim,
-        "cloth": fabric.cut,
-    }  # fmt: skip
+    collar = mix(fabric.base, fabric.inks[0], 0.7) if rng.random() < 0.5 else trim
+    inks = fabric.palette | {"below": below, "collar": collar}
     canvas.draw(_SEWN_TO_NECK.get(cut.neck, ""), inks)
 
 

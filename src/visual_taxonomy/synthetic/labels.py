@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from statistics import NormalDist
 
@@ -102,16 +102,17 @@ _LEANINGS = (
 
 @dataclass(frozen=True)
 class _Head:
-    """A task with the shape of its labels: class weights summing to 1, share unknown."""
+    """A task with the shape of its labels.
+
+    Args:
+        task: The task.
+        weights: Class -> share, summing to 1.
+        carelessness: A standard normal variable is below it in the share unknown of all cases.
+    """
 
     task: Task
-    weights: tuple[float, ...]
-    unknown: float
-
-    @cached_property
-    def carelessness(self) -> float:
-        """A standard normal variable is below it in the share unknown of all cases."""
-        return NormalDist().inv_cdf(self.unknown)
+    weights: dict[str, float]
+    carelessness: float
 
 
 @cache
@@ -128,8 +129,9 @@ def _head(category: str, line: str) -> _Head:
     attribute, unknown, listed = line.split(" | ")
     pairs = [entry.rsplit(" ", 1) for entry in listed.split(", ")]
     total = sum(float(weight) for _, weight in pairs)
-    task = Task(category, attribute, tuple(label for label, _ in pairs))
-    return _Head(task, tuple(float(weight) / total for _, weight in pairs), float(unknown) / 100)
+    weights = {label: float(weight) / total for label, weight in pairs}
+    carelessness = NormalDist().inv_cdf(float(unknown) / 100)
+    return _Head(Task(category, attribute, tuple(weights)), weights, carelessness)
 
 
 def synthetic_taxonomy() -> Taxonomy:
@@ -193,13 +195,9 @@ def _implied(task: Task) -> tuple[tuple[str, str, str], ...]:
 
 
 def _pick(head: _Head, excluded: Set[str], point: float) -> str:
-    left = [
-        (label, weight)
-        for label, weight in zip(head.task.classes, head.weights, strict=True)
-        if label not in excluded
-    ]
-    ends = list(accumulate(weight for _, weight in left))
-    return left[sum(point * ends[-1] >= end for end in ends[:-1])][0]
+    left = [label for label in head.weights if label not in excluded]
+    ends = list(accumulate(head.weights[label] for label in left))
+    return left[sum(point * ends[-1] >= end for end in ends[:-1])]
 
 
 def as_catalogued(category: str, labels: dict[str, str], seed: int, row: int) -> dict[str, str]:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from visual_taxonomy.choice import find
 from visual_taxonomy.synthetic.canvas import Canvas
-from visual_taxonomy.synthetic.fabrics import CHEST, GOLD, Fabric, decorate, mix, woven
+from visual_taxonomy.synthetic.dyes import GOLD, mix
+from visual_taxonomy.synthetic.fabrics import CHEST, Fabric, decorate, woven
 from visual_taxonomy.synthetic.garments import FITS, HEMS, SLEEVES, Cut, draw_garment
 from visual_taxonomy.synthetic.motifs import MOTIFS, motif_inks
 from visual_taxonomy.synthetic.outlines import Points, at, curve
@@ -22,34 +23,30 @@ Labels = Mapping[str, str]
 class _Style(NamedTuple):
     """What garments of a category have in common.
 
-    `view` is y at the top of the picture and how much is seen, the least of each; `others` are the
-    looks that stand for the class "default" of an attribute, or for one it lacks.
+    `top` is y at the upper edge of the picture and `height` how much is seen, the least of each;
+    `prints` are the looks of the print type "default".
     """
 
-    view: tuple[float, float]
+    top: float
+    height: float
     worn: float
     legs: str
-    others: dict[str, tuple[str, ...]]
+    prints: tuple[str, ...]
 
 
-_TOP, _WHOLE = (14.0, 432.0), (-36.0, 715.0)
 _STYLES = {
-    "Men Tshirts": _Style(_TOP, 0.65, "trousers", {"print_or_pattern_type": ("waves", "dots")}),
-    "Sarees": _Style((-36.0, 752.0), 1, "", {"print_or_pattern_type": ("waves", "panels")}),
-    "Kurtis": _Style(_WHOLE, 1, "leggings", {
-        "print_or_pattern_type": ("panels", "dots"), "ornamentation": ("tassels", "mirrors"),
-    }),
-    "Women Tshirts": _Style(_TOP, 0.75, "trousers", {
-        "print_or_pattern_type": ("stripes", "waves", "dots"), "neck": ("round", "round", "v-neck"),
-        "sleeve_length": ("three-quarter sleeves", "three-quarter sleeves", "sleeveless"),
-        "surface_styling": ("bow", "sequins"),
-    }),
-    "Women Tops & Tunics": _Style(_TOP, 0.8, "trousers", {
-        "print_or_pattern_type": ("stripes", "checked", "dots"), "neck_collar": ("polo", "boat"),
-        "sleeve_styling": ("flared", "cuffed sleeves"), "fit_shape": ("peplum",),
-        "surface_styling": ("bow", "sequins"),
-    }),
+    "Men Tshirts": _Style(14, 432, 0.65, "trousers", ("waves", "dots")),
+    "Sarees": _Style(-36, 752, 1, "", ("waves", "panels")),
+    "Kurtis": _Style(-36, 715, 1, "leggings", ("panels", "dots")),
+    "Women Tshirts": _Style(14, 432, 0.75, "trousers", ("stripes", "waves", "dots")),
+    "Women Tops & Tunics": _Style(14, 432, 0.8, "trousers", ("stripes", "checked", "dots")),
+}
+_LOOKS = {
+    "neck": ("round", "round", "v-neck"), "neck_collar": ("polo", "boat"), "fit_shape": ("peplum",),
+    "sleeve_length": ("three-quarter sleeves", "three-quarter sleeves", "sleeveless"),
+    "sleeve_styling": ("flared", "cuffed sleeves"), "surface_styling": ("bow", "sequins"),
 }  # fmt: skip
+"""Attribute -> what stands for its class "default"; others show it by a look of its own."""
 
 
 def draw_product(
@@ -85,13 +82,13 @@ def draw_figure(
 ) -> Canvas:  # fmt: skip
     """What `draw_product` photographs; `choice` picks the looks of the class "default"."""
     style = find(_STYLES, category)
-    shown = dict(labels)
-    for attribute, looks in style.others.items():
+    shown = {"neck": "default", "fit_shape": "regular", **labels}
+    for attribute, looks in ({"print_or_pattern_type": style.prints} | _LOOKS).items():
         look = looks[choice.integers(len(looks))]
-        if shown.get(attribute, "default") == "default":
+        if shown.get(attribute) == "default":
             shown[attribute] = look
     saree = category == "Sarees"
-    top, height = style.view[0] + rng.uniform(0, 15), style.view[1] + rng.uniform(0, 20)
+    top, height = style.top + rng.uniform(0, 15), style.height + rng.uniform(0, 20)
     canvas = Canvas(image_size, 38 if saree else 0, top, height)
     reach = 33.0 if saree else rng.uniform(8, 18)
     wearer = meet_wearer(rng, category != "Men Tshirts", reach)
@@ -118,8 +115,8 @@ def _draw_sewn(
     if not worn:  # on an invisible mannequin: the inside of the back is seen
         canvas.draw("cloth below half smooth : 0,126 34,118 40,150 0,200", {"below": below})
     cut = Cut(
-        shown.get("neck", shown.get("neck_collar", "")),
-        shown.get("fit_shape", "regular"),
+        shown.get("neck_collar", shown["neck"]),
+        shown["fit_shape"],
         HEMS[shown.get("length", "regular")] + rng.uniform(-8, 8),
         SLEEVES[shown["sleeve_length"]],
         shown.get("sleeve_styling", "regular"),
@@ -145,7 +142,7 @@ def _crease(canvas: Canvas, fabric: Fabric, cut: Cut, rng: np.random.Generator) 
             canvas.fold([(side * start, top), (side * cut.wide * foot, cut.hem)], strength, 6)
     if cut.fit == "straight":
         slit = at((0, cut.hem), wide=cut.wide / 100, high=1)
-        canvas.draw("fill dark both : 99,-90 89,4 101,2", {"dark": fabric.tone(0.55)}, slit)
+        canvas.draw("fill dark both : 99,-90 89,4 101,2", fabric.palette, slit)
 
 
 _BOW = """
@@ -156,7 +153,7 @@ _BOW = """
     dot edge 4.5 : 0,0"""
 _WAVE = " ".join(f"{x},{20 + 5 * np.sin(x / 3.3):.1f}" for x in range(62, -63, -5))
 _RUFFLE = f"""
-    cloth tone 0.7 : -62,0 62,0 {_WAVE}
+    cloth seam 0.7 : -62,0 62,0 {_WAVE}
     line dark 2.2 : {_WAVE}"""
 _SCALLOPS = " ".join(f"{x},{8 - 10 * (x / 100) ** 2:.1f}" for x in range(-96, 97, 8))
 _LACE = f"""
@@ -176,7 +173,6 @@ _TASSELS = """
     line gold 2.5 : 0,158 -9,250
     line gold 2.5 : 0,158 9,262
     dot gold 6 11 : -9,258 9,270"""
-_GRID = " ".join(f"{x},{y}" for y in (190, 222, 254, 286) for x in (-24, 0, 24))
 _SPOTS = " ".join(f"{x:.0f},{y:.2f}" for x, y in np.random.default_rng(0).uniform(
     (-58, 0), (58, 1), size=(70, 2)))  # fmt: skip
 
@@ -195,8 +191,7 @@ def _ornaments(cut: Cut) -> dict[str, list[tuple[str, Points]]]:
         "sequins": [(f"dot glint 2.6 : {_SPOTS}", at((0, 160), high=min(cut.hem, 330) - 170))],
         "lace": [(_LACE, at((0, cut.hem), wide=cut.wide / 100, high=1))],
         "embroidery": [(_YOKE, body)],
-        "tassels": [(_TASSELS, body)],
-        "mirrors": [(f"dot gold 7 : {_GRID}", body), (f"dot glass 4.6 : {_GRID}", body)],
+        "default": [(_TASSELS, body)],
         "pocket": [(_POCKET, body)],
     }  # fmt: skip
 
@@ -204,15 +199,9 @@ def _ornaments(cut: Cut) -> dict[str, list[tuple[str, Points]]]:
 def _add_ornament(
     canvas: Canvas, fabric: Fabric, name: str, cut: Cut, rng: np.random.Generator
 ) -> None:
-    dark = fabric.tone(0.5)
-    gold = GOLD if rng.random() < 0.7 else ((226, 228, 234), (170, 60, 90), GOLD[2])
-    inks = {
-        "dark": dark, "edge": mix(dark, (20, 14, 20), 0.4), "tone": fabric.tone(0.2),
-        "pale": fabric.tone(0.16), "trim": fabric.tone(0.3), "gold": gold[0],
-        "glass": (240, 246, 252),
-        "glint": (255, 250, 226) if fabric.base[0] < 225 else (190, 150, 60),
-        "lace": (250, 248, 240) if fabric.base[1] < 200 else (196, 160, 80),
-    }  # fmt: skip
+    gold, glint = GOLD[:2] if rng.random() < 0.7 else ((226, 228, 234), (170, 60, 90))
+    lace = (250, 248, 240) if fabric.base[1] < 200 else (196, 160, 80)
+    inks = fabric.palette | {"gold": gold, "glint": glint, "lace": lace}
     if name == "applique":
         motif = ("heart", "flower", "star")[rng.integers(3)]
         sewn = motif_inks((fabric.inks[0], (250, 214, 60), (250, 250, 246)))

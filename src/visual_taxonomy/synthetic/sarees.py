@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from visual_taxonomy.synthetic.canvas import Canvas
-from visual_taxonomy.synthetic.fabrics import GOLD, Fabric, add_motifs, decorate, mix, shade_of
+from visual_taxonomy.synthetic.canvas import Canvas, Colour
+from visual_taxonomy.synthetic.dyes import GOLD, mix, shade_of
+from visual_taxonomy.synthetic.fabrics import Fabric, decorate
 from visual_taxonomy.synthetic.garments import HEMS, Cut, draw_garment
 from visual_taxonomy.synthetic.motifs import Inks
 from visual_taxonomy.synthetic.outlines import Points, along, at, curve, limb, mirrored, offset
@@ -115,13 +116,14 @@ def _draw_blouse(
     canvas: Canvas, wearer: Wearer, cloth: Fabric, shown: Mapping[str, str], trim: Inks,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    pattern, main = shown["blouse_pattern"], cloth.inks[0]
-    blouse = cloth if pattern == "same as saree" else Fabric(canvas, main, cloth.inks)
-    if pattern == "same as border":
-        blouse = Fabric(canvas, trim[0], trim)
-        add_motifs(blouse, "diamond", 17, (trim[2], trim[1], trim[0]), rng)
-    elif pattern == "default":
-        decorate(blouse, "dots", (shade_of(main, 0.75),) * 3, rng)
+    main = cloth.inks[0]
+    looks = {  # ground, print and its inks
+        "same as border": (trim[0], "diamonds", (trim[2], trim[1], trim[0])),
+        "default": (main, "dots", (shade_of(main, 0.75),) * 3),
+        "solid": (main, "solid", cloth.inks),
+    }
+    pattern = shown["blouse_pattern"]
+    blouse = _printed(canvas, looks[pattern], 17, rng) if pattern in looks else cloth
     cut = Cut("blouse", "blouse", HEMS["blouse"], _SLEEVES[shown["sleeve_length"]])
     draw_garment(canvas, wearer, blouse, cut, main, rng)
     canvas.line([(-54, 245), (0, 249), (54, 245)], trim[0], 4)
@@ -144,27 +146,28 @@ def _draw_pallu(
     opacity = 0.5 if sheer else 1.0
     canvas.cloth(outline, cloth.cut, depth=0.4, opacity=opacity)
     if details != "same as saree":
-        low = outline[outline[:, 1] > 440]
-        canvas.cloth(low, _pallu_end(cloth, details, rng).cut, depth=0.3, opacity=opacity)
+        main, second, third = cloth.inks
+        tone = shade_of(main, 0.7)
+        look = {
+            "zari woven": (GOLD[0], "ethnic motif", (GOLD[2], GOLD[1], GOLD[1])),
+            "woven design": (main, "diamonds", (tone, tone, main)),
+            "default": (third, "stripes", (second, main, main)),
+        }[details]
+        end = _printed(canvas, look, 36, rng)
+        end.pen.draw(_WOVEN_LINES, {"line": end.inks[1]})
+        canvas.cloth(outline[outline[:, 1] > 440], end.cut, depth=0.3, opacity=opacity)
     for share in (0.2, 0.45, 0.7):
         path = _PALLU_IN * (1 - share) + _PALLU_OUT * share
         canvas.fold(path, rng.uniform(0.35, 0.65), 6)
 
 
-def _pallu_end(cloth: Fabric, details: str, rng: np.random.Generator) -> Fabric:
-    """The cloth of the lower end: gold with paisleys, a woven lattice, or loud stripes."""
-    main, second, third = cloth.inks
-    if details == "default":
-        end = Fabric(cloth.canvas, third, cloth.inks)
-        decorate(end, "stripes", (second, main, main), rng)
-        return end
-    tone = shade_of(main, 0.7)
-    inks = GOLD if details == "zari woven" else (main, tone, tone)
-    end = Fabric(cloth.canvas, inks[0], inks)
-    motif = "paisley" if details == "zari woven" else "diamond"
-    add_motifs(end, motif, 36, (inks[2], inks[1], inks[1]), rng)
-    end.pen.draw(_WOVEN_LINES, {"line": inks[1]})
-    return end
+def _printed(
+    canvas: Canvas, look: tuple[Colour, str, Inks], size: float, rng: np.random.Generator
+) -> Fabric:
+    ground, print_type, inks = look
+    fabric = Fabric(canvas, ground, inks)
+    decorate(fabric, print_type, inks, rng, size)
+    return fabric
 
 
 def _draw_border(canvas: Canvas, line: Points, border: str, width: float, trim: Inks) -> None:

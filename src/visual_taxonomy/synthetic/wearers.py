@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from visual_taxonomy.synthetic.canvas import Canvas, Colour
-from visual_taxonomy.synthetic.fabrics import mix
+from visual_taxonomy.synthetic.dyes import mix
 from visual_taxonomy.synthetic.outlines import Points, at, limb
 
 _SHOULDER = (74.0, 152.0)
