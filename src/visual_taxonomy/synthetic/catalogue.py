@@ -1,6 +1,7 @@
 """A drawn catalogue in the layout of the real one: tables and pictures in a folder."""
 
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -56,7 +57,7 @@ def synthesize(
         seed: Seed of all chance, at least 0.
         image_size: Height of the pictures in pixels, at least 32; the width is three quarters.
         test_share: Share of the rows held back as test, at least 0 and below 1.
-        workers: Processes that draw; None uses every core where there are many rows.
+        workers: Processes that draw, this one among them; None chooses, every core at most.
         on_progress: Called with the number of pictures drawn so far, after every few.
 
     Raises:
@@ -114,16 +115,22 @@ def _run(
     draw: Callable[[range], int], chunks: list[range], workers: int, meanwhile: Callable[[], None]
 ) -> Iterator[int]:
     """Pictures drawn in one chunk after another; does `meanwhile` while the workers start."""
+    workers = min(workers, len(chunks))
     if workers == 1:
         meanwhile()
         yield from map(draw, chunks)
         return
     # spawn: a fork of a process that holds torch's or polars' threads can hang
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(workers - 1, mp_context=get_context("spawn"))
     try:
-        drawn = pool.map(draw, chunks)
+        left = deque((pool.submit(draw, chunk), chunk) for chunk in chunks)
         meanwhile()
-        yield from drawn
+        while left:
+            # a last chunk that nobody has begun is for this process, which is a worker too
+            if not left[0][0].done() and left[-1][0].cancel():
+                yield draw(left.pop()[1])
+            else:
+                yield left.popleft()[0].result()
     finally:
         pool.shutdown(cancel_futures=True)
 
