@@ -1,91 +1,96 @@
 import numpy as np
 import pytest
 
-from visual_taxonomy.errors import InputError
-from visual_taxonomy.synthetic.garments import draw_product
-from visual_taxonomy.synthetic.labels import draw_labels, synthetic_taxonomy
+from visual_taxonomy.synthetic.canvas import Canvas
+from visual_taxonomy.synthetic.fabrics import woven
+from visual_taxonomy.synthetic.garments import FITS, HEMS, SLEEVES, Cut, draw_garment
+from visual_taxonomy.synthetic.labels import synthetic_taxonomy
+from visual_taxonomy.synthetic.wearers import meet_wearer
 
-TAXONOMY = synthetic_taxonomy()
-SIZE = 96
-
-
-def plain_labels(category: str) -> dict[str, str]:
-    """A product on which every attribute can be seen: nothing sleeveless, multicoloured, plain."""
-    labels = {
-        name: TAXONOMY.task(category, name).classes[0] for name in TAXONOMY.attributes(category)
+TASKS = synthetic_taxonomy().tasks
+WORN_LOOSE = [task for task in TASKS if task.category != "Sarees"]
+NECKS = sorted(
+    {
+        label
+        for task in WORN_LOOSE
+        if task.attribute in ("neck", "neck_collar")
+        for label in set(task.classes) - {"default"}
     }
-    labels["color"] = "pink"
-    labels["pattern"], labels["print_or_pattern_type"] = "printed", "floral"
-    return labels
+)
 
 
-def picture(category: str, labels: dict[str, str], seed: int = 7, size: int = SIZE):
-    return np.asarray(draw_product(category, labels, np.random.default_rng(seed), size), np.float64)
+def garment(neck="round", fit="regular", hem=388.0, sleeve=0.34, styling="regular") -> np.ndarray:
+    """[H, W, 4] a red garment at one pixel a body unit, nobody in it."""
+    rng = np.random.default_rng(4)
+    canvas = Canvas(350, middle=0, top=0, height=700)
+    wearer = meet_wearer(rng, woman=True, reach=12.0)
+    cut = Cut(neck, fit, hem, sleeve, styling)
+    draw_garment(canvas, wearer, woven(canvas, "red", rng), cut, (200, 150, 120), rng)
+    return np.asarray(canvas.image).astype(int)
 
 
-@pytest.mark.parametrize("category", TAXONOMY.categories)
-@pytest.mark.parametrize("size", [32, 33, 160])
-def test_a_picture_is_rgb_of_the_asked_height_and_three_quarters_as_wide(category, size):
-    drawn = draw_product(category, plain_labels(category), np.random.default_rng(0), size)
-    assert drawn.mode == "RGB"
-    assert drawn.size == (round(size * 3 / 4), size)
+def area(**measures) -> int:
+    return int((garment(**measures)[..., 3] > 0).sum())
 
 
-@pytest.mark.parametrize("category", TAXONOMY.categories)
-def test_the_same_chance_draws_the_same_picture(category):
-    labels = plain_labels(category)
-    assert (picture(category, labels) == picture(category, labels)).all()
-    assert (picture(category, labels) != picture(category, labels, seed=8)).any()
+@pytest.mark.parametrize("attribute", ["fit_shape", "length", "sleeve_length"])
+def test_every_class_has_its_measure(attribute):
+    table = {"fit_shape": FITS, "length": HEMS, "sleeve_length": SLEEVES}[attribute]
+    for task in WORN_LOOSE:
+        if task.attribute == attribute:
+            assert set(task.classes) - {"default"} <= table.keys()
 
 
-@pytest.mark.parametrize("task", TAXONOMY.tasks, ids=lambda task: task.name)
-def test_every_class_of_every_attribute_shows(task):
-    """Whatever class takes the place of another, some spot of the picture changes clearly."""
-    seen = []
-    for label in task.classes:
-        labels = plain_labels(task.category)
-        if task.attribute == "pattern":  # it is told by its print type
-            implied = {"solid": "solid", "striped": "stripes", "default": "default"}
-            labels["print_or_pattern_type"] = implied.get(label, "floral")
-        if task.attribute == "sleeve_styling" and label == "sleeveless":
-            labels["sleeve_length"] = "sleeveless"
-        labels[task.attribute] = label
-        seen.append(picture(task.category, labels))
-    for i, one in enumerate(seen):
-        for other in seen[:i]:
-            # the camera is the same: a difference is one of the garment
-            assert (np.abs(one - other).max(axis=2) > 24).sum() >= 12
+@pytest.mark.parametrize("neck", NECKS)
+def test_a_trunk_runs_from_the_neckline_to_the_hem(neck):
+    half = Cut(neck, "regular", 390, 0.3).trunk(woman=True)
+    assert half[0, 0] == half[-1, 0] == 0
+    assert 90 < half[0, 1] < 200
+    assert half[-1, 1] == 398
+    assert half[:, 0].min() >= 0
 
 
-@pytest.mark.parametrize("row", range(60))
-def test_every_row_of_a_catalogue_can_be_drawn(row):
-    category, labels = draw_labels(11, row)
-    drawn = picture(category, labels, seed=row, size=48)
-    assert drawn.std() > 10
+def test_necklines_differ_in_depth():
+    depth = {neck: Cut(neck, "regular", 390, 0.3).trunk(woman=True)[0, 1] for neck in NECKS}
+    assert depth["high"] < depth["round"] < depth["square neck"] < depth["v-neck"]
 
 
-@pytest.mark.parametrize(
-    ("label", "rgb"),
-    [("red", (206, 32, 40)), ("white", (244, 244, 242)), ("navy blue", (28, 38, 88)),
-     ("yellow", (240, 196, 44)), ("black", (32, 32, 36))],
-)  # fmt: skip
-def test_a_plain_kurti_has_its_colour_in_the_middle(label, rgb):
-    labels = plain_labels("Kurtis") | {
-        "color": label, "pattern": "solid", "print_or_pattern_type": "solid",
-    }  # fmt: skip
-    chests = [picture("Kurtis", labels, seed)[40:56, 33:39].mean((0, 1)) for seed in range(40)]
-    assert np.abs(np.median(chests, axis=0) - rgb).max() < 45
+def test_no_two_necks_look_alike():
+    looks = {neck: garment(neck) for neck in NECKS if neck != "round neck"}
+    for one in looks:
+        for other in looks:
+            if one < other:
+                assert (np.abs(looks[one] - looks[other]).max(axis=2) > 30).sum() > 60, (one, other)
 
 
-@pytest.mark.parametrize("category", TAXONOMY.categories)
-def test_a_large_picture_shows_what_a_small_one_shows(category):
-    labels = plain_labels(category) | {"pattern": "solid", "print_or_pattern_type": "solid"}
-    small = draw_product(category, labels, np.random.default_rng(1), 64)
-    large = draw_product(category, labels, np.random.default_rng(1), 256).resize(small.size)
-    difference = np.asarray(large, np.float64) - np.asarray(small, np.float64)
-    assert np.abs(difference).mean() < 16
+def test_a_keyhole_shows_what_is_below():
+    pixels = garment("stylised").reshape(-1, 4)
+    assert (pixels == (200, 150, 120, 255)).all(axis=1).sum() > 200
 
 
-def test_an_unknown_category_names_the_nearest():
-    with pytest.raises(InputError, match="Did you mean 'Sarees'"):
-        draw_product("Saree", {}, np.random.default_rng(0))
+def test_wider_fits_longer_hems_and_longer_sleeves_take_more_cloth():
+    for measures in (
+        [{"fit": fit} for fit in ("fitted", "regular", "loose")],
+        [{"hem": float(HEMS[name])} for name in ("crop", "regular", "long", "calf length")],
+        [{"sleeve": SLEEVES[name]} for name in SLEEVES],
+    ):
+        areas = [area(**each) for each in measures]
+        assert min(np.diff(areas)) > 0.05 * areas[0]
+
+
+def test_an_a_line_flares_below_the_hip():
+    straight, flared = (Cut("round", fit, 632, 0.7).wide for fit in ("straight", "a-line"))
+    assert flared > 1.5 * straight
+
+
+def test_puff_and_bell_sleeves_are_wider_than_regular_ones():
+    regular, puff, bell = (
+        area(sleeve=0.7, styling=styling) for styling in ("regular", "puff sleeves", "bell sleeves")
+    )
+    assert min(puff, bell) > 1.05 * regular
+
+
+def test_a_cuff_changes_the_end_of_the_sleeve_not_its_shape():
+    regular, cuffed = garment(sleeve=0.5), garment(sleeve=0.5, styling="cuffed sleeves")
+    assert (regular[..., 3] != cuffed[..., 3]).mean() < 0.002
+    assert (np.abs(regular - cuffed).max(axis=2) > 40).sum() > 200

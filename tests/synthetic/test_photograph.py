@@ -1,18 +1,17 @@
 import numpy as np
-import pytest
-from PIL import Image
 
-from visual_taxonomy.synthetic.canvas import Figure
+from visual_taxonomy.synthetic.canvas import Canvas
 from visual_taxonomy.synthetic.photograph import photograph
 
 
-def figure_of(rgba, shade=255, light=0, size=(90, 120)) -> Figure:
-    image = Image.new("RGBX", (size[0] * 2, size[1] * 2), rgba)
-    small = (size[0] // 2, size[1] // 2)
-    return Figure(image, Image.new("L", small, shade), Image.new("L", small, light))
+def figure_of(rgbx) -> Canvas:
+    """A figure that fills the picture, 90 x 120 when it is photographed, one unit a pixel."""
+    canvas = Canvas(120, middle=0, top=0, height=120)
+    canvas.image.paste(rgbx, (0, 0, *canvas.image.size))
+    return canvas
 
 
-def shots(figure: Figure, count: int = 12) -> np.ndarray:
+def shots(figure: Canvas, count: int = 12) -> np.ndarray:
     return np.array([photograph(figure, np.random.default_rng(i)) for i in range(count)], float)
 
 
@@ -50,12 +49,13 @@ def test_backdrops_differ():
     assert corners.std(axis=0).min() > 8
 
 
-def test_shade_darkens_and_light_brightens():
-    plain = middle(shots(figure_of((120, 120, 120, 255)))).mean()
-    shaded = middle(shots(figure_of((120, 120, 120, 255), shade=128))).mean()
-    lit = middle(shots(figure_of((120, 120, 120, 255), light=80))).mean()
-    assert shaded == pytest.approx(plain / 2, rel=0.05)
-    assert lit == pytest.approx(plain * (255 - 135 * 175 / 255) / 120, rel=0.05)
+def test_a_fold_darkens_and_brightens_the_cloth_beside_it():
+    plain, folded = figure_of((120, 120, 120, 255)), figure_of((120, 120, 120, 255))
+    folded.fold([(0, 30), (0, 90)], strength=1.0, width=8)
+    ratio = (shots(folded) / shots(plain))[:, 50:70].mean(axis=(0, 1, 3))
+    assert ratio.min() < 0.9
+    assert ratio.max() > 1.05
+    assert 30 < ratio.argmin() < ratio.argmax() < 65
 
 
 def test_a_figure_cut_by_the_lower_edge_stays_cut():

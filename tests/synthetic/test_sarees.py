@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from visual_taxonomy.synthetic.labels import synthetic_taxonomy
-from visual_taxonomy.synthetic.sarees import draw_saree
+from visual_taxonomy.synthetic.products import draw_figure
 
 TAXONOMY = synthetic_taxonomy()
 PLAIN = {
@@ -14,7 +14,8 @@ PLAIN = {
 
 def saree(seed: int = 1, **changes: str) -> np.ndarray:
     """[H, W, 4] a plain green saree, but for changes."""
-    canvas = draw_saree(PLAIN | changes, np.random.default_rng(seed), 160)
+    chance = (np.random.default_rng(seed), np.random.default_rng(0))
+    canvas = draw_figure("Sarees", PLAIN | changes, *chance, 160)
     return np.asarray(canvas.image).astype(int)
 
 

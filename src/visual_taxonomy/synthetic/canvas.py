@@ -1,118 +1,126 @@
-"""What garments are painted on: outlines in body units become shaded cloth, a figure a photograph.
+"""What everything is drawn on: a pen that follows scripts, a canvas that also takes shaded cloth.
 
 Body units: x to the right of the middle of the body, y down from the top of the head, which is 100
-high.
-Shapes: P points of an outline, H x W pixels.
+high. Shapes: P points of an outline, N places (see `outlines`).
+
+A script is a drawing as data, one stroke a line: tool, ink, sizes, how to read the points, points.
+
+    cloth skin 0.2 half smooth : 0,4 25,13 34,44 30,70 16,93 0,100
+
+Tools are `fill`, `line` (size: width), `dot` (sizes: half axes) and, on a canvas, `cloth` (size:
+how dark its edges are). `smooth` draws a curve through the points, `half` adds the mirror image to
+close an outline, `both` draws the stroke a second time on the other side of the body.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-Points = npt.NDArray[np.float64]
+from visual_taxonomy.synthetic.outlines import Outline, Points, at, curve, mirrored
+
 Colour = tuple[int, int, int]
-Outline = Points | Sequence[tuple[float, float]]
+Cloth: TypeAlias = Image.Image | Colour
+"""RGBX picture as large as the canvas, all opaque, or one colour."""
 
 SUPERSAMPLING = 2
 """Figures are drawn so many times larger than the picture, then reduced: smooth edges."""
 
 _COARSE = 4
-"""Pixels of the figure to one of the maps of shade and light, which are soft anyway."""
+"""Pixels of the figure to one of its relief, which is soft anyway."""
 
-_KEPT = [round(255 - 0.75 * depth) for depth in range(256)]
-"""What share of the light, of 255, a fold of a depth keeps."""
+FLAT = 127
+"""Relief of a place that neither lies in the shade nor shines."""
 
-_ADDED = [round(0.4 * height) for height in range(256)]
-"""What it reflects on its other side."""
-
-
-def curve(points: Outline, steps: int = 6) -> Points:
-    """A smooth line (Catmull-Rom) through points.
-
-    Args:
-        points: [P, 2] points it passes through.
-        steps: Pieces between two neighbours.
-
-    Returns:
-        [(P - 1) * steps + 1, 2] points, the first and last among them.
-
-    Example:
-        >>> curve([(0, 0), (1, 2), (2, 0)], steps=2).tolist()
-        [[0.0, 0.0], [0.4375, 1.125], [1.0, 2.0], [1.5625, 1.125], [2.0, 0.0]]
-    """
-    p = np.asarray(points, dtype=np.float64)
-    ends = np.concatenate([p[:1], p, p[-1:]])
-    neighbours = np.stack([ends[:-3], p[:-1], p[1:], ends[3:]], axis=1)
-    return np.concatenate([(_weights(steps) @ neighbours).reshape(-1, 2), p[-1:]])
+HERE = at((0, 0))
 
 
-@lru_cache(maxsize=16)
-def _weights(steps: int) -> Points:
-    """[steps, 4] share of the point before, at the start, at the end of a piece and after it."""
-    t = np.arange(steps) / steps
-    powers = np.stack([np.ones(steps), t, t**2, t**3], axis=1)
-    return powers @ np.array([(0, 2, 0, 0), (-1, 0, 1, 0), (2, -5, 4, -1), (-1, 3, -3, 1)]) / 2
+class _Stroke(NamedTuple):
+    tool: str
+    ink: str
+    sizes: tuple[float, ...]
+    points: Points
 
 
-def mirrored(half: Outline) -> Points:
-    """The closed outline whose right half, from top middle to bottom middle, is given.
-
-    Example:
-        >>> mirrored([(0, 0), (1, 1), (0, 2)]).tolist()[3:]
-        [[-0.0, 2.0], [-1.0, 1.0], [-0.0, 0.0]]
-    """
-    right = np.asarray(half, dtype=np.float64)
-    return np.concatenate([right, right[::-1] * (-1.0, 1.0)])
-
-
-def offset(line: Points, distance: float | Points) -> Points:
-    """The line moved sideways, to the right of its direction as seen on the picture.
-
-    Example:
-        >>> offset(np.array([[0.0, 0.0], [0.0, 9.0]]), 2.0).tolist()
-        [[-2.0, 0.0], [-2.0, 9.0]]
-    """
-    return line + sideways(line) * np.reshape(distance, (-1, 1))
+@cache
+def _strokes(script: str) -> tuple[_Stroke, ...]:
+    strokes = []
+    for line in script.strip().splitlines():
+        head, tail = line.split(":")
+        tool, ink, *rest = head.split()
+        points = np.array([pair.split(",") for pair in tail.split()]).astype(np.float64)
+        points = curve(points) if "smooth" in rest else points
+        points = mirrored(points) if "half" in rest else points
+        sizes = tuple(float(word) for word in rest if not word.isalpha())
+        sides = (-1.0, 1.0) if "both" in rest else (1.0,)
+        strokes += [_Stroke(tool, ink, sizes, points * (side, 1.0)) for side in sides]
+    return tuple(strokes)
 
 
-def sideways(line: Points) -> Points:
-    """[P, 2] steps of length 1 to the right of the direction of a line [P, 2].
-
-    Example:
-        >>> sideways(np.array([[0.0, 0.0], [0.0, 9.0]])).tolist()
-        [[-1.0, 0.0], [-1.0, 0.0]]
-    """
-    right = np.empty_like(line)
-    right[1:-1] = line[2:] - line[:-2]
-    right[0], right[-1] = line[1] - line[0], line[-1] - line[-2]
-    right /= np.maximum(np.hypot(right[:, 0], right[:, 1]), 1e-9)[:, None]
-    right = right[:, ::-1]
-    right[:, 0] *= -1
-    return right
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A painted figure, before the camera sees it.
+class Pen:
+    """Draws on a picture in units of its own.
 
     Args:
-        image: RGBX, `SUPERSAMPLING` times the height H and width W of the picture: colours
-            multiplied by their coverage, which is X, so that means of pixels are right.
-        shade: What share of the light each place keeps, "L", coarse.
-        light: What it reflects on top, "L", coarse.
+        image: The picture, which is changed.
+        scale: Pixels to a unit.
+        origin: Pixel of the point (0, 0).
+
+    Example:
+        >>> pen = Pen(Image.new("RGB", (20, 20)), scale=10, origin=(10, 10))
+        >>> pen.draw("dot ink 0.4 : 0,0 1,0", {"ink": (200, 0, 0)})
+        >>> pen.image.getpixel((10, 10)), pen.image.getpixel((0, 0))
+        ((200, 0, 0), (0, 0, 0))
     """
 
-    image: Image.Image
-    shade: Image.Image
-    light: Image.Image
+    def __init__(self, image: Image.Image, scale: float, origin: tuple[float, float]) -> None:
+        self.image, self.scale, self.origin = image, scale, np.array(origin)
+        self._draw = ImageDraw.Draw(image)
+        self._tools: dict[str, Callable[..., None]] = {
+            "fill": self.fill, "line": self.line, "dot": self.dots,
+        }  # fmt: skip
+
+    def pixels(self, points: Outline) -> Points:
+        """[..., 2] pixel coordinates of points [..., 2]."""
+        return np.asarray(points, dtype=np.float64) * self.scale + self.origin
+
+    def draw(self, script: str, inks: Mapping[str, Cloth], places: Points = HERE) -> None:
+        """Follow a script once at each of some places [N, 3, 2], its sizes in their units."""
+        unit = float(np.hypot(*places[0, 0]))
+        for tool, ink, sizes, points in _strokes(script):
+            placed = points @ places[:, :2] + places[:, 2:]
+            scaled = sizes if tool == "cloth" else [size * unit for size in sizes]
+            self._tools[tool](placed, inks[ink], *scaled)
+
+    def fill(self, outlines: Outline, colour: Colour) -> None:
+        """Fill an outline [P, 2], or each of some [N, P, 2], with one flat colour."""
+        for corners in self._flat(outlines):
+            self._draw.polygon(corners, fill=colour)
+
+    def line(self, lines: Outline, colour: Colour, width: float) -> None:
+        """Draw a line [P, 2], or each of some [N, P, 2]."""
+        stroke = max(1, round(width * self.scale))
+        for points in self._flat(lines):
+            self._draw.line(points, fill=colour, width=stroke)
+
+    def dots(self, centres: Outline, colour: Colour, rx: float, ry: float | None = None) -> None:
+        """Draw filled circles of radius `rx`, or ellipses of half axes `rx` and `ry`."""
+        rx, ry = (max(r * self.scale, 0.8) for r in (rx, rx if ry is None else ry))
+        for x, y in self.pixels(centres).reshape(-1, 2).tolist():
+            self._draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=colour)
+
+    def _flat(self, outlines: Outline) -> list[list[float]]:
+        points = self.pixels(outlines)
+        flat: list[list[float]] = points.reshape(-1, 2 * points.shape[-2]).tolist()
+        return flat
 
 
-class Canvas:
-    """A transparent picture that takes shaded cloth, lines and folds in body units.
+class Canvas(Pen):
+    """A transparent picture that takes shaded cloth and folds, in body units.
+
+    `image` is RGBX, `SUPERSAMPLING` times as large as the finished picture: colours multiplied by
+    their coverage, which is X, so that means of pixels are right.
 
     Args:
         image_size: Height H of the finished 3:4 picture in pixels.
@@ -123,63 +131,42 @@ class Canvas:
     Example:
         >>> canvas = Canvas(40, middle=0, top=0, height=80)
         >>> canvas.cloth([(-20, 20), (20, 20), (0, 60)], (200, 30, 40))
-        >>> canvas.finish(np.random.default_rng(0)).image.size
-        (60, 80)
+        >>> canvas.image.size, canvas.image.getpixel((30, 30))
+        ((60, 80), (200, 30, 40, 255))
     """
 
     def __init__(self, image_size: int, middle: float, top: float, height: float) -> None:
-        self.size = (max(1, round(image_size * 3 / 4)), image_size)
-        width, pixels = self.size[0] * SUPERSAMPLING, image_size * SUPERSAMPLING
-        self.image = Image.new("RGBX", (width, pixels))
-        self.scale = pixels / height
-        self._origin = np.array([width / 2 - middle * self.scale, -top * self.scale])
-        self._pen = ImageDraw.Draw(self.image)
-        small = (-(-width // _COARSE), -(-pixels // _COARSE))
-        self._edges = Image.new("L", small, 255)
-        self._edge_pen = ImageDraw.Draw(self._edges)
-        self._shadows, self._lights = Image.new("L", small), Image.new("L", small)
-        self._shadow_pen = ImageDraw.Draw(self._shadows)
-        self._light_pen = ImageDraw.Draw(self._lights)
-
-    def pixels(self, points: Outline) -> Points:
-        """[P, 2] pixel coordinates of points [P, 2] in body units."""
-        return np.asarray(points, dtype=np.float64) * self.scale + self._origin
-
-    def plain(self, colour: Colour) -> Image.Image:
-        """A cloth of one colour, RGBX, as large as the canvas."""
-        return Image.new("RGBX", self.image.size, (*colour, 255))
-
-    def paste(self, tile: Image.Image, corner: tuple[int, int]) -> None:
-        """Lay an RGBA tile on the picture, its upper left corner at a pixel."""
-        self.image.paste(tile.convert("RGB"), corner, tile)
+        size = max(1, round(image_size * 3 / 4)) * SUPERSAMPLING, image_size * SUPERSAMPLING
+        scale = size[1] / height
+        origin = size[0] / 2 - middle * scale, -top * scale
+        super().__init__(Image.new("RGBX", size), scale, origin)
+        self._tools["cloth"] = self.cloth
+        self._relief = Image.new("L", (-(-size[0] // _COARSE), -(-size[1] // _COARSE)), FLAT)
+        self._relief_pen = ImageDraw.Draw(self._relief)
 
     def cloth(
-        self,
-        outline: Outline,
-        cloth: Image.Image | Colour,
-        opacity: float = 1.0,
-        depth: float = 0.35,
+        self, outlines: Outline, cloth: Cloth, depth: float = 0.35, opacity: float = 1.0
     ) -> None:
         """Lay a piece of cloth on the picture, darker towards its edges.
 
         Args:
-            outline: [P, 2] its outline.
-            cloth: RGBX picture as large as the canvas, all opaque, or one colour.
-            opacity: 1 hides what lies below, 0 is invisible.
+            outlines: [P, 2] its outline, or [N, P, 2] those of many pieces.
+            cloth: What it is cut from.
             depth: How much darker its edges are, 0 to 1.
+            opacity: 1 hides what lies below, 0 is invisible.
         """
-        points = self.pixels(outline)
-        if isinstance(cloth, Image.Image) or opacity < 1:
-            self._lay(points, cloth, opacity)
-        else:
-            self._pen.polygon(points.ravel().tolist(), fill=cloth)
-        coarse = (points / _COARSE).ravel().tolist()
-        if opacity >= 1:  # what lies below loses its own shade
-            self._edge_pen.polygon(coarse, fill=255)
-        stroke = max(1, round(7 * self.scale / _COARSE))
-        self._edge_pen.line(coarse + coarse[:2], fill=round(255 * (1 - depth)), width=stroke)
+        shadow, stroke = round(FLAT * (1 - depth)), self._stroke(7)
+        for corners in self._flat(outlines):
+            if isinstance(cloth, Image.Image) or opacity < 1:
+                self._lay(np.reshape(corners, (-1, 2)), cloth, opacity)
+            else:
+                self._draw.polygon(corners, fill=cloth)
+            coarse = [place / _COARSE for place in corners]
+            if opacity >= 1:  # what lies below loses its own folds
+                self._relief_pen.polygon(coarse, fill=FLAT)
+            self._relief_pen.line(coarse + coarse[:2], fill=shadow, width=stroke)
 
-    def _lay(self, points: Points, cloth: Image.Image | Colour, opacity: float) -> None:
+    def _lay(self, points: Points, cloth: Cloth, opacity: float) -> None:
         left, top = np.maximum(points.min(axis=0), 0).astype(int).tolist()
         right, low = np.minimum(points.max(axis=0) + 2, self.image.size).astype(int).tolist()
         if left >= right or top >= low:  # all of it is off the picture
@@ -190,52 +177,26 @@ class Canvas:
         ImageDraw.Draw(mask).polygon(corners, fill=round(255 * opacity))
         self.image.paste(cloth.crop(box) if isinstance(cloth, Image.Image) else cloth, box, mask)
 
-    def fill(self, outline: Outline, colour: Colour) -> None:
-        """Fill an outline [P, 2], or each of some [N, P, 2], with one flat, opaque colour."""
-        points = self.pixels(outline)
-        for corners in points.reshape(-1, 2 * points.shape[-2]).tolist():
-            self._pen.polygon(corners, fill=colour)
-
-    def line(self, points: Outline, colour: Colour, width: float) -> None:
-        """Draw a line, `width` in body units."""
-        stroke = max(1, round(width * self.scale))
-        self._pen.line(self.pixels(points).ravel().tolist(), fill=colour, width=stroke, joint=None)
-
-    def dots(self, centres: Outline, radius: float, colour: Colour) -> None:
-        """Draw filled circles, `radius` in body units."""
-        r = max(radius * self.scale, 0.8)
-        for x, y in self.pixels(centres).tolist():
-            self._pen.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-
-    def oval(self, centre: tuple[float, float], rx: float, ry: float, colour: Colour) -> None:
-        """Draw a filled ellipse of half axes `rx`, `ry`."""
-        (left, top), (right, bottom) = self.pixels(
-            [(centre[0] - rx, centre[1] - ry), (centre[0] + rx, centre[1] + ry)]
-        ).tolist()
-        self._pen.ellipse((left, top, right, bottom), fill=colour)
-
     def fold(self, points: Outline, strength: float, width: float = 5.0) -> None:
         """A soft crease: dark along the line and light beside it; `strength` 0 to 1."""
-        level = int(255 * strength)
-        stroke = max(1, round(width * self.scale / _COARSE))
         path = self.pixels(points) / _COARSE
-        self._shadow_pen.line(path.ravel().tolist(), fill=level, width=stroke)
-        path[:, 0] += width * 1.2 * self.scale / _COARSE
-        self._light_pen.line(path.ravel().tolist(), fill=level, width=stroke)
+        for shift, level in ((0.0, 1 - strength), (1.2, 1 + 0.7 * strength)):
+            beside = path + np.array((shift * width * self.scale / _COARSE, 0))
+            fill = round(FLAT * level)
+            self._relief_pen.line(beside.ravel().tolist(), fill=fill, width=self._stroke(width))
 
-    def finish(self, rng: np.random.Generator, wrinkles: float = 0.16) -> Figure:
-        """What was painted, with the uneven light of cloth that is never quite flat.
+    def _stroke(self, width: float) -> int:
+        return max(1, round(width * self.scale / _COARSE))
+
+    def relief(self, rng: np.random.Generator, wrinkles: float = 0.16) -> Image.Image:
+        """How the light falls, "L", coarse: `FLAT` where evenly, darker in folds and at edges.
 
         Args:
-            rng: Where the wrinkles come from.
+            rng: Where the wrinkles of cloth that is never quite flat come from.
             wrinkles: How strong they are, 0 to 1.
         """
-        fine = ImageFilter.GaussianBlur(max(0.9, 1.2 * self.scale))
-        soft = ImageFilter.GaussianBlur(max(1.0, 1.7 * self.scale))
-        grid = rng.integers(0, int(255 * wrinkles) + 1, size=(11, 8), dtype=np.uint8)
-        rough = Image.fromarray(grid).resize(self._edges.size, Image.Resampling.BICUBIC)
-        dark = ImageChops.add(self._shadows.filter(fine), rough)
-        rough = rough.transpose(Image.Transpose.ROTATE_180)
-        bright = ImageChops.add(self._lights.filter(fine), rough)
-        shade = ImageChops.multiply(self._edges.filter(soft), dark.point(_KEPT))
-        return Figure(self.image, shade, bright.point(_ADDED))
+        soft = self._relief.filter(ImageFilter.GaussianBlur(max(0.9, 1.4 * self.scale)))
+        grid = rng.uniform(-FLAT * wrinkles, FLAT * wrinkles, size=(11, 8)) * 0.5 + 128
+        rough = Image.fromarray(grid.round().astype(np.uint8))
+        rough = rough.resize(soft.size, Image.Resampling.BICUBIC)
+        return ImageChops.add(soft, rough, offset=-128)

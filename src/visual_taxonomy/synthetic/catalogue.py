@@ -1,11 +1,10 @@
 """A drawn catalogue in the layout of the real one: tables and pictures in a folder."""
 
-import io
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +13,8 @@ import numpy as np
 
 from visual_taxonomy.cores import available_cores
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.synthetic.garments import draw_product
 from visual_taxonomy.synthetic.labels import as_catalogued, draw_labels, synthetic_taxonomy
+from visual_taxonomy.synthetic.products import draw_product
 
 if TYPE_CHECKING:  # the workers import this file too, and need no tables
     import polars as pl
@@ -26,24 +25,13 @@ _SMALLEST_IMAGE = 32
 _MAX_COLUMNS = 10
 _CHUNK = 8
 
+_ROWS_WORTH_A_PROCESS = 100
+"""A process takes about as long to start as to draw so many pictures."""
+
 _FILES = (
-    "images",
-    "attrs_config.json",
-    "category_attributes.parquet",
-    "test_labels.csv",
-    "test.csv",
+    "images", "attrs_config.json", "category_attributes.parquet", "test_labels.csv", "test.csv",
     "train.csv",
-)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A run of rows for one worker process."""
-
-    folder: Path
-    seed: int
-    rows: range
-    image_size: int
+)  # fmt: skip
 
 
 def synthesize(
@@ -69,7 +57,7 @@ def synthesize(
         seed: Seed of all chance, at least 0.
         image_size: Height of the pictures in pixels, at least 32; the width is three quarters.
         test_share: Share of the rows held back as test, at least 0 and below 1.
-        workers: Processes that draw, this one among them; None uses every core.
+        workers: Processes that draw, this one among them; None chooses, every core at most.
         on_progress: Called with the number of pictures drawn so far, after every few.
 
     Raises:
@@ -82,18 +70,17 @@ def synthesize(
         ...     (Path(folder) / "train.csv").read_text().splitlines()[0]
         'id,Category,len,attr_1,attr_2,attr_3,attr_4,attr_5,attr_6,attr_7,attr_8,attr_9,attr_10'
     """
-    workers = available_cores() if workers is None else workers
+    if workers is None:
+        workers = min(available_cores(), 1 + rows // _ROWS_WORTH_A_PROCESS)
     _check(rows, seed, image_size, test_share, workers)
     _check_free(out)
     folder = out / ".unfinished"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "images").mkdir(parents=True)
-    jobs = [
-        _Job(folder / "images", seed, range(start, min(start + _CHUNK, rows)), image_size)
-        for start in range(0, rows, _CHUNK)
-    ]
+    chunks = [range(start, min(start + _CHUNK, rows)) for start in range(0, rows, _CHUNK)]
+    draw = partial(_draw_rows, folder / "images", seed, image_size)
     drawn = 0
-    for count in _run(jobs, workers, lambda: _write_tables(folder, rows, seed, test_share)):
+    for count in _run(draw, chunks, workers, lambda: _write_tables(folder, rows, seed, test_share)):
         drawn += count
         if on_progress is not None:
             on_progress(drawn)
@@ -103,16 +90,16 @@ def synthesize(
 
 
 def _check(rows: int, seed: int, image_size: int, test_share: float, workers: int) -> None:
-    if rows < 1:
-        raise InputError(f"rows: {rows}, expected at least 1")
-    if seed < 0:
-        raise InputError(f"seed: {seed}, expected 0 or more")
-    if image_size < _SMALLEST_IMAGE:
-        raise InputError(f"image_size: {image_size} pixels, expected at least {_SMALLEST_IMAGE}")
-    if workers < 1:
-        raise InputError(f"workers: {workers}, expected at least 1")
-    if not 0 <= test_share < 1:
-        raise InputError(f"test_share: {test_share}, expected at least 0 and below 1")
+    smallest = f"at least {_SMALLEST_IMAGE}"
+    for name, value, valid, expected in (
+        ("rows", rows, rows >= 1, "at least 1"),
+        ("seed", seed, seed >= 0, "0 or more"),
+        ("image_size", f"{image_size} pixels", image_size >= _SMALLEST_IMAGE, smallest),
+        ("workers", workers, workers >= 1, "at least 1"),
+        ("test_share", test_share, 0 <= test_share < 1, "at least 0 and below 1"),
+    ):
+        if not valid:
+            raise InputError(f"{name}: {value}, expected {expected}")
 
 
 def _check_free(out: Path) -> None:
@@ -120,46 +107,41 @@ def _check_free(out: Path) -> None:
         raise InputError(f"{out}: is a file, expected a folder to write the catalogue to")
     for name in reversed(_FILES):
         if (out / name).exists():
-            raise InputError(
-                f"{out / name}: exists already and is not overwritten; "
-                "choose another folder or remove it"
-            )
+            message = "exists already and is not overwritten; choose another folder or remove it"
+            raise InputError(f"{out / name}: {message}")
 
 
-def _run(jobs: list[_Job], workers: int, meanwhile: Callable[[], None]) -> Iterator[int]:
-    """Pictures drawn by one job after another; does `meanwhile` while the workers start."""
-    workers = min(workers, len(jobs))
+def _run(
+    draw: Callable[[range], int], chunks: list[range], workers: int, meanwhile: Callable[[], None]
+) -> Iterator[int]:
+    """Pictures drawn in one chunk after another; does `meanwhile` while the workers start."""
+    workers = min(workers, len(chunks))
     if workers == 1:
         meanwhile()
-        yield from map(_draw_rows, jobs)
+        yield from map(draw, chunks)
         return
     # spawn: a fork of a process that holds torch's or polars' threads can hang
     pool = ProcessPoolExecutor(workers - 1, mp_context=get_context("spawn"))
     try:
-        left = deque((pool.submit(_draw_rows, job), job) for job in jobs)
+        left = deque((pool.submit(draw, chunk), chunk) for chunk in chunks)
         meanwhile()
         while left:
-            future, job = left[-1]
-            if future.cancel():  # nobody has begun it: this process is a worker too
-                left.pop()
-                yield _draw_rows(job)
+            # a last chunk that nobody has begun is for this process, which is a worker too
+            if not left[0][0].done() and left[-1][0].cancel():
+                yield draw(left.pop()[1])
             else:
-                yield left.popleft()[0].result()
-            while left and left[0][0].done():
                 yield left.popleft()[0].result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _draw_rows(job: _Job) -> int:
-    for row in job.rows:
-        category, labels = draw_labels(job.seed, row)
-        rng = np.random.default_rng((job.seed, row, 1))
-        picture = draw_product(category, labels, rng, job.image_size)
-        encoded = io.BytesIO()
-        picture.save(encoded, "JPEG", quality=int(rng.integers(60, 96)))
-        (job.folder / f"{row:06d}.jpg").write_bytes(encoded.getvalue())
-    return len(job.rows)
+def _draw_rows(folder: Path, seed: int, image_size: int, rows: range) -> int:
+    for row in rows:
+        category, labels = draw_labels(seed, row)
+        rng = np.random.default_rng((seed, row, 1))
+        picture = draw_product(category, labels, rng, image_size)
+        picture.save(folder / f"{row:06d}.jpg", quality=int(rng.integers(60, 96)))
+    return len(rows)
 
 
 def _write_tables(folder: Path, rows: int, seed: int, test_share: float) -> None:
@@ -177,13 +159,11 @@ def _write_tables(folder: Path, rows: int, seed: int, test_share: float) -> None
         if row not in test
     ).write_csv(folder / "train.csv")
     taxonomy = synthetic_taxonomy()
-    attributes = [list(taxonomy.attributes(category)) for category in taxonomy.categories]
+    names = {category: taxonomy.attributes(category) for category in taxonomy.categories}
     pl.DataFrame(
-        {
-            "Category": taxonomy.categories,
-            "No_of_attribute": [len(names) for names in attributes],
-            "Attribute_list": attributes,
-        }
+        [(category, len(listed), list(listed)) for category, listed in names.items()],
+        schema=["Category", "No_of_attribute", "Attribute_list"],
+        orient="row",
     ).write_parquet(folder / "category_attributes.parquet")
     (folder / "attrs_config.json").write_text(taxonomy.to_json(), encoding="utf-8")
 
@@ -192,11 +172,11 @@ def _table(products: Iterator[tuple[int, str, dict[str, str]]]) -> "pl.DataFrame
     import polars as pl
 
     taxonomy = synthetic_taxonomy()
-    columns = [f"attr_{i + 1}" for i in range(_MAX_COLUMNS)]
     records = []
     for row, category, labels in products:
         names = taxonomy.attributes(category)
         cells = [labels.get(name) for name in names] + [None] * (_MAX_COLUMNS - len(names))
         records.append((row, category, len(names), *cells))
     schema = {"id": pl.Int64, "Category": pl.String, "len": pl.Int64}
-    return pl.DataFrame(records, schema=schema | dict.fromkeys(columns, pl.String), orient="row")
+    schema |= {f"attr_{i + 1}": pl.String for i in range(_MAX_COLUMNS)}
+    return pl.DataFrame(records, schema=schema, orient="row")

@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from statistics import NormalDist
 
@@ -36,8 +36,7 @@ border | 4 | zari 48, woven design 33, temple border 8, default 5, solid 4, no b
 border_width | 13 | small border 60, big border 38, no border 2
 pattern | 11 | zari woven 76, solid 9, woven design 8, default 5.5, printed 1.5
 print_or_pattern_type | 22 | ethnic motif 27, peacock 23, floral 21, solid 9, elephant 7, \
-default 5.5, \
-checked 4, botanical 3.5
+default 5.5, checked 4, botanical 3.5
 pallu_details | 51 | woven design 40, zari woven 32, same as saree 24, default 4
 blouse_pattern | 57 | same as saree 63, same as border 21, default 12, solid 4
 sleeve_length | 12 | short sleeves 82, three-quarter sleeves 12, sleeveless 6
@@ -46,8 +45,7 @@ transparency | 3 | no 84, yes 16
 
 Kurtis: 11
 color | 3 | black 22, red 20, maroon 15, navy blue 11, blue 7, yellow 6, multicolor 5, green 4, \
-pink 4, \
-purple 2.5, grey 2, white 1.2, orange 0.8
+pink 4, purple 2.5, grey 2, white 1.2, orange 0.8
 neck | 27 | round 54, v-neck 27, mandarin 19
 fit_shape | 50 | a-line 64, straight 36
 length | 49 | knee length 60, calf length 40
@@ -71,17 +69,18 @@ surface_styling | 97 | none 80, default 16, applique 4
 Women Tops & Tunics: 27
 color | 26 | black 19, white 17, default 14, pink 11, blue 7, yellow 7, red 6, maroon 6, green 5, \
 multicolor 3, navy blue 3, peach 2
-neck_collar | 29 | round neck 50, high 14, square neck 9, v-neck 9, default 8, \
-sweetheart neck 6, stylised 4
+neck_collar | 29 | round neck 50, high 14, square neck 9, v-neck 9, default 8, sweetheart neck 6, \
+stylised 4
 fit_shape | 30 | fitted 41, regular 36, boxy 15, default 8
 length | 31 | regular 55, crop 43, long 2
 pattern | 30 | solid 58, printed 34, default 8
 print_or_pattern_type | 30 | solid 58, typography 13, floral 8, default 8, quirky 7, graphic 6
 sleeve_length | 27 | short sleeves 53, long sleeves 26, three-quarter sleeves 13, sleeveless 8
 sleeve_styling | 34 | regular sleeves 60, puff sleeves 22, default 10, sleeveless 8
-surface_styling | 62 | none 50, knitted 24, default 8, ruffles 6, tie-ups 4.5, \
-waist tie-ups 4.5, applique 4
+surface_styling | 62 | none 50, knitted 24, default 8, ruffles 6, tie-ups 4.5, waist tie-ups 4.5, \
+applique 4
 """
+
 
 # Where `attribute` is `label`, `dependent` is `implied`, and nowhere else.
 _IMPLIED = (
@@ -103,16 +102,17 @@ _LEANINGS = (
 
 @dataclass(frozen=True)
 class _Head:
-    """A task with the shape of its labels: class weights summing to 1, share unknown."""
+    """A task with the shape of its labels.
+
+    Args:
+        task: The task.
+        weights: Class -> share, summing to 1.
+        carelessness: A standard normal variable is below it in the share unknown of all cases.
+    """
 
     task: Task
-    weights: tuple[float, ...]
-    unknown: float
-
-    @cached_property
-    def carelessness(self) -> float:
-        """A standard normal variable is below it in the share unknown of all cases."""
-        return NormalDist().inv_cdf(self.unknown)
+    weights: dict[str, float]
+    carelessness: float
 
 
 @cache
@@ -129,8 +129,9 @@ def _head(category: str, line: str) -> _Head:
     attribute, unknown, listed = line.split(" | ")
     pairs = [entry.rsplit(" ", 1) for entry in listed.split(", ")]
     total = sum(float(weight) for _, weight in pairs)
-    task = Task(category, attribute, tuple(label for label, _ in pairs))
-    return _Head(task, tuple(float(weight) / total for _, weight in pairs), float(unknown) / 100)
+    weights = {label: float(weight) / total for label, weight in pairs}
+    carelessness = NormalDist().inv_cdf(float(unknown) / 100)
+    return _Head(Task(category, attribute, tuple(weights)), weights, carelessness)
 
 
 def synthetic_taxonomy() -> Taxonomy:
@@ -194,13 +195,9 @@ def _implied(task: Task) -> tuple[tuple[str, str, str], ...]:
 
 
 def _pick(head: _Head, excluded: Set[str], point: float) -> str:
-    left = [
-        (label, weight)
-        for label, weight in zip(head.task.classes, head.weights, strict=True)
-        if label not in excluded
-    ]
-    ends = list(accumulate(weight for _, weight in left))
-    return left[sum(point * ends[-1] >= end for end in ends[:-1])][0]
+    left = [label for label in head.weights if label not in excluded]
+    ends = list(accumulate(head.weights[label] for label in left))
+    return left[sum(point * ends[-1] >= end for end in ends[:-1])]
 
 
 def as_catalogued(category: str, labels: dict[str, str], seed: int, row: int) -> dict[str, str]:

@@ -1,229 +1,108 @@
 """Small pictures that are printed, woven or sewn onto cloth: flowers, peacocks, a cat's face."""
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-Colour = tuple[int, int, int]
+from visual_taxonomy.synthetic.canvas import Colour, Pen
+
 Inks = tuple[Colour, Colour, Colour]
 
 
-class Pen:
-    """Draws on a tile whose corners are (-1, -1) and (1, 1).
-
-    Args:
-        pixels: Side of the tile.
-
-    Example:
-        >>> pen = Pen(20)
-        >>> pen.disc(0, 0, 1, (200, 0, 0))
-        >>> pen.tile.getpixel((10, 10)), pen.tile.getpixel((0, 0))
-        ((200, 0, 0, 255), (0, 0, 0, 0))
-    """
-
-    def __init__(self, pixels: int) -> None:
-        self.tile = Image.new("RGBA", (pixels, pixels))
-        self._draw = ImageDraw.Draw(self.tile)
-        self._half = (pixels - 1) / 2
-
-    def disc(self, x: float, y: float, r: float, ink: Colour, ry: float | None = None) -> None:
-        """A filled circle, or an ellipse of half axes `r` and `ry`."""
-        h, ry = self._half, r if ry is None else ry
-        self._draw.ellipse(
-            (h + (x - r) * h, h + (y - ry) * h, h + (x + r) * h, h + (y + ry) * h), fill=ink
-        )
-
-    def shape(self, points: Sequence[tuple[float, float]], ink: Colour) -> None:
-        """A filled polygon."""
-        h = self._half
-        self._draw.polygon([(h + x * h, h + y * h) for x, y in points], fill=ink)
-
-    def line(self, points: Sequence[tuple[float, float]], ink: Colour, width: float) -> None:
-        """A line; `width` in halves of the tile."""
-        h = self._half
-        stroke = max(1, round(width * h))
-        self._draw.line([(h + x * h, h + y * h) for x, y in points], fill=ink, width=stroke)
+def _around(count: int, *radii: float, skip: tuple[int, ...] = ()) -> str:
+    """Points on a circle, clockwise from the top; several radii take turns."""
+    turns = [i for i in range(count) if i not in skip]
+    angles = np.array(turns) * 2 * np.pi / count
+    radius = np.array([radii[i % len(radii)] for i in turns])
+    xs, ys = radius * np.sin(angles), -radius * np.cos(angles)
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
-def _around(count: int, radius: float, start: float = 0.0) -> list[tuple[float, float]]:
-    angles = start + np.arange(count) * 2 * np.pi / count
-    xs, ys = (np.sin(angles) * radius).tolist(), (-np.cos(angles) * radius).tolist()
-    return list(zip(xs, ys, strict=True))
+_FAN = _around(16, 74, skip=(7, 8, 9))
 
-
-def _flower(pen: Pen, inks: Inks) -> None:
-    for x, y in ((-0.62, 0.6), (0.66, 0.56)):
-        pen.disc(x, y, 0.3, inks[2], 0.16)
-    for x, y in _around(5, 0.5):
-        pen.disc(x, y, 0.4, inks[0])
-    pen.disc(0, 0, 0.28, inks[1])
-
-
-def _leaf(pen: Pen, inks: Inks) -> None:
-    pen.line(((0.0, 0.95), (0.0, -0.8)), inks[2], 0.12)
-    for y in (0.6, 0.1, -0.4):
-        for side in (-1, 1):
-            tip = (side * 0.8, y - 0.45)
-            pen.shape(((0, y), (side * 0.25, y - 0.5), tip, (side * 0.6, y - 0.02)), inks[0])
-    pen.shape(((0, -0.98), (0.16, -0.65), (0, -0.4), (-0.16, -0.65)), inks[0])
-
-
-def _paisley(pen: Pen, inks: Inks) -> None:
-    for size, ink in ((1.0, inks[0]), (0.66, inks[2]), (0.4, inks[1])):
-        t = np.linspace(0, 2 * np.pi, 22)
-        x = size * 0.62 * np.sin(t) * np.sin(t / 2) ** 1.2 + 0.25 * size * np.cos(t / 2) ** 8
-        y = size * -0.85 * np.cos(t) * -1 + 0.15 * (1 - size)
-        pen.shape(list(zip(x.tolist(), y.tolist(), strict=True)), ink)
-    pen.disc(0, 0.4, 0.14, inks[0])
-
-
-def _elephant(pen: Pen, inks: Inks) -> None:
-    body = inks[0]
-    pen.disc(0.18, -0.05, 0.62, body, 0.5)
-    for x in (-0.3, 0.02, 0.38, 0.62):
-        pen.shape(((x - 0.11, 0.1), (x + 0.11, 0.1), (x + 0.11, 0.85), (x - 0.11, 0.85)), body)
-    pen.disc(-0.52, -0.25, 0.36, body)
-    pen.line(((-0.78, -0.2), (-0.88, 0.3), (-0.8, 0.62), (-0.62, 0.66)), body, 0.18)
-    pen.disc(-0.36, -0.25, 0.2, inks[2], 0.28)
-    pen.shape(((0.0, -0.55), (0.46, -0.55), (0.52, 0.05), (-0.06, 0.05)), inks[1])
-    pen.line(((0.8, -0.1), (0.93, 0.3)), body, 0.1)
-
-
-def _peacock(pen: Pen, inks: Inks) -> None:
-    for i, (x, y) in enumerate(_around(16, 0.74)):
-        if i in (7, 8, 9):
-            continue
-        pen.line(((0, 0.25), (x, y + 0.1)), inks[0], 0.12)
-        pen.disc(x, y + 0.1, 0.19, inks[1])
-        pen.disc(x, y + 0.1, 0.09, inks[2])
-    pen.disc(0, 0.45, 0.26, inks[2], 0.4)
-    pen.line(((0, 0.3), (0.05, -0.18)), inks[2], 0.2)
-    pen.disc(0.06, -0.24, 0.16, inks[2])
-    pen.shape(((0.18, -0.28), (0.4, -0.2), (0.18, -0.14)), inks[1])
-
-
-def _diamond(pen: Pen, inks: Inks) -> None:
-    pen.shape(((0, -1), (0.75, 0), (0, 1), (-0.75, 0)), inks[0])
-    pen.shape(((0, -0.55), (0.4, 0), (0, 0.55), (-0.4, 0)), inks[2])
-    pen.disc(0, 0, 0.18, inks[1])
-
-
-def _star(pen: Pen, inks: Inks) -> None:
-    pen.disc(0, 0, 0.98, inks[1])
-    pen.disc(0, 0, 0.86, inks[2])
-    outer, inner = _around(5, 0.82), _around(5, 0.34, np.pi / 5)
-    pen.shape([p for pair in zip(outer, inner, strict=True) for p in pair], inks[0])
-
-
-def _sunset(pen: Pen, inks: Inks) -> None:
-    pen.disc(0, 0, 0.95, inks[0])
-    for y, width in ((0.15, 0.06), (0.36, 0.1), (0.6, 0.15)):
-        pen.line(((-1, y), (1, y)), inks[2], width)
-    pen.line(((-0.35, 0.9), (-0.25, -0.3)), inks[1], 0.1)
-    for x, y in ((-0.75, -0.25), (-0.6, -0.6), (0.05, -0.6), (0.25, -0.2)):
-        pen.line(((-0.25, -0.3), (x, y)), inks[1], 0.13)
-
-
-def _mountains(pen: Pen, inks: Inks) -> None:
-    pen.disc(0.45, -0.5, 0.3, inks[1])
-    pen.shape(((-1, 0.7), (-0.35, -0.65), (0.3, 0.7)), inks[0])
-    pen.shape(((-0.2, 0.7), (0.45, -0.15), (1, 0.7)), inks[2])
-    pen.shape(((-0.53, -0.28), (-0.35, -0.65), (-0.17, -0.28), (-0.35, -0.1)), inks[1])
-    pen.line(((-1, 0.82), (1, 0.82)), inks[1], 0.1)
-
-
-def _cat(pen: Pen, inks: Inks) -> None:
-    for side in (-1, 1):
-        pen.shape(((side * 0.85, -0.95), (side * 0.78, 0.1), (side * 0.15, -0.5)), inks[0])
-    pen.disc(0, 0.15, 0.86, inks[0], 0.76)
-    for side in (-1, 1):
-        pen.disc(side * 0.36, 0.02, 0.24, (250, 250, 250))
-        pen.disc(side * 0.32, 0.05, 0.12, (20, 20, 30))
-        for y in (0.3, 0.5):
-            pen.line(((side * 0.35, 0.4), (side * 1.0, y)), inks[2], 0.05)
-    pen.shape(((-0.13, 0.3), (0.13, 0.3), (0, 0.46)), inks[1])
-    pen.line(((-0.25, 0.62), (0, 0.5), (0.25, 0.62)), inks[2], 0.07)
-
-
-def _smiley(pen: Pen, inks: Inks) -> None:
-    pen.disc(0, 0, 0.95, (20, 20, 30))
-    pen.disc(0, 0, 0.87, (250, 210, 50))
-    pen.disc(-0.32, -0.28, 0.2, (250, 250, 250), 0.28)
-    pen.disc(0.32, -0.28, 0.2, (250, 250, 250), 0.28)
-    pen.disc(-0.28, -0.2, 0.1, (20, 20, 30), 0.16)
-    pen.disc(0.36, -0.2, 0.1, (20, 20, 30), 0.16)
-    pen.shape([(x, 0.2 + 0.5 * (1 - (x / 0.6) ** 2)) for x in np.linspace(-0.6, 0.6, 9).tolist()],
-              (150, 20, 30))  # fmt: skip
-    pen.disc(0.1, 0.52, 0.18, inks[0] if inks[0][0] > 150 else (240, 110, 120), 0.16)
-
-
-def _alien(pen: Pen, inks: Inks) -> None:
-    for side in (-1, 1):
-        pen.line(((side * 0.3, -0.6), (side * 0.6, -0.9)), inks[1], 0.08)
-        pen.disc(side * 0.62, -0.86, 0.12, inks[1])
-    t = np.linspace(0, 2 * np.pi, 24)
-    x, y = (0.72 - 0.2 * (1 - np.cos(t)) / 2) * np.sin(t), -0.82 * np.cos(t) + 0.1
-    pen.shape(list(zip(x.tolist(), y.tolist(), strict=True)), inks[0])
-    for side in (-1, 1):
-        pen.disc(side * 0.32, -0.05, 0.25, (250, 250, 250), 0.3)
-        pen.disc(side * 0.28, 0.0, 0.13, (20, 20, 30), 0.18)
-    pen.line(((-0.25, 0.55), (0, 0.62), (0.25, 0.52)), (20, 20, 30), 0.08)
-
-
-def _triangle(pen: Pen, inks: Inks) -> None:
-    pen.shape(_around(3, 0.85), inks[0])
-
-
-def _ring(pen: Pen, inks: Inks) -> None:
-    points = _around(18, 0.62)
-    pen.line([*points, points[0]], inks[0], 0.34)
-
-
-def _zigzag(pen: Pen, inks: Inks) -> None:
-    pen.line(((-0.9, 0.3), (-0.45, -0.3), (0, 0.3), (0.45, -0.3), (0.9, 0.3)), inks[0], 0.34)
-
-
-def _bolt(pen: Pen, inks: Inks) -> None:
-    pen.shape(((0.3, -1), (-0.6, 0.15), (0, 0.15), (-0.3, 1), (0.6, -0.2), (0.05, -0.2)), inks[0])
-
-
-def _dot(pen: Pen, inks: Inks) -> None:
-    pen.disc(0, 0, 0.95, inks[0])
-
-
-def _heart(pen: Pen, inks: Inks) -> None:
-    t = np.linspace(0, 2 * np.pi, 26)
-    for size, ink in ((1.0, inks[2]), (0.8, inks[0])):
-        x = size * 0.9 * np.sin(t) ** 3
-        y = -size * (0.75 * np.cos(t) - 0.3 * np.cos(2 * t) - 0.12 * np.cos(3 * t))
-        pen.shape(list(zip(x.tolist(), y.tolist(), strict=True)), ink)
-
-
-MOTIFS: dict[str, Callable[[Pen, Inks], None]] = {
-    "flower": _flower,
-    "leaf": _leaf,
-    "paisley": _paisley,
-    "elephant": _elephant,
-    "peacock": _peacock,
-    "diamond": _diamond,
-    "star": _star,
-    "sunset": _sunset,
-    "mountains": _mountains,
-    "cat": _cat,
-    "smiley": _smiley,
-    "alien": _alien,
-    "triangle": _triangle,
-    "ring": _ring,
-    "zigzag": _zigzag,
-    "bolt": _bolt,
-    "heart": _heart,
-    "dot": _dot,
+# Scripts of `Pen` on a tile from (-100, -100) to (100, 100); a, b, c are the inks of the cloth.
+MOTIFS = {
+    "flower": f"""
+        dot c 30 16 : -62,60 66,56
+        dot a 40 : {_around(5, 50)}
+        dot b 28 : 0,0""",
+    "leaf": """
+        line c 12 : 0,95 0,-80
+        fill a both : 0,60 25,10 80,15 60,58
+        fill a both : 0,10 25,-40 80,-35 60,8
+        fill a both : 0,-40 25,-90 80,-85 60,-42
+        fill a : 0,-98 16,-65 0,-40 -16,-65""",
+    "paisley": """
+        fill a smooth : 30,92 30,60 46,10 42,-50 0,-85 -42,-50 -42,10 -14,60 30,92
+        fill c smooth : 18,65 20,45 30,10 27,-30 0,-55 -27,-30 -27,10 -8,45 18,65
+        fill b smooth : 9,40 12,25 17,5 15,-17 0,-32 -15,-17 -16,5 -4,25 9,40
+        dot a 14 : 2,2""",
+    "elephant": """
+        dot a 62 50 : 18,-5
+        line a 22 both : 62,85 62,10 30,10 30,85
+        dot a 36 : -52,-25
+        line a 18 : -78,-20 -88,30 -80,62 -62,66
+        dot c 20 28 : -36,-25
+        fill b : 0,-55 46,-55 52,5 -6,5
+        line a 10 : 80,-10 93,30""",
+    "peacock": f"""
+        line a 12 : {_FAN.replace(" ", " 0,25 ")}
+        dot b 19 : {_FAN}
+        dot c 9 : {_FAN}
+        dot c 26 40 : 0,45
+        line c 20 : 0,30 5,-18
+        dot c 16 : 6,-24
+        fill b : 18,-28 40,-20 18,-14""",
+    "diamond": """
+        fill a : 0,-100 75,0 0,100 -75,0
+        fill c : 0,-55 40,0 0,55 -40,0
+        dot b 18 : 0,0""",
+    "star": f"""
+        dot b 98 : 0,0
+        dot c 86 : 0,0
+        fill a : {_around(10, 82, 34)}""",
+    "mountains": """
+        dot b 30 : 45,-50
+        fill a : -100,70 -35,-65 30,70
+        fill c : -20,70 45,-15 100,70
+        fill b : -53,-28 -35,-65 -17,-28 -35,-10
+        line b 10 : -100,82 100,82""",
+    "cat": """
+        fill a both : 85,-95 78,10 15,-50
+        dot a 86 76 : 0,15
+        dot white 24 both : 36,2
+        dot black 12 both : 32,5
+        line c 5 both : 100,30 35,40 100,50
+        fill b : -13,30 13,30 0,46
+        line c 7 : -25,62 0,50 25,62""",
+    "smiley": """
+        dot black 95 : 0,0
+        dot sun 87 : 0,0
+        dot white 20 28 both : 32,-28
+        dot black 10 16 : -28,-20 36,-20
+        fill red smooth : -60,20 -40,48 0,70 40,48 60,20
+        dot a 18 12 : 8,56""",
+    "triangle": f"fill a : {_around(3, 85)}",
+    "ring": f"line a 34 : {_around(18, 62)} 0,-62",
+    "zigzag": "line a 34 : -90,30 -45,-30 0,30 45,-30 90,30",
+    "bolt": "fill a : 30,-100 -60,15 0,15 -30,100 60,-20 5,-20",
+    "heart": """
+        fill c half smooth : 0,-58 22,-84 60,-92 92,-60 84,-10 45,48 0,95
+        fill a half smooth : 0,-40 20,-66 55,-72 74,-46 66,-8 36,38 0,74""",
+    "dot": "dot a 52 : 0,0",
 }
-"""Name -> what draws it."""
+"""Name -> script."""
+
+_FIXED: dict[str, Colour] = {
+    "white": (250, 250, 250), "black": (20, 20, 30), "sun": (250, 210, 50), "red": (150, 20, 30),
+}  # fmt: skip
 
 
-def stamp(motif: str, pixels: float, inks: Inks, turn: float) -> Image.Image:
+def motif_inks(inks: Inks) -> dict[str, Colour]:
+    """The inks by the names of the scripts: main, second and dark or accent ink."""
+    return _FIXED | dict(zip("abc", inks, strict=True))
+
+
+def stamp(motif: str, pixels: float, inks: Inks, turn: float = 0.0) -> Image.Image:
     """A motif on a transparent tile.
 
     Args:
@@ -233,9 +112,11 @@ def stamp(motif: str, pixels: float, inks: Inks, turn: float) -> Image.Image:
         turn: Degrees, anticlockwise.
 
     Example:
-        >>> stamp("heart", 24, ((200, 0, 0), (0, 200, 0), (0, 0, 0)), 0.0).size
+        >>> stamp("heart", 24, ((200, 0, 0), (0, 200, 0), (0, 0, 0))).size
         (24, 24)
     """
-    pen = Pen(max(4, round(pixels)))
-    MOTIFS[motif](pen, inks)
-    return pen.tile.rotate(turn, expand=True) if turn else pen.tile
+    side = max(4, round(pixels))
+    half = (side - 1) / 2
+    pen = Pen(Image.new("RGBA", (side, side)), half / 100, (half, half))
+    pen.draw(MOTIFS[motif], motif_inks(inks))
+    return pen.image.rotate(turn, expand=True) if turn else pen.image

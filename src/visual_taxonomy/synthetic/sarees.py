@@ -1,265 +1,180 @@
-"""Draw a saree from its labels: skirt, drape, pallu over the arm, border, blouse.
-
-Body units: x to the right of the middle of the body, y down from the top of the head, which is 100
-high.
-"""
+"""Draw a saree: skirt, drape, pallu over the arm, border, blouse."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import ImageDraw
 
-from visual_taxonomy.synthetic.canvas import Canvas, Colour, Points, curve, mirrored, offset
-from visual_taxonomy.synthetic.fabrics import (
-    GOLD,
-    Fabric,
-    Inks,
-    add_dots,
-    add_motifs,
-    decorate,
-    mix,
-    shade_of,
-    woven,
-)
-from visual_taxonomy.synthetic.figure import (
-    Person,
-    draw_arms,
-    draw_back_hair,
-    draw_head,
-    draw_torso,
-    limb,
-    meet_person,
-)
+from visual_taxonomy.synthetic.canvas import Canvas, Colour
+from visual_taxonomy.synthetic.dyes import GOLD, mix, shade_of
+from visual_taxonomy.synthetic.fabrics import Fabric, decorate
+from visual_taxonomy.synthetic.garments import HEMS, Cut, draw_garment
+from visual_taxonomy.synthetic.motifs import Inks
+from visual_taxonomy.synthetic.outlines import Points, along, at, curve, limb, mirrored, offset
+from visual_taxonomy.synthetic.wearers import Wearer
 
 _BORDER_WIDTHS = {"no border": 0.0, "small border": 17.0, "big border": 46.0}
 _SLEEVES = {"sleeveless": 0.0, "short sleeves": 0.3, "three-quarter sleeves": 0.64}
 _SKIRT = curve([(0, 300), (52, 298), (72, 372), (88, 540), (104, 694), (56, 704), (0, 707)])
 _SKIRT_HEM = curve([(104, 694), (56, 704), (0, 707), (-56, 704), (-104, 694)])
 _DRAPE_TOP = curve([(34, 130), (2, 160), (-36, 206), (-60, 262), (-68, 336)])
-_DRAPE_LOW = curve([(-68, 352), (-22, 322), (24, 266), (60, 206), (86, 144)])
+_DRAPE_LOW = curve([(86, 144), (60, 206), (24, 266), (-22, 322), (-68, 352)])
 _PALLU_IN = curve([(70, 150), (90, 230), (94, 330), (90, 460), (84, 606)])
-_BLOUSE_NECK = curve([(0, 176), (20, 168), (34, 146), (36, 132)], 4)
-_NECKLACE = curve([(-22, 128), (-12, 148), (0, 154), (12, 148), (22, 128)])
 _PALLU_OUT = curve([(86, 138), (128, 214), (186, 300), (196, 420), (200, 592)])
+_PALLU_END = np.linspace(_PALLU_IN[-1], _PALLU_OUT[-1], 9)
+
+_JEWELLERY = """
+    dot bindi 2.6 : 0,32
+    dot gold 3.5 7 both : 33,74
+    line gold 3.5 smooth : -22,128 -12,148 0,154 12,148 22,128"""
+_LEGS = "cloth legs 0.3 both : 4,300 50,300 58,400 42,690 18,690"
+_SEQUIN = """
+    line glint 1 : -6,0 6,0
+    line glint 1 : 0,-6 0,6
+    dot glint 2.4 : 0,0"""
+_TASSEL = """
+    line main 5 : 0,-4 0,34
+    dot light 5.5 : 0,4"""
+_STONE = """
+    dot pearl 7.5 : 0,0
+    dot ruby 4 : 0,0"""
+
+# A stretch of border: x along it, from -0.35 to 0.35 to the next, y from its edge (0) to its end.
+_STRETCHES = {
+    "zari": """
+        line light 0.09 : -0.4,0.15 0.4,0.15
+        line light 0.09 : -0.4,0.8 0.4,0.8
+        line dark 0.08 : -0.4,1 0.4,1
+        dot dark 0.17 : 0,0.48
+        dot light 0.08 : 0,0.48""",
+    "woven design": """
+        line light 0.08 : -0.4,0.12 0.4,0.12
+        line light 0.08 : -0.4,0.9 0.4,0.9
+        fill light : -0.3,0.5 0,0.22 0.3,0.5 0,0.78""",
+    "temple border": """
+        fill main : -0.36,0.95 0.36,0.95 0,1.75
+        line light 0.1 : -0.4,0.3 0.4,0.3""",
+    "default": """
+        dot main 0.34 : 0,1
+        dot light 0.16 : 0,0.6""",
+}
+_WOVEN_LINES = "\n".join(f"line line 4 : 60,{y} 230,{y}" for y in (446, 458, 516, 528, 582))
 
 
-def draw_saree(labels: Mapping[str, str], rng: np.random.Generator, image_size: int) -> Canvas:
-    """Draw a saree, worn, its pallu spread over the arm on the right.
-
-    Args:
-        labels: Attribute -> class, every attribute of "Sarees".
-        rng: Where all chance comes from.
-        image_size: Height of the finished picture in pixels.
-
-    Returns:
-        The canvas, to be finished.
-    """
-    canvas = Canvas(image_size, middle=38, top=rng.uniform(-36, -26), height=rng.uniform(752, 766))
-    person = meet_person(rng, woman=True, reach=33.0)
-    cloth = woven(canvas, labels["color"], rng)
-    ornaments = labels["ornamentation"]
-    decorate(canvas, cloth, labels["print_or_pattern_type"], labels["pattern"], rng,
-             ("waves", "panels"), motif_size=58.0)  # fmt: skip
-    if ornaments == "sequins":
-        _sequins(canvas, cloth, rng)
-    border = labels["border"]
-    inks = GOLD if border == "zari" else _border_inks(cloth, border)
-    width = _BORDER_WIDTHS[labels["border_width"]] * rng.uniform(0.92, 1.08)
-    sheer = labels["transparency"] == "yes"
-    draw_back_hair(canvas, person)
-    draw_torso(canvas, person)
-    draw_arms(canvas, person)
-    draw_head(canvas, person)
-    _jewellery(canvas, person)
-    _blouse(canvas, person, labels, cloth, inks, rng)
-    _skirt(canvas, cloth, sheer, rng)
-    _trim(canvas, _SKIRT_HEM, border, width, inks)
-    _pallu(canvas, cloth, labels, (border, width, inks), sheer, rng)
-    drape = np.vstack([_DRAPE_TOP, _DRAPE_LOW])
-    canvas.cloth(drape, cloth.cut, opacity=0.5 if sheer else 1.0, depth=0.4)
-    _trim(canvas, _DRAPE_LOW[::-1], border, width * 0.7, inks)
-    for shift in (0.25, 0.5, 0.75):
-        line = _DRAPE_TOP * (1 - shift) + _DRAPE_LOW[::-1] * shift
-        canvas.fold(line, 0.35, 5)
-    if ornaments in ("tassels and latkans", "default"):
-        _hangings(canvas, ornaments, inks)
-    return canvas
-
-
-def _border_inks(cloth: Fabric, border: str) -> Inks:
-    main = cloth.inks[0] if border != "default" else cloth.inks[1]
-    return main, shade_of(main, 0.7), shade_of(main, 0.45)
-
-
-def _sequins(canvas: Canvas, cloth: Fabric, rng: np.random.Generator) -> None:
-    pen = ImageDraw.Draw(cloth.image)
-    width, height = cloth.image.size
-    glint: Colour = (255, 255, 250) if sum(cloth.base) < 600 else (150, 120, 60)
-    r = max(1.0, 3.0 * canvas.scale)
-    for x, y in (rng.random((260, 2)) * (width, height)).tolist():
-        pen.line((x - 2 * r, y, x + 2 * r, y), glint, 1)
-        pen.line((x, y - 2 * r, x, y + 2 * r), glint, 1)
-        pen.ellipse((x - r * 0.7, y - r * 0.7, x + r * 0.7, y + r * 0.7), glint)
-
-
-def _jewellery(canvas: Canvas, person: Person) -> None:
-    gold = GOLD[0]
-    canvas.dots([(0, 32)], 2.6, (176, 20, 40))
-    for side in (-1, 1):
-        canvas.oval((side * 33, 74), 3.5, 7, gold)
-    canvas.line(_NECKLACE, gold, 3.5)
-    for path in person.arms:
-        for at in (-3, -5):
-            canvas.line(limb(path[at - 1 : at + 1], 11.0), gold, 3)
-
-
-def _blouse(
-    canvas: Canvas, person: Person, labels: Mapping[str, str], cloth: Fabric, inks: Inks,
+def draw_saree(
+    canvas: Canvas, wearer: Wearer, cloth: Fabric, shown: Mapping[str, str],
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    pattern = labels["blouse_pattern"]
-    plain = Fabric(cloth.size, cloth.inks[0], cloth.inks)
-    if pattern == "same as saree":
-        plain = cloth
-    elif pattern == "same as border":
-        plain = Fabric(cloth.size, inks[0], inks)
-        add_motifs(canvas, plain, "diamond", 17, (inks[2], inks[1], inks[0]), rng)
-    elif pattern == "default":
-        spots = shade_of(cloth.inks[0], 0.75)
-        add_dots(canvas, plain, (spots, spots, spots), rng)
-    share = _SLEEVES[labels["sleeve_length"]]
-    shoulder = 72 if share else 56
-    if share:
-        for side, path in zip((-1, 1), person.arms, strict=True):
-            count = round(40 * share) + 1
-            sleeve = limb(path[:count], np.interp(np.arange(count), (0, 6, count), (11, 21, 16)))
-            canvas.cloth(sleeve, plain.cut, depth=0.5)
-            end = sleeve[[count - 1, count]]
-            canvas.line(end, inks[0], 5)
-            canvas.cloth(np.array([(60, 138), (76, 138), (88, 158), (66, 200)]) * (side, 1),
-                         plain.cut, depth=0.3)  # fmt: skip
-    half = np.concatenate(
-        [_BLOUSE_NECK, [(shoulder, 137), (shoulder - 4, 176), (62, 204), (54, 246), (0, 250)]]
-    )
-    canvas.cloth(mirrored(half), plain.cut, depth=0.45)
-    canvas.line([(-54, 245), (0, 249), (54, 245)], inks[0], 4)
+    """Draw a saree on its wearer, its pallu spread over the arm on the right.
+
+    Args:
+        canvas: Where to draw.
+        wearer: Who wears it, drawn already.
+        cloth: Plain cloth for it, which is decorated.
+        shown: Attribute -> class, every attribute of "Sarees".
+        rng: Where all chance comes from.
+    """
+    techniques = {
+        "zari woven": GOLD, "woven design": (cloth.tone(0.5), cloth.tone(0.32), cloth.tone(0.65)),
+    }  # fmt: skip
+    inks = techniques.get(shown["pattern"], cloth.inks)
+    decorate(cloth, shown["print_or_pattern_type"], inks, rng, size=58.0)
+    ornaments, sheer = shown["ornamentation"], shown["transparency"] == "yes"
+    if ornaments == "sequins":
+        spots = rng.uniform((-110, 120), (210, 710), size=(260, 2)).tolist()
+        glint = (255, 255, 250) if sum(cloth.base) < 600 else (150, 120, 60)
+        cloth.pen.draw(_SEQUIN, {"glint": glint}, at(*spots))
+    border = shown["border"]
+    main = cloth.inks[border == "default"]
+    trim = GOLD if border == "zari" else (main, shade_of(main, 0.7), shade_of(main, 0.45))
+    width = _BORDER_WIDTHS[shown["border_width"]] * rng.uniform(0.92, 1.08)
+    _draw_jewellery(canvas, wearer)
+    _draw_blouse(canvas, wearer, cloth, shown, trim, rng)
+    _draw_skirt(canvas, cloth, sheer, rng)
+    _draw_border(canvas, _SKIRT_HEM, border, width, trim)
+    _draw_pallu(canvas, cloth, shown["pallu_details"], sheer, rng)
+    _draw_border(canvas, _PALLU_OUT, border, width * 0.8, trim)
+    drape = np.vstack([_DRAPE_TOP, _DRAPE_LOW[::-1]])
+    canvas.cloth(drape, cloth.cut, depth=0.4, opacity=0.5 if sheer else 1.0)
+    _draw_border(canvas, _DRAPE_LOW, border, width * 0.7, trim)
+    for share in (0.25, 0.5, 0.75):
+        canvas.fold(_DRAPE_TOP * (1 - share) + _DRAPE_LOW[::-1] * share, 0.35, 5)
+    if ornaments == "tassels and latkans":
+        canvas.draw(_TASSEL, {"main": trim[0], "light": trim[1]}, at(*_PALLU_END))
+    elif ornaments == "default":
+        stones = np.vstack([_PALLU_END, _DRAPE_TOP[::3], _PALLU_OUT[6::3]])
+        canvas.draw(_STONE, {"pearl": (250, 248, 240), "ruby": (196, 40, 96)}, at(*stones))
 
 
-def _skirt(canvas: Canvas, cloth: Fabric, sheer: bool, rng: np.random.Generator) -> None:
-    outline = mirrored(_SKIRT)
-    if sheer:  # the petticoat and the legs show through
-        for side in (-1, 1):
-            leg = np.array([(4, 300), (50, 300), (58, 400), (42, 690), (18, 690)]) * (side, 1)
-            canvas.cloth(leg, mix(cloth.base, (40, 26, 30), 0.5), depth=0.3)
-    canvas.cloth(outline, cloth.cut, opacity=0.68 if sheer else 1.0, depth=0.5)
-    for at in np.linspace(-0.55, 0.35, 6).tolist():
-        sway = rng.uniform(-6, 6)
-        path = curve([(at * 26, 306), (at * 60 + sway, 480), (at * 150 + sway, 704)], 4)
-        canvas.fold(path, rng.uniform(0.5, 0.85), 6)
-    for side in (-1, 1):
-        path = curve([(side * 40, 310), (side * 66, 420), (side * rng.uniform(60, 84), 690)], 4)
-        canvas.fold(path, rng.uniform(0.3, 0.6), 7)
+def _draw_jewellery(canvas: Canvas, wearer: Wearer) -> None:
+    canvas.draw(_JEWELLERY, {"gold": GOLD[0], "bindi": (176, 20, 40)})
+    for path in wearer.arms:
+        for bangle in (-3, -5):
+            canvas.line(limb(path[bangle - 1 : bangle + 1], 11.0)[1:3], GOLD[0], 3)
 
 
-def _pallu(
-    canvas: Canvas, cloth: Fabric, labels: Mapping[str, str], edge: tuple[str, float, Inks],
-    sheer: bool, rng: np.random.Generator,
+def _draw_blouse(
+    canvas: Canvas, wearer: Wearer, cloth: Fabric, shown: Mapping[str, str], trim: Inks,
+    rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    border, width, inks = edge
-    outline = np.vstack([_PALLU_IN, _PALLU_OUT[::-1]])
-    details = labels["pallu_details"]
-    if details != "same as saree":
-        cloth = cloth.copy()
-        _pallu_end(canvas, cloth, details, rng)
-    canvas.cloth(outline, cloth.cut, opacity=0.55 if sheer else 1.0, depth=0.4)
-    _trim(canvas, _PALLU_OUT, border, width * 0.8, inks)
-    for at in (0.2, 0.45, 0.7):
-        path = _PALLU_IN * (1 - at) + _PALLU_OUT * at
+    main = cloth.inks[0]
+    looks = {  # ground, print and its inks
+        "same as border": (trim[0], "diamonds", (trim[2], trim[1], trim[0])),
+        "default": (main, "dots", (shade_of(main, 0.75),) * 3),
+        "solid": (main, "solid", cloth.inks),
+    }
+    pattern = shown["blouse_pattern"]
+    blouse = _printed(canvas, looks[pattern], 17, rng) if pattern in looks else cloth
+    cut = Cut("blouse", "blouse", HEMS["blouse"], _SLEEVES[shown["sleeve_length"]])
+    draw_garment(canvas, wearer, blouse, cut, main, rng)
+    canvas.line([(-54, 245), (0, 249), (54, 245)], trim[0], 4)
+
+
+def _draw_skirt(canvas: Canvas, cloth: Fabric, sheer: bool, rng: np.random.Generator) -> None:
+    if sheer:  # the petticoat and the legs show through
+        canvas.draw(_LEGS, {"legs": mix(cloth.base, (40, 26, 30), 0.5)})
+    canvas.cloth(mirrored(_SKIRT), cloth.cut, depth=0.5, opacity=0.6 if sheer else 1.0)
+    for lean in (*np.linspace(-0.55, 0.35, 6).tolist(), -1.2, 1.2):
+        sway, foot = rng.uniform(-6, 6), np.clip(lean * 150, -76, 76)
+        path = curve([(lean * 42, 306), (lean * 60 + sway, 460), (foot + sway, 700)], 4)
         canvas.fold(path, rng.uniform(0.35, 0.65), 6)
 
 
-def _pallu_end(canvas: Canvas, cloth: Fabric, details: str, rng: np.random.Generator) -> None:
-    """Change the lower end of the pallu: gold bands, a woven lattice, or loud stripes."""
-    (left, top), (right, low) = canvas.pixels([(60, 440), (225, 640)]).tolist()
-    pen = ImageDraw.Draw(cloth.image)
-    unit = canvas.scale
-    if details == "zari woven":
-        ground, line, motif, inks = GOLD[0], GOLD[1], "paisley", (GOLD[2], GOLD[1], GOLD[1])
-    elif details == "woven design":
-        tone = shade_of(cloth.inks[0], 0.7)
-        ground, line, motif, inks = cloth.inks[0], tone, "diamond", (tone, cloth.inks[0], tone)
-    else:
-        for i, y in enumerate(np.arange(top, low, 20 * unit).tolist()):
-            pen.rectangle((left, y, right, y + 20 * unit), cloth.inks[i % 3])
-        return
-    pen.rectangle((left, top, right, low), ground)
-    for y in (446, 458, 516, 528, 582):
-        at = canvas.pixels([(0, y)])[0, 1]
-        pen.line((left, at, right, at), line, max(1, round(4 * unit)))
-    box = round(left), round(top), round(right), round(low)
-    band = cloth.image.crop(box)
-    add_motifs(canvas, Fabric(band.size, cloth.base, cloth.inks, band), motif, 36, inks, rng)
-    cloth.image.paste(band, box)
+def _draw_pallu(
+    canvas: Canvas, cloth: Fabric, details: str, sheer: bool, rng: np.random.Generator
+) -> None:
+    outline = np.vstack([_PALLU_IN, _PALLU_OUT[::-1]])
+    opacity = 0.5 if sheer else 1.0
+    canvas.cloth(outline, cloth.cut, depth=0.4, opacity=opacity)
+    if details != "same as saree":
+        main, second, third = cloth.inks
+        tone = shade_of(main, 0.7)
+        look = {
+            "zari woven": (GOLD[0], "ethnic motif", (GOLD[2], GOLD[1], GOLD[1])),
+            "woven design": (main, "diamonds", (tone, tone, main)),
+            "default": (third, "stripes", (second, main, main)),
+        }[details]
+        end = _printed(canvas, look, 36, rng)
+        end.pen.draw(_WOVEN_LINES, {"line": end.inks[1]})
+        canvas.cloth(outline[outline[:, 1] > 440], end.cut, depth=0.3, opacity=opacity)
+    for share in (0.2, 0.45, 0.7):
+        path = _PALLU_IN * (1 - share) + _PALLU_OUT * share
+        canvas.fold(path, rng.uniform(0.35, 0.65), 6)
 
 
-def _trim(canvas: Canvas, line: Points, border: str, width: float, inks: Inks) -> None:
+def _printed(
+    canvas: Canvas, look: tuple[Colour, str, Inks], size: float, rng: np.random.Generator
+) -> Fabric:
+    ground, print_type, inks = look
+    fabric = Fabric(canvas, ground, inks)
+    decorate(fabric, print_type, inks, rng, size)
+    return fabric
+
+
+def _draw_border(canvas: Canvas, line: Points, border: str, width: float, trim: Inks) -> None:
     """A border along a line, on its right-hand side: a class of `border`."""
-    if width <= 0 or border == "no border":
+    if width == 0 or border == "no border":
         return
-    main, light, dark = inks
-    inner = offset(line, width)
-    canvas.cloth(np.vstack([line, inner[::-1]]), main, depth=0.15)
-    places = _evenly(line, max(11.0, width * 0.62))
-    middle, _, across = places
-    if border == "zari":
-        for share in (0.15, 0.8):
-            canvas.line(offset(line, width * share), light, 3.2)
-        canvas.line(inner, dark, 2.6)
-        canvas.dots(middle + across * width * 0.48, width * 0.15, dark)
-        canvas.dots(middle + across * width * 0.48, width * 0.07, light)
-    elif border == "woven design":
-        canvas.line(offset(line, width * 0.12), light, 2.4)
-        canvas.line(offset(line, width * 0.9), light, 2.4)
-        _pieces(canvas, places, width, ((-0.3, 0.5), (0, 0.22), (0.3, 0.5), (0, 0.78)), light)
-    elif border == "temple border":
-        _pieces(canvas, places, width, ((-0.34, 0.95), (0.34, 0.95), (0, 1.75)), main)
-        canvas.line(offset(line, width * 0.3), light, 2.4)
-    elif border == "default":  # scallops
-        canvas.dots(middle + across * width, max(6.0, width * 0.32), main)
-        canvas.dots(middle + across * width * 0.6, width * 0.16, light)
-
-
-def _evenly(line: Points, spacing: float) -> tuple[Points, Points, Points]:
-    """Places along a line: positions, directions along and across it, [P, 2] each."""
-    steps = np.hypot(*np.diff(line, axis=0).T)
-    length = np.concatenate([[0.0], np.cumsum(steps)])
-    at = np.arange(spacing / 2, length[-1], spacing)
-    middle = np.stack([np.interp(at, length, line[:, i]) for i in (0, 1)], axis=1)
-    ahead = np.stack([np.interp(at + 1, length, line[:, i]) for i in (0, 1)], axis=1)
-    behind = np.stack([np.interp(at - 1, length, line[:, i]) for i in (0, 1)], axis=1)
-    along = ahead - behind
-    along /= np.hypot(along[:, 0], along[:, 1])[:, None]
-    return middle, along, np.stack([-along[:, 1], along[:, 0]], axis=1)
-
-
-def _pieces(
-    canvas: Canvas, places: tuple[Points, Points, Points], width: float,
-    shape: tuple[tuple[float, float], ...], colour: Colour,
-) -> None:  # fmt: skip
-    """One small polygon at every place; `shape` is (along, across) in border widths."""
-    middle, along, across = (part[:, None] for part in places)
-    forth, aside = (np.array(shape) * width).T[..., None]
-    canvas.fill(middle + along * forth + across * aside, colour)
-
-
-def _hangings(canvas: Canvas, ornaments: str, inks: Inks) -> None:
-    """Tassels, or pearls and stones, along the end of the pallu and the drape."""
-    ends = np.linspace(_PALLU_IN[-1], _PALLU_OUT[-1], 9)
-    if ornaments == "tassels and latkans":
-        for x, y in ends.tolist():
-            canvas.line([(x, y - 4), (x, y + 34)], inks[0], 5)
-            canvas.dots([(x, y + 4)], 5.5, inks[1])
-        return
-    stones = np.vstack([ends, _DRAPE_TOP[::3], _PALLU_OUT[6::3]])
-    canvas.dots(stones, 7.5, (250, 248, 240))
-    canvas.dots(stones, 4.0, (196, 40, 96))
+    band = np.vstack([line, offset(line, width)[::-1]])
+    canvas.cloth(band, trim[0], depth=0.15)
+    inks = dict(zip(("main", "light", "dark"), trim, strict=True))
+    canvas.draw(_STRETCHES.get(border, ""), inks, along(line, 0.7 * width, width))
