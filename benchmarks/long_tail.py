@@ -21,7 +21,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
-from visual_taxonomy.config import ObjectiveConfig, TrainConfig, read_toml
+from visual_taxonomy.config import ObjectiveConfig, TrainConfig
+from visual_taxonomy.config_values import read_toml
 from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform

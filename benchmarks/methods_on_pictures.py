@@ -18,7 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config_values import read_toml
 from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform

@@ -18,14 +18,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import (
-    DataConfig,
-    ModelConfig,
-    TrainConfig,
-    read_toml,
-    to_dict,
-    to_toml,
-)
+from visual_taxonomy.config import DataConfig, ModelConfig, TrainConfig
+from visual_taxonomy.config_values import read_toml, to_dict, to_toml
 from visual_taxonomy.data import image_cache
 from visual_taxonomy.data.image_cache import cache_in_folder
 from visual_taxonomy.data.split import read_split, write_split

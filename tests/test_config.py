@@ -12,11 +12,8 @@ from visual_taxonomy.config import (
     OptimizerConfig,
     RunConfig,
     TrainConfig,
-    from_dict,
-    read_toml,
-    to_dict,
-    to_toml,
 )
+from visual_taxonomy.config_values import from_dict, read_toml, to_dict, to_toml
 from visual_taxonomy.errors import InputError
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from visual_taxonomy.checkpoint import read_checkpoint
-from visual_taxonomy.config import TrainConfig, read_toml
+from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config_values import read_toml
 from visual_taxonomy.data.images import UnreadableImage, read_image
 from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.data.table import build_taxonomy

@@ -17,7 +17,8 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.config import ModelConfig, from_dict, to_dict
+from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.config_values import from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.original_checkpoint import (

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from visual_taxonomy import cli
-from visual_taxonomy.config import DataConfig, TrainConfig, to_toml
+from visual_taxonomy.config import DataConfig, TrainConfig
+from visual_taxonomy.config_values import to_toml
 from visual_taxonomy.errors import InputError
 
 FLAGS = 'img_dir = "a"\ncsv_path = "b"\nckpt_path = "c"\n'

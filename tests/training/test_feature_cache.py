@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from visual_taxonomy.config import (
-    DataConfig,
-    ModelConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainConfig,
-)
+from visual_taxonomy.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, TrainConfig
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import build_classifier

@@ -11,7 +11,8 @@ from rich.console import Console
 from visual_taxonomy.training.loop import _resolve_precision
 
 from visual_taxonomy import device
-from visual_taxonomy.config import DataConfig, RunConfig, TrainConfig, to_toml
+from visual_taxonomy.config import DataConfig, RunConfig, TrainConfig
+from visual_taxonomy.config_values import to_toml
 from visual_taxonomy.processor import Verdict
 
 FABRIC = SimpleNamespace(device=torch.device("cpu"), broadcast=lambda value: value)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from visual_taxonomy.config import DataConfig, OptimizerConfig, RunConfig, TrainConfig, read_toml
+from visual_taxonomy.config import DataConfig, OptimizerConfig, RunConfig, TrainConfig
+from visual_taxonomy.config_values import read_toml
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.training import run_folder
 from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, at_its_place, claim

@@ -13,13 +13,7 @@ import torch
 from torch import nn
 
 from visual_taxonomy.checkpoint import read_checkpoint
-from visual_taxonomy.config import (
-    DataConfig,
-    ModelConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainConfig,
-)
+from visual_taxonomy.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, TrainConfig
 from visual_taxonomy.data.sampler import BatchSampler
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.task_weighting import BackwardOptions, build_task_weighting

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from visual_taxonomy.config import (
-    DataConfig,
-    ModelConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainConfig,
-)
+from visual_taxonomy.config import DataConfig, ModelConfig, OptimizerConfig, RunConfig, TrainConfig
 from visual_taxonomy.synthetic.catalogue import synthesize
 from visual_taxonomy.training.optimizer import Groups
 from visual_taxonomy.training.recorder import EpochEnd

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, get_type_hints
 
 import tyro
 
-from visual_taxonomy.config import TrainConfig, toml_values
+from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config_values import toml_values
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.typed_values import typed_fields
 

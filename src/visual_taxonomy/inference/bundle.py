@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from visual_taxonomy.atomic import write_text
-from visual_taxonomy.config import ModelConfig, from_dict, to_dict
+from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.config_values import from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.taxonomy import Taxonomy

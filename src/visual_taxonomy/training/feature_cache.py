@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.config import ModelConfig, to_dict
+from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.images import NO_PICTURE
 from visual_taxonomy.data.sampler import FILLER, Draw

@@ -21,7 +21,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from visual_taxonomy.atomic import write_text
-from visual_taxonomy.config import TrainConfig, read_toml, to_dict, to_toml
+from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config_values import read_toml, to_dict, to_toml
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.leftovers import remove_leftovers_in
 from visual_taxonomy.training.interruption import undisturbed

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from visual_taxonomy.atomic import link_or_copy, write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from visual_taxonomy.config import ModelConfig, TrainConfig, from_dict, to_dict
+from visual_taxonomy.config import ModelConfig, TrainConfig
+from visual_taxonomy.config_values import from_dict, to_dict
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.records import KINDS

@@ -12,7 +12,8 @@ import polars as pl
 from torch import Tensor
 
 from visual_taxonomy.checkpoint import read_checkpoint
-from visual_taxonomy.config import TrainConfig, read_toml, to_dict
+from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config_values import read_toml, to_dict
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import explain_precision, pick_precision
