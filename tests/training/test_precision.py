@@ -1,29 +1,27 @@
 """What `--precision auto` of a training run is taken for, and said of it."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from rich.console import Console
-from visual_taxonomy.training.loop import _resolve_precision
 
 from visual_taxonomy import device
 from visual_taxonomy.config import DataConfig, RunConfig, TrainConfig
 from visual_taxonomy.config_values import to_toml
 from visual_taxonomy.processor import Verdict
+from visual_taxonomy.training.train import _resolve_precision
 
-FABRIC = SimpleNamespace(device=torch.device("cpu"), broadcast=lambda value: value)
+PARALLEL = SimpleNamespace(device=torch.device("cpu"), broadcast=lambda value: value)
 
 
 def resolved(run: RunConfig) -> tuple[str, str]:
-    """The precision, and what was printed."""
+    """The precision, and what the user is told."""
     config = TrainConfig(DataConfig(Path("images"), Path("train.csv")), run=run)
-    said = io.StringIO()
-    console = Console(file=said, width=200)
-    return _resolve_precision(config, FABRIC, console).run.precision, said.getvalue()
+    said: list[str] = []
+    reporter = SimpleNamespace(note=said.append)
+    return _resolve_precision(config, PARALLEL, reporter).run.precision, "".join(said)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +30,7 @@ def faster(monkeypatch):
 
 
 def test_a_run_says_what_auto_is_and_why(tmp_path):
-    assert resolved(RunConfig(tmp_path)) == ("bf16", "precision bf16: it is so\n")
+    assert resolved(RunConfig(tmp_path)) == ("bf16", "precision bf16: it is so")
 
 
 def test_a_named_precision_needs_no_word(tmp_path):
