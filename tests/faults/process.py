@@ -8,9 +8,12 @@ fork.
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +91,19 @@ class Command:
 def vtax(arguments: list[str], log: Path, limit_bytes: int | None = None) -> Outcome:
     """Run a command to its end."""
     return Command(arguments, log, limit_bytes).wait()
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[bool]:
+    """A file system in memory at a folder, mounted so; False where this user may not mount."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "soak", str(folder)]
+    is_there = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield is_there
+    finally:
+        if is_there:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _run(arguments: list[str], log: Path, limit_bytes: int | None) -> None:

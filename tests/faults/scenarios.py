@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from process import Command, Outcome, vtax
+from process import Command, Outcome, mounted, vtax
 from workspace import Workspace, digest, left_overs, metrics
 
 Scenario = Callable[[Workspace, random.Random], str | None]
@@ -174,11 +174,39 @@ def killed_feature_cache(work: Workspace, random: random.Random) -> str | None:
 
 
 def full_disk(work: Workspace, random: random.Random) -> str | None:
-    """No file may grow beyond a random size: one message, nothing lost, and it works later."""
+    """The disk, or what a file may hold, ends at random: one message, and later it works."""
     folder = work.round_folder()
-    limit = int(10 ** random.uniform(0, 6))
+    log = folder / "log.txt"
     name = random.choice(["train", "predict", "evaluate", "export", "synthesize", "create-config"])
-    out = folder / "out"
+    size = int(10 ** random.uniform(0, 6))
+    if random.random() < 0.5:
+        with mounted(folder / "disk", f"size={max(size, 4096)}") as is_there:
+            if is_there:
+                ended = vtax(_writing(work, name, folder / "disk/out"), log)
+                return _refused_or_done(f"{name} on a disk of {size} bytes", ended)
+    # The log has to be unlimited, and the null device is.
+    ended = vtax(_writing(work, name, folder / "out"), Path("/dev/null"), size)
+    if ended.status not in (0, 2):
+        return f"{name}, files of {size} bytes: status {ended.status}"
+    again = vtax(_writing(work, name, folder / "out"), log)
+    if ended.status == 0 or again.status == 0:
+        return None
+    return f"{name} after files of {size} bytes: {again}"
+
+
+def read_only_disk(work: Workspace, random: random.Random) -> str | None:
+    """The disk is read-only: one message."""
+    folder = work.round_folder()
+    name = random.choice(["train", "predict", "evaluate", "export", "synthesize", "create-config"])
+    with mounted(folder / "disk", "ro") as is_there:
+        if not is_there:
+            return None
+        ended = vtax(_writing(work, name, folder / "disk/out"), folder / "log.txt")
+    return None if ended.is_clear_refusal and "read-only" in ended.text else f"{name}: {ended}"
+
+
+def _writing(work: Workspace, name: str, out: Path) -> list[str]:
+    """The arguments of a command that writes to `out`."""
     commands = {
         "train": work.train(out),
         "predict": work.predict(work.checkpoint, out),
@@ -190,15 +218,11 @@ def full_disk(work: Workspace, random: random.Random) -> str | None:
             *("--out_path", str(out)),
         ],
     }
-    # The log itself has to fit: it is a file too.
-    ended = vtax(commands[name], Path("/dev/null"), limit)
-    if ended.status not in (0, 2):
-        again = vtax(commands[name], folder / "log.txt", max(limit, 4000))
-        return f"{name}, {limit} bytes: {again}"
-    again = vtax(commands[name], folder / "log.txt")
-    if ended.status == 0:
-        return None
-    return None if again.status == 0 else f"{name} after {limit} bytes: {again}"
+    return commands[name]
+
+
+def _refused_or_done(what: str, ended: Outcome) -> str | None:
+    return None if ended.status == 0 or ended.is_clear_refusal else f"{what}: {ended}"
 
 
 def flipped_bit(work: Workspace, random: random.Random) -> str | None:
@@ -362,6 +386,7 @@ SCENARIOS: dict[str, Scenario] = {
         killed_image_cache,
         killed_feature_cache,
         full_disk,
+        read_only_disk,
         flipped_bit,
         flipped_bit_in_a_cache,
         flipped_bit_in_a_broken_off_prediction,

@@ -19,7 +19,6 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from process import Outcome  # noqa: F401 - the child needs what process imports
 from scenarios import SCENARIOS
 from workspace import Workspace
 
