@@ -16,6 +16,8 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_inherit_docstrings = False  # of torch: they speak of other pages than these
+# The front door lists names of other pages; each is documented where it is defined.
+autodoc_default_options = {"ignore-module-all": True}
 apidoc_modules = [
     {
         "path": "../src/visual_taxonomy",
