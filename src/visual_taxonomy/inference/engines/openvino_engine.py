@@ -5,8 +5,9 @@ Shapes: as in `inference/engines/base.py`.
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typing_extensions import override
@@ -16,6 +17,22 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.inference.bundle import ONNX, OPENVINO, Bundle
 from visual_taxonomy.inference.engines.base import softmax
 from visual_taxonomy.inference.engines.graph_engine import GraphEngine
+
+if TYPE_CHECKING:
+    import openvino
+
+
+@cache
+def core() -> "openvino.Core":
+    """The one core of this process, which is never given back.
+
+    Its CPU plugin hands the system a stack for signal handlers, and does not take that back when
+    it is unloaded with the last core: the next signal, such as Ctrl-C, would end the process with
+    a segmentation fault (seen with OpenVINO 2026.4 on a processor without AMX).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVinoEngine(GraphEngine):
@@ -33,8 +50,6 @@ class OpenVinoEngine(GraphEngine):
     usual_batch_size = 16
 
     def __init__(self, bundle: Bundle, config: InferenceConfig) -> None:
-        import openvino
-
         super().__init__(bundle, config)
         graph = bundle.folder / (OPENVINO if bundle.has(OPENVINO) else ONNX)
         # Left to itself, it computes in bfloat16 where the processor has the instructions.
@@ -43,7 +58,7 @@ class OpenVinoEngine(GraphEngine):
             "INFERENCE_NUM_THREADS": available_cores(),
             "PERFORMANCE_HINT": "THROUGHPUT",
         }
-        self._model = openvino.Core().compile_model(graph, "CPU", settings)
+        self._model = core().compile_model(graph, "CPU", settings)
         self.streams = self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._idle: deque[Any] = deque()
         self._handing_over = Lock()
