@@ -17,7 +17,7 @@ class EngineEntry(NamedTuple):
 
     # A string, not the class: importing torch's engine imports torch.
     address: str
-    """Module and class of the `Engine`, "module:Class"; it takes a bundle and an `InferenceConfig`."""
+    """Module and class of the `Engine`: "module:Class"; it takes a bundle and a config."""
     package: str
     """The package that computes, as it is imported and installed."""
     files: tuple[str, ...]

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def core() -> "openvino.Core":
     """The one core of this process, which is never given back.
 
-    Its CPU plugin hands the system a stack for signal handlers, and does not take that back when
-    it is unloaded with the last core: the next signal, such as Ctrl-C, would end the process with
-    a segmentation fault (seen with OpenVINO 2026.4 on a processor without AMX).
+    Its CPU plugin gives the thread that compiles a stack for signal handlers. If the last core goes
+    in another thread, that stack is freed but still in use: the next signal, such as Ctrl-C, ends
+    the process with a segmentation fault (OpenVINO 2026.4).
     """
     import openvino
 
