@@ -185,7 +185,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_resumes_bit_equal(
     step = torch.load(last, weights_only=True)["training"]["source"]["step"]
     assert 0 < step < STEPS_AN_EPOCH
     out, _ = finish(start(["train", "--config", str(tmp_path / "run/config.toml"), "--resume"]))
-    assert f"going on from epoch 1, step {step}" in out
+    assert f"resuming at epoch 1, step {step}" in out
     assert_bit_equal(tmp_path, uninterrupted)
 
 
@@ -199,7 +199,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(
     os.killpg(process.pid, signal.SIGINT)
     _, err = finish(process, status=130)
     resume = ["train", "--config", str(tmp_path / "run" / "config.toml"), "--resume"]
-    assert f"go on with: vtax {' '.join(resume)}" in err
+    assert f"resume with: vtax {' '.join(resume)}" in err
     finish(start(resume))
     assert_bit_equal(tmp_path, uninterrupted)
 

@@ -28,7 +28,7 @@ def train(config: TrainConfig) -> int:
     try:
         train_model(config, terminal, lambda result: _report(result, config))
     except Interrupted:
-        errors.print(f"stopped; go on with: {_resume(folder)}")
+        errors.print(f"stopped; resume with: {_resume(folder)}")
         return EXIT_INTERRUPTED
     except (RuntimeError, OSError, EOFError) as error:
         reason = reason_of_death(error)

@@ -200,6 +200,6 @@ def _restore(trainer: Trainer) -> None:
     """Go on from last.pt, and say from where."""
     source, folder = trainer.source, trainer.saver.folder
     if trainer.restore():
-        trainer.reporter.note(f"going on from epoch {source.epoch + 1}, step {source.step}")
+        trainer.reporter.note(f"resuming at epoch {source.epoch + 1}, step {source.step}")
     if not trainer.config.run.accept_changed_data:
         trainer.recorder.unreadable.load(trainer.tables_by_part(), folder)
