@@ -19,6 +19,11 @@ NEEDED = 1.25 * (2 * 4 + 1) * 8 * (3 * 16 * 12 + 8 * (2 + 2))
 """Bytes for two processes that load batches of 8 pictures of `dataset`."""
 
 
+@pytest.fixture(autouse=True)
+def not_yet_warned(monkeypatch):
+    monkeypatch.setattr(transport, "_warned", [])
+
+
 @pytest.fixture
 def free(monkeypatch):
     """Sets the room in shared memory."""
@@ -61,6 +66,14 @@ def test_a_message_names_what_is_needed_and_free(free):
     free(64 * 2**20)
     with pytest.warns(UserWarning, match=r"has 64 MB free, but loading ahead needs 413 MB"):
         assert not fits_shared_memory(331 * 2**20)
+
+
+def test_one_note_is_enough_for_all_loaders_of_a_run(free):
+    free(0)
+    with pytest.warns(UserWarning, match="has 0 MB free") as notes:
+        fit = [fits_shared_memory(num_bytes) for num_bytes in (2**20, 2**21)]
+    assert fit == [False, False]
+    assert len(notes) == 1
 
 
 def test_without_loading_processes_nothing_is_asked(free):

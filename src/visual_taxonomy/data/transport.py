@@ -17,9 +17,12 @@ SHARED_MEMORY = Path("/dev/shm")
 _SPARE = 1.25
 """Room to leave for what else is kept there, such as the loader of the validation."""
 
+_warned: list[Path] = []
+"""One note a process is enough, though training and validation both load."""
+
 
 def fits_shared_memory(num_bytes: int) -> bool:
-    """Whether so much can be kept in shared memory; a warning says what to do if it cannot.
+    """Whether so much can be kept in shared memory; the first time not, a warning says what to do.
 
     Processes that train together share it, and each is taken to need as much. Systems without
     `/dev/shm` keep shared memory elsewhere and have no such limit.
@@ -31,16 +34,16 @@ def fits_shared_memory(num_bytes: int) -> bool:
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
     processes = torch.distributed.get_world_size() if is_shared else 1
     needed, free = int(_SPARE * num_bytes) * processes, status.f_bavail * status.f_frsize
-    if needed <= free:
-        return True
-    warnings.warn(
-        f"{SHARED_MEMORY} has {free >> 20:,} MB free, but loading ahead needs "
-        f"{needed >> 20:,} MB: batches come through pipes, which costs the loading processes some "
-        "time; for more room start the container with --shm-size=2g (docker, podman), or choose a "
-        "smaller --batch_size",
-        stacklevel=3,
-    )
-    return False
+    if needed > free and not _warned:
+        _warned.append(SHARED_MEMORY)
+        warnings.warn(
+            f"{SHARED_MEMORY} has {free >> 20:,} MB free, but loading ahead needs "
+            f"{needed >> 20:,} MB: batches come through pipes, which is slower; for more room "
+            "start the container with --shm-size=2g (docker, podman), or choose a smaller "
+            "--batch_size",
+            stacklevel=3,
+        )
+    return needed <= free
 
 
 class ThroughPipe:
