@@ -124,16 +124,15 @@ def test_a_killed_run_goes_on_without_doing_a_row_twice(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("arguments", "packages"),
     [
-        (
-            ["train", "--img_dir", "a", "--csv_path", "b"],
-            "pip install matplotlib torch torchvision timm",
-        ),
-        (["list", "backbones"], "pip install timm torch"),
+        (["train", "--img_dir", "a", "--csv_path", "b"], {"torch", "torchvision", "timm"}),
+        (["list", "backbones"], {"torch", "timm"}),
     ],
 )
-def test_a_command_that_needs_torch_names_what_to_install(arguments: list[str], line: str) -> None:
+def test_a_command_that_needs_torch_names_what_to_install(
+    arguments: list[str], packages: set[str]
+) -> None:
     code = f"{WITHOUT_TORCH}\nsys.argv[1:] = {arguments}\nmain()"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
@@ -141,8 +140,8 @@ def test_a_command_that_needs_torch_names_what_to_install(arguments: list[str], 
     assert result.returncode == 2
     (error,) = (e for e in result.stderr.splitlines() if not e.startswith("vtax "))
     assert error.startswith("error: this needs the package ")
-    assert line in error
-    assert "matplotlib" in error
+    _, _, install = error.partition(": pip install ")
+    assert packages | {"matplotlib"} <= set(install.split())
 
 
 def test_evaluate_of_a_bundle_needs_matplotlib_only(bundle: Bundle, catalogue: list[str]) -> None:

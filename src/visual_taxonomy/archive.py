@@ -1,5 +1,6 @@
 """Whether a zip file, such as `torch.save` writes, holds what was written."""
 
+import errno
 import zipfile
 import zlib
 from typing import IO
@@ -38,6 +39,10 @@ def find_damage(file: IO[bytes]) -> str | None:
             folders = [each.filename for each in archive.infolist() if each.external_attr & _FOLDER]
     except _UNREADABLE as error:
         return str(error) or type(error).__name__
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the disk's own trouble
+            raise
+        return "an entry lies before the file begins"
     if folders:
         return f"'{folders[0]}' is marked as a folder"
     return None if damaged is None else f"the checksum of '{damaged}' differs"

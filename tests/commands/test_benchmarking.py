@@ -96,6 +96,7 @@ def test_agreement_is_measured_on_a_row_with_a_label(rows, tmp_path, monkeypatch
     monkeypatch.setattr(benchmarking, "make_engine", lambda *_: None)
     monkeypatch.setattr(benchmarking, "write_checkpoint", lambda *_: None)
     monkeypatch.setattr(benchmarking, "export", lambda *given, **_: trials.append(given[4]))
+    monkeypatch.setattr(benchmarking, "graph_engines", lambda bundle: ())
     list(benchmarking._engines(None, table, tmp_path, torch.device("cpu"), 0))
     assert len(trials) == 2
     for trial in trials:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
 
 from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
 from visual_taxonomy.config import (
@@ -37,6 +36,7 @@ from visual_taxonomy.training.diagnostics import DIAGNOSTICS_NAME
 from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.records import KINDS
 from visual_taxonomy.training.setup import build_trainer
+from visual_taxonomy.training.trackers import Trackers
 from visual_taxonomy.training.train import Result, train
 from visual_taxonomy.training.trainer import Interrupted, Trainer
 from visual_taxonomy.training.validation import Validation
@@ -261,7 +261,7 @@ def test_a_run_reports_weights_norms_and_conflicts_whatever_the_method(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     logged: list[tuple[int, dict[str, float]]] = []
-    monkeypatch.setattr(Fabric, "log_dict", lambda _, values, step: logged.append((step, values)))
+    monkeypatch.setattr(Trackers, "log", lambda _, values, step: logged.append((step, values)))
     config = config_of(small_catalogue, tmp_path, method=method)
     result = run(replace(config, run=replace(config.run, log_every=2)))
     assert all(0 <= row["conflict_share"] <= 1 for row in result.history)
@@ -288,7 +288,7 @@ def test_reused_weights_are_watched_when_they_are_found_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     logged: list[dict[str, float]] = []
-    monkeypatch.setattr(Fabric, "log_dict", lambda _, values, step: logged.append(values))
+    monkeypatch.setattr(Trackers, "log", lambda _, values, step: logged.append(values))
     config = config_of(small_catalogue, tmp_path, method="PCGrad", update_weights_every=3)
     run(replace(config, run=replace(config.run, log_every=2)))
     watched = [v for v in logged if any(key.startswith("weight/") for key in v)]
