@@ -100,6 +100,6 @@ def test_agreement_is_measured_on_a_row_with_a_label(rows, tmp_path, monkeypatch
     list(benchmarking._engines(None, table, tmp_path, torch.device("cpu"), 0))
     assert len(trials) == 2
     for trial in trials:
-        calibration, measured = trial.split()
+        calibration, measured = trial.split(int8=True)
         assert len(calibration) > 0
         assert (measured.targets >= 0).any()
