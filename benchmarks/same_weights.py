@@ -5,6 +5,8 @@ one machine). `--source` names the `src` folder to run, so two checkouts can be 
 
     python benchmarks/same_weights.py --source ../before/src > before.txt
     python benchmarks/same_weights.py --source src > after.txt && diff before.txt after.txt
+
+Where the drawing of the catalogue itself has changed, give both the same `--catalogue`.
 """
 
 import hashlib
@@ -32,6 +34,8 @@ class Options:
 
     source: Path = Path("src")
     """The `src` folder of the checkout."""
+    catalogue: Path | None = None
+    """A catalogue of `vtax synthesize` for all checkouts; None: the code draws its own."""
     rows: int = 60
     """Products drawn."""
     epochs: int = 2
@@ -42,9 +46,12 @@ def main(options: Options) -> None:
     """Print a line for each training, the SHA-256 of its weights; first equals last."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        catalogue = folder / "catalogue"
-        drawing = ("--rows", str(options.rows), "--image_size", "64", "--seed", "0")
-        _vtax(options, "synthesize", "--out", str(catalogue), *drawing).wait()
+        if options.catalogue is None:
+            drawing = ("--rows", str(options.rows), "--image_size", "64", "--seed", "0")
+            out = ("--out", str(folder / "catalogue"))
+            _vtax(options, "synthesize", *out, *drawing).wait()
+        else:
+            (folder / "catalogue").symlink_to(options.catalogue.resolve())
         for loss, method in itertools.product(LOSSES, METHODS):
             flags = ("--loss_type", loss, "--method", method, *LONG_TAIL)
             print(f"{loss} {method}: {_trained(options, folder, *flags)}", flush=True)
