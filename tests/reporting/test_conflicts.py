@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -108,9 +106,7 @@ def test_of_many_tasks_those_most_apart_are_drawn_in_a_picture_of_bounded_size(t
     cosines[random.random(cosines.shape) < 0.5] = np.nan
     cosines += 0 * cosines.T
     cosines[17, 905] = cosines[905, 17] = -0.9
-    started = time.process_time()
     texts = texts_of(plot_conflicts, cosines, tasks, tmp_path / "conflicts.png")
-    assert time.process_time() - started < 10
     assert max(texts["never met"].figure.get_size_inches()) < 27
     met = int(np.triu(~np.isnan(cosines), 1).sum())
     assert f"1 of {met:,} pairs of tasks that met pulls apart" in texts
