@@ -1,0 +1,1 @@
+"""From probabilities to answers: calibration, decision rule, "unknown". NumPy only."""
