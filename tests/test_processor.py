@@ -20,6 +20,10 @@ CPUINFO = (
 )
 
 
+def kept(key):
+    return kept_gain("bfloat16", key, processor.measure_gain)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
     """An empty cache folder, and no answer from before."""
@@ -89,9 +93,9 @@ def test_a_machine_answers_alike_though_a_second_measurement_would_differ(featur
 
 def test_another_processor_torch_or_number_of_threads_is_measured_anew(features, gains):
     left = gains(2.0, 3.0)
-    assert kept_gain("EPYC, torch 2.13, 2")[0] == 2.0
-    assert kept_gain("EPYC, torch 2.13, 1")[0] == 3.0
-    assert kept_gain("EPYC, torch 2.13, 2")[0] == 2.0
+    assert kept("EPYC, torch 2.13, 2")[0] == 2.0
+    assert kept("EPYC, torch 2.13, 1")[0] == 3.0
+    assert kept("EPYC, torch 2.13, 2")[0] == 2.0
     assert left == []
 
 
@@ -111,7 +115,7 @@ def test_a_user_without_a_home_is_no_error(monkeypatch, gains):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", fail)
     gains(2.0)
-    assert kept_gain("EPYC") == (2.0, None)
+    assert kept("EPYC") == (2.0, None)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +123,9 @@ def test_a_user_without_a_home_is_no_error(monkeypatch, gains):
 )
 def test_a_damaged_file_is_measured_anew(gains, content):
     gains(2.0, 3.0)
-    _, path = kept_gain("EPYC")
+    _, path = kept("EPYC")
     path.write_text(content, encoding="latin-1")
-    assert kept_gain("EPYC") == (3.0, path)
+    assert kept("EPYC") == (3.0, path)
     assert json.loads(path.read_text()) == {"key": "EPYC", "gain": 3.0}
 
 
@@ -142,7 +146,7 @@ def test_those_that_ask_at_once_agree_and_only_the_first_measures(monkeypatch):
 
     monkeypatch.setattr(processor, "measure_gain", measure)
     with ThreadPoolExecutor(4) as pool:
-        gains = list(pool.map(kept_gain, ["EPYC"] * 4))
+        gains = list(pool.map(kept, ["EPYC"] * 4))
     assert {gain for gain, _ in gains} == {1.0}
 
 

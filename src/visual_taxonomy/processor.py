@@ -1,4 +1,4 @@
-"""Whether this machine's processor multiplies bfloat16 faster than float32, and how that is known.
+"""What pays on this machine's processor, such as bfloat16, and how that is known.
 
 Features decide where they can. Where they cannot, a measurement does: it is made once and kept in
 the user's cache folder, so a machine always answers alike, however busy it is.
@@ -10,6 +10,7 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -60,7 +61,7 @@ def bfloat16_verdict() -> Verdict:
             return Verdict(True, f"{model} has AMX")
         if not features & {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}:
             return Verdict(False, f"{model} has no bfloat16 instructions")
-    gain, place = kept_gain(f"{model}, torch {torch.__version__}, {torch.get_num_threads()}")
+    gain, place = kept_gain("bfloat16", machine_key(), measure_gain)
     where = f"kept in {place}" if place else "the cache folder cannot be written"
     return Verdict(gain >= MIN_GAIN, f"{model}, bfloat16 measured {gain:.1f} x float32 ({where})")
 
@@ -81,23 +82,33 @@ def read_processor(path: Path = _CPUINFO) -> Processor:
     return Processor(model, frozenset(flags.split()) if flags else None)
 
 
-def kept_gain(key: str) -> tuple[float, Path | None]:
+def machine_key() -> str:
+    """What a measurement of arithmetic depends on: processor, version of torch, threads."""
+    return f"{read_processor().model}, torch {torch.__version__}, {torch.get_num_threads()}"
+
+
+def kept_gain(name: str, key: str, measure: Callable[[], float]) -> tuple[float, Path | None]:
     """The gain that was measured for a key before, or else now; and the file that keeps it.
 
     Processes that ask at the same time wait for the first. Where nothing can be kept, each process
     measures for itself.
+
+    Args:
+        name: What is measured, for the name of the file.
+        key: What the gain depends on.
+        measure: Measures it: how many times as fast.
     """
     try:
-        path = cache_folder() / f"bfloat16-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+        path = cache_folder() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
             gain = _read_gain(path, key)
             if gain is None:
-                gain = measure_gain()
+                gain = measure()
                 write_text(path, json.dumps({"key": key, "gain": gain}) + "\n")
             return gain, path
     except (OSError, RuntimeError, Timeout, InputError):  # no home, read-only, full, or stuck
-        return measure_gain(), None
+        return measure(), None
 
 
 def cache_folder() -> Path:

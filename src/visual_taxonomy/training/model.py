@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.model.heads import HeadOutput
+from visual_taxonomy.model.strided_depthwise import speed_up_strided_depthwise
 from visual_taxonomy.training.parallel import Parallel
 
 
@@ -41,6 +42,8 @@ class TrainedModel:
         precision: str,
         averages: bool,
     ) -> None:
+        if parallel.device.type == "cpu":
+            speed_up_strided_depthwise(encoder, DTYPES[precision])
         self.classifier = classifier
         self.encoder = parallel.wrap(encoder, averages)
         self.parallel = parallel
