@@ -13,11 +13,8 @@ import time
 from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import override
 
 from visual_taxonomy.processor import kept_gain, machine_key
 
@@ -79,63 +76,21 @@ class SpreadGradient(torch.autograd.Function):
         return *found, None, None
 
 
-class StridedDepthwise(nn.Conv2d):
-    """A depthwise convolution with a stride that trains by `SpreadGradient`."""
+def pays(layer: nn.Conv2d, dtype: torch.dtype) -> bool:
+    """Whether a layer trains clearly faster with `SpreadGradient` on this machine's CPU.
 
-    @override
-    def forward(self, input: Tensor) -> Tensor:
-        if not _takes_half_precision(input):
-            return super().forward(input)
-        top, left = _pair(self.padding)
-        return _convolve(self, input, (left, left, top, top))
-
-
-class StridedDepthwiseSame(Conv2dSame):
-    """The same for TensorFlow's padding: as much as keeps ceil(H / stride) rows of outputs."""
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        if not _takes_half_precision(x):
-            return super().forward(x)
-        height, width = (
-            get_same_padding(*sizes, 1)
-            for sizes in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
-        )
-        padding = (width // 2, width - width // 2, height // 2, height - height // 2)
-        return _convolve(self, x, padding)
-
-
-_FAST: dict[type[nn.Conv2d], type[nn.Conv2d]] = {
-    nn.Conv2d: StridedDepthwise,
-    Conv2dSame: StridedDepthwiseSame,
-}
-
-
-def speed_up_strided_depthwise(model: nn.Module, dtype: torch.dtype) -> int:
-    """Let strided depthwise convolutions train with the fast backward pass where it pays.
-
-    Weights, their names and the outputs stay. Nothing changes in float32, whose kernels are fast
-    with any stride.
+    Float32 is not asked about: its kernels are fast with any stride.
 
     Args:
-        model: Any model on the CPU; changed in place.
-        dtype: What its convolutions compute in.
-
-    Returns:
-        The number of layers changed.
-
-    Example:
-        >>> import timm
-        >>> speed_up_strided_depthwise(timm.create_model("mobilenetv2_035"), torch.float32)
-        0
+        layer: Any convolution.
+        dtype: What it computes in.
     """
-    if dtype == torch.float32:
-        return 0
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
-    chosen = [layer for layer in layers if _is_strided_depthwise(layer) and _pays(layer, dtype)]
-    for layer in chosen:
-        layer.__class__ = _FAST[type(layer)]
-    return len(chosen)
+    if dtype == torch.float32 or not _is_strided_depthwise(layer):
+        return False
+    kernel = max(layer.kernel_size)
+    key = f"{machine_key()}, {kernel}x{kernel}, {dtype}"
+    gain, _ = kept_gain("depthwise", key, lambda: measure_gain(kernel, dtype))
+    return gain >= MIN_GAIN
 
 
 def measure_gain(kernel: int, dtype: torch.dtype) -> float:
@@ -165,41 +120,7 @@ def measure_gain(kernel: int, dtype: torch.dtype) -> float:
 
 def _is_strided_depthwise(layer: nn.Conv2d) -> bool:
     return (
-        type(layer) in _FAST  # a class of its own may do more than convolve
-        and 1 < layer.groups == layer.in_channels == layer.out_channels
+        1 < layer.groups == layer.in_channels == layer.out_channels
         and max(layer.stride) > 1
-        and _pair(layer.dilation) == (1, 1)
-        and layer.padding_mode == "zeros"
-        and not isinstance(layer.padding, str)
+        and set(layer.dilation) == {1}
     )
-
-
-def _pays(layer: nn.Conv2d, dtype: torch.dtype) -> bool:
-    kernel = max(layer.kernel_size)
-    key = f"{machine_key()}, {kernel}x{kernel}, {dtype}"
-    gain, _ = kept_gain("depthwise", key, lambda: measure_gain(kernel, dtype))
-    return gain >= MIN_GAIN
-
-
-def _takes_half_precision(images: Tensor) -> bool:
-    """Whether the layer trains, and in what it was changed for."""
-    return torch.is_grad_enabled() and _compute_dtype(images) != torch.float32
-
-
-def _compute_dtype(images: Tensor) -> torch.dtype:
-    kind = images.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else images.dtype
-
-
-def _convolve(layer: nn.Conv2d, images: Tensor, padding: Padding) -> Tensor:
-    # torch casts the arguments of its own operations under autocast, but not of a Function.
-    dtype = _compute_dtype(images)
-    bias = None if layer.bias is None else layer.bias.to(dtype)
-    return SpreadGradient.apply(
-        images.to(dtype), layer.weight.to(dtype), bias, layer.stride, padding
-    )
-
-
-def _pair(size: int | str | tuple[int, ...]) -> tuple[int, ...]:
-    assert not isinstance(size, str)  # `_is_strided_depthwise` leaves those out
-    return (size, size) if isinstance(size, int) else tuple(size)

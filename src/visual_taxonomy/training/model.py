@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.model.classifier import Classifier
+from visual_taxonomy.model.fast_convolutions import speed_up_convolutions
 from visual_taxonomy.model.heads import HeadOutput
-from visual_taxonomy.model.strided_depthwise import speed_up_strided_depthwise
 from visual_taxonomy.training.parallel import Parallel
 
 
@@ -43,7 +43,7 @@ class TrainedModel:
         averages: bool,
     ) -> None:
         if parallel.device.type == "cpu":
-            speed_up_strided_depthwise(encoder, DTYPES[precision])
+            speed_up_convolutions(encoder, DTYPES[precision])
         self.classifier = classifier
         self.encoder = parallel.wrap(encoder, averages)
         self.parallel = parallel
