@@ -21,7 +21,7 @@ from visual_taxonomy.inference.export.bundle_writer import export
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.version import __version__
 
-PICTURES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
+IMAGES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
 CATEGORIES = torch.tensor([0, 1, 1, 0])
 
 
@@ -43,8 +43,8 @@ def test_a_model_survives_the_file_bit_by_bit(tmp_path, checkpoint):
     write_checkpoint(tmp_path / "a.pt", checkpoint)
     read = read_checkpoint(tmp_path / "a.pt")
     with torch.no_grad():
-        expected = checkpoint.classifier()(PICTURES, CATEGORIES)
-        assert torch.equal(read.classifier()(PICTURES, CATEGORIES), expected)
+        expected = checkpoint.classifier()(IMAGES, CATEGORIES)
+        assert torch.equal(read.classifier()(IMAGES, CATEGORIES), expected)
 
 
 def test_a_file_that_does_not_say_how_columns_were_named_is_read(tmp_path, checkpoint):

@@ -28,7 +28,7 @@ TAXONOMY = Taxonomy.from_dict(
         "never": {"seen": ["x", "y"]},
     }
 )
-TINY = {  # 4 pictures of "a cat", 3 of "T-shirts XL"; "T-shirts XL" has no second attribute
+TINY = {  # 4 images of "a cat", 3 of "T-shirts XL"; "T-shirts XL" has no second attribute
     "predicted": np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, -1], [1, -1], [-1, -1]]),
     "targets": np.array([[0, -1], [1, -1], [1, -1], [-1, -1], [0, -1], [1, -1], [1, -1]]),
     "categories": np.array([0, 0, 0, 0, 1, 1, 1]),

@@ -30,10 +30,10 @@ def _not_negative(**values: float) -> None:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Pictures, labels and how they become batches."""
+    """Images, labels and how they become batches."""
 
     img_dir: Path
-    """Folder of the pictures, named by id: `000123.jpg` or `123.png` for id 123."""
+    """Folder of the images, named by id: `000123.jpg` or `123.png` for id 123."""
     csv_path: Path
     """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown, and so
     are NA, N/A, NaN, None, null, ... (--missing_values)."""
@@ -56,19 +56,19 @@ class DataConfig:
     test_csv_path: Path | None = None
     """Labelled file with test rows, instead of --test_ratio."""
     group_duplicates: bool = True
-    """Keep near-duplicate pictures on one side of the split."""
+    """Keep near-duplicate images on one side of the split."""
     batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
     """One category a batch, taking turns or one after the other; joint mixes them in a batch."""
     feature_cache: Path | None = None
     """Folder for the features of a frozen backbone (--freeze_backbone), encoded only once."""
     feature_views: int = 0
-    """Augmented views of each training picture in the feature cache; 0: the plain picture."""
+    """Augmented views of each training image in the feature cache; 0: the plain image."""
     train_workers: int = 5
-    """Processes that load training pictures, no more than there are cores."""
+    """Processes that load training images, no more than there are cores."""
     val_workers: int = 2
-    """Processes that load validation pictures, no more than there are cores."""
+    """Processes that load validation images, no more than there are cores."""
     image_cache: Path | None = None
-    """Folder that keeps decoded pictures for later epochs and runs; ram: memory of this run."""
+    """Folder that keeps decoded images for later epochs and runs; ram: memory of this run."""
     missing_values: tuple[str, ...] = MISSING_VALUES
     """Texts that mean an unknown label, in this case of letters; empty cells always do."""
     attribute_columns: tuple[str, ...] | None = None
@@ -114,11 +114,11 @@ class ModelConfig:
     backbone_parameters: Parameters = field(default_factory=dict)
     """Further parameters of timm.create_model, as NAME VALUE pairs: pad_type same."""
     image_size: tuple[int, int] | None = None
-    """Height and width of the pictures in pixels; None: what the backbone was made for."""
+    """Height and width of the images in pixels; None: what the backbone was made for."""
     normalization: Literal["backbone", "clip", "imagenet", "inception"] = "backbone"
-    """Mean and std of the pictures; inception scales to -1 ... 1."""
+    """Mean and std of the images; inception scales to -1 ... 1."""
     interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "backbone"] = "bicubic"
-    """Filter that resizes the pictures; backbone: the one it was published with."""
+    """Filter that resizes the images; backbone: the one it was published with."""
     unlock_block: int = -8
     """Blocks (stages) from this index on are trained; 0 trains the whole backbone."""
     unfreeze_proj: bool = True
@@ -206,7 +206,7 @@ class OptimizerConfig:
     epochs: int = 50
     """Passes over the training rows."""
     batch_size: int = 256
-    """Pictures a step, over all devices together."""
+    """Images a step, over all devices together."""
     patience: int = 10
     """Stop after this many epochs in which neither validation loss nor F1 improved."""
     pretrained_lr: float = 1e-5
@@ -246,7 +246,7 @@ class RunConfig:
     resume: bool = False
     """Go on from the last.pt of the run folder; with --config, of the folder the file is in."""
     accept_changed_data: bool = False
-    """Resume although labels or pictures have changed since the run started."""
+    """Resume although labels or images have changed since the run started."""
     overwrite: bool = False
     """Start anew in a run folder that holds a run; the old run goes when the new one has saved."""
     save_every: int = 200
@@ -318,9 +318,9 @@ class InferenceConfig:
     """What runs the model: see `vtax list engines`. auto: torch for checkpoints, and for bundles
     the engine they were measured with."""
     batch_size: int | None = None
-    """Pictures a step; None: what suits engine and device."""
+    """Images a step; None: what suits engine and device."""
     workers: int = 2
-    """Processes or threads that load pictures, no more than there are cores."""
+    """Processes or threads that load images, no more than there are cores."""
     precision: Precision = "auto"
     """Precision of the backbone; auto: bf16 where the device is faster with it, else 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -1,6 +1,6 @@
 """How good predictions are: per class, attribute and category, and overall.
 
-Only counts are stored; every score is derived from them. Shapes: N pictures, A slots (attributes
+Only counts are stored; every score is derived from them. Shapes: N images, A slots (attributes
 of a category), K categories, C classes.
 """
 

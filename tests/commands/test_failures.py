@@ -114,9 +114,9 @@ def test_too_little_memory_has_a_remedy_and_status_1(error: Exception) -> None:
 def test_a_message_of_a_loading_process_loses_its_traceback() -> None:
     text = (
         "Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call "
-        'last):\n  File "x.py", line 1\nvisual_taxonomy.errors.InputError: 7.jpg: not a picture'
+        'last):\n  File "x.py", line 1\nvisual_taxonomy.errors.InputError: 7.jpg: not an image'
     )
-    assert explain(InputError(text)) == ("7.jpg: not a picture", 2)
+    assert explain(InputError(text)) == ("7.jpg: not an image", 2)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_evaluate_does_not_plot_over_the_plots_of_a_run_or_over_an_image(
     (tmp_path / "scores.png").write_text("of the run")
     with pytest.raises(InputError, match=r"--plots .*scores\.png: exists already"):
         cli.run([*evaluate, "--plots", str(tmp_path)])
-    images = tmp_path / "pictures"
+    images = tmp_path / "images"
     (images / "000000.png").rename(images / "gallery.png")
     with pytest.raises(InputError, match=r"--plots .*gallery\.png: this command reads it"):
         cli.run([*evaluate, "--plots", str(images), "--overwrite"])

@@ -109,7 +109,7 @@ def test_a_file_beside_the_csv_that_is_an_input_is_never_written_to(
 
 def test_a_file_of_a_bundle_and_an_image_are_inputs(run, bundle: Bundle, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(bundle.folder, tmp_path / "model"))
-    for path in (folder / MANIFEST, folder / TAXONOMY, tmp_path / "pictures" / "000000.png"):
+    for path in (folder / MANIFEST, folder / TAXONOMY, tmp_path / "images" / "000000.png"):
         before = path.read_bytes()
         with pytest.raises(InputError, match="this command reads it"):
             run("--out_csv_path", path, "--overwrite", model=folder)
@@ -171,7 +171,7 @@ def test_the_finished_csv_of_the_same_request_is_left_as_it_is(
 
 
 def test_a_finished_csv_with_unreadable_images_keeps_its_status(run, tmp_path: Path) -> None:
-    (tmp_path / "pictures" / "000001.png").write_bytes(b"")
+    (tmp_path / "images" / "000001.png").write_bytes(b"")
     assert run() == 3
     assert run() == 3
 
@@ -184,7 +184,7 @@ def test_the_csv_of_another_request_needs_overwrite(
     flags: list[object] = []
     columns = ""
     if change == "image":
-        os.utime(tmp_path / "pictures" / "000002.png", (1, 1))
+        os.utime(tmp_path / "images" / "000002.png", (1, 1))
     elif change == "flag":
         flags = ["--probabilities"]
     elif change == "rows":
@@ -225,7 +225,7 @@ def test_an_interrupted_replacement_resumes_and_says_what_was_dropped(
         with pytest.raises(KeyboardInterrupt):
             run(*flags)
     for name in changed:
-        os.utime(tmp_path / "pictures" / name, (1, 1))
+        os.utime(tmp_path / "images" / name, (1, 1))
     capsys.readouterr()
     assert run(*flags) == 0
     assert message in capsys.readouterr().out

@@ -198,17 +198,17 @@ def test_several_wrong_rows_are_counted(tmp_path, images, line, column):
         read(tmp_path, images, content)
 
 
-def test_missing_pictures_are_counted_and_the_first_is_named(tmp_path, images):
+def test_missing_images_are_counted_and_the_first_is_named(tmp_path, images):
     content = row("31,Sarees,2,,,\nx1,Sarees,2,,,")
     with pytest.raises(
         InputError,
-        match=r"row 3, column 'id': '31' has no picture; looked for 000031\.jpg in .*images "
+        match=r"row 3, column 'id': '31' has no image; looked for 000031\.jpg in .*images "
         r"\(2 of 3 rows have none\); add",
     ):
         read(tmp_path, images, content)
 
 
-def test_rows_without_a_picture_can_be_kept(tmp_path, images):
+def test_rows_without_an_image_can_be_kept(tmp_path, images):
     table = read(tmp_path, images, row("31,Sarees,2,,,"), missing_images="keep")
     assert table.path(1) == images / "000031.jpg"
 

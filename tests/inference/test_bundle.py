@@ -52,7 +52,7 @@ def test_every_field_survives_the_file(bundle: Bundle, folder: Path) -> None:
     assert read_bundle(folder) == written
 
 
-def test_the_manifest_says_how_pictures_are_prepared_and_leaves_room_for_decisions(
+def test_the_manifest_says_how_images_are_prepared_and_leaves_room_for_decisions(
     bundle: Bundle,
 ) -> None:
     content = json.loads((bundle.folder / MANIFEST).read_text())

@@ -71,14 +71,14 @@ def test_the_order_of_the_taxonomy_does_not_matter(table: Table) -> None:
     assert np.array_equal(digest_labels(table), digest_labels(other))
 
 
-def test_another_picture_under_an_id_is_told_by_size_or_time(table: Table, tmp_path: Path) -> None:
+def test_another_image_under_an_id_is_told_by_size_or_time(table: Table, tmp_path: Path) -> None:
     larger = table.path(2)
     larger.write_bytes(larger.read_bytes() + b"more")
     state = table.path(5).stat()
     os.utime(table.path(5), ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     assert changes(tmp_path / DATA_NAME, record(table)) == [
-        "1 picture has another size in bytes (id 2)",
-        "1 picture has another time of change (id 5)",
+        "1 image has another size in bytes (id 2)",
+        "1 image has another time of change (id 5)",
     ]
 
 
@@ -107,8 +107,8 @@ def test_a_damaged_record_is_named(table: Table, tmp_path: Path) -> None:
         changes(tmp_path / DATA_NAME, record(table))
 
 
-def test_a_picture_that_is_not_there_is_recorded_as_such(table: Table, tmp_path: Path) -> None:
+def test_an_image_that_is_not_there_is_recorded_as_such(table: Table, tmp_path: Path) -> None:
     table.path(1).unlink()
     assert changes(tmp_path / DATA_NAME, record(table)) == [
-        "1 picture has another size in bytes (id 1)"
+        "1 image has another size in bytes (id 1)"
     ]

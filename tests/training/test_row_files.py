@@ -107,7 +107,7 @@ def test_validation_and_test_may_not_share_rows_either(folder: Path) -> None:
 def test_near_duplicates_across_files_are_counted(folder: Path) -> None:
     (folder / "000009.png").write_bytes((folder / "000000.png").read_bytes())
     data = config(folder, val_csv_path=folder / "val.csv", test_csv_path=folder / "test.csv")
-    message = r"val\.csv: 1 of 2 pictures are near-duplicates of pictures of .*train\.csv; scores"
+    message = r"val\.csv: 1 of 2 images are near-duplicates of images of .*train\.csv; scores"
     with pytest.warns(UserWarning, match=message) as caught:
         assert choose_parts(read(data), data, None).tolist().count(TEST) == 2
     assert len(caught) == 1

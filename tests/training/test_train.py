@@ -46,7 +46,7 @@ PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
 
 @pytest.fixture(scope="session")
 def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 pictures: most tasks are missing from most batches."""
+    """40 images: most tasks are missing from most batches."""
     folder = tmp_path_factory.mktemp("small") / "catalogue"
     synthesize(folder, 50, seed=2, image_size=48, workers=1)
     return folder
@@ -136,7 +136,7 @@ def test_every_method_trains_and_resumes_bit_equal(
     assert tables[0].read_text() == tables[1].read_text()
 
 
-def test_from_a_cache_no_picture_is_read_again(
+def test_from_a_cache_no_image_is_read_again(
     small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def build_and_remove(config: TrainConfig, *rest: object, **more: object) -> Trainer:
@@ -369,7 +369,7 @@ def test_a_run_that_ends_far_off_says_so(
 
 
 @pytest.mark.parametrize("save_every", [1, 200])
-def test_with_all_pictures_unreadable_there_is_no_checkpoint(
+def test_with_all_images_unreadable_there_is_no_checkpoint(
     save_every: int, small_catalogue: Path, tmp_path: Path
 ) -> None:
     catalogue = tmp_path / "catalogue"
@@ -377,7 +377,7 @@ def test_with_all_pictures_unreadable_there_is_no_checkpoint(
     for path in (catalogue / "images").iterdir():
         path.write_bytes(b"")
     config = config_of(catalogue, tmp_path / "out")
-    with pytest.raises(InputError, match=r"no picture of the training rows .* \(the file is empty"):
+    with pytest.raises(InputError, match=r"no image of the training rows .* \(the file is empty"):
         run(replace(config, run=replace(config.run, save_every=save_every)))
     assert not (tmp_path / "out").exists()
 

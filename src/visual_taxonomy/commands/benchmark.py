@@ -11,7 +11,7 @@ from visual_taxonomy.errors import InputError
 
 _LEAST = {"batch_size": 1, "rows": 4, "picture_size": 32, "workers": 0, "seconds": 0}
 """Flag -> smallest value. Four drawn rows have the two labelled ones that 8 bits need; smaller
-pictures are not drawn."""
+images are not drawn."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Benchmark:
 
     model: ModelConfig = field(default_factory=lambda: ModelConfig(pretrained_ckpt="none"))
     batch_size: int = 64
-    """Pictures a training step."""
+    """Images a training step."""
     rows: int = 256
-    """Pictures drawn."""
+    """Images drawn."""
     picture_size: int = 512
     """Height of the drawn JPEGs in pixels."""
     workers: int = 2
-    """Processes that load pictures, no more than there are cores."""
+    """Processes that load images, no more than there are cores."""
     seconds: float = 5.0
     """Time for each measurement, at least."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -56,7 +56,7 @@ def benchmark(options: Benchmark) -> int:
     from visual_taxonomy.atomic import write_text
     from visual_taxonomy.commands.benchmarking import as_text_table, measure_all
 
-    with console.status("drawing pictures") as status:
+    with console.status("drawing images") as status:
         figures = measure_all(
             options.model,
             batch_size=options.batch_size,
@@ -72,7 +72,7 @@ def benchmark(options: Benchmark) -> int:
     )
     console.print(
         f"{options.model.backbone} on {figures.device}, {figures.threads} threads; "
-        f"matrix products, GFLOP/s: {products}; {figures.gflop_per_image:.2f} GFLOP a picture"
+        f"matrix products, GFLOP/s: {products}; {figures.gflop_per_image:.2f} GFLOP an image"
     )
     console.print(as_text_table(figures.measurements))
     if options.out is not None:

@@ -24,7 +24,7 @@ class Evaluate:
     """Score a checkpoint or a bundle on labelled rows."""
 
     img_dir: Path
-    """Folder of the pictures."""
+    """Folder of the images."""
     csv_path: Path
     """Labelled CSV (or Parquet), as for training; empty = unknown, and so are NA, N/A, NaN, None,
     null, ... (--missing_values)."""
@@ -52,7 +52,7 @@ def evaluate(options: Evaluate) -> int:
     from visual_taxonomy.data.table import read_table
     from visual_taxonomy.evaluation import evaluate as score
     from visual_taxonomy.evaluation import majority_report
-    from visual_taxonomy.reporting.gallery import pick_pictures, plot_gallery
+    from visual_taxonomy.reporting.gallery import pick_images, plot_gallery
     from visual_taxonomy.reporting.scores import plot_scores, score_table
 
     _check_outputs(options)
@@ -78,9 +78,9 @@ def evaluate(options: Evaluate) -> int:
         write_text(options.out, text)
     if options.plots is not None:
         plot_scores(report, baseline, options.plots / SCORES_NAME)
-        plot_gallery(pick_pictures(predictor, table), options.plots / GALLERY_NAME)
+        plot_gallery(pick_images(predictor, table), options.plots / GALLERY_NAME)
     if problems:
-        errors.print(f"{len(problems)} pictures could not be read; their labels count as missed")
+        errors.print(f"{len(problems)} images could not be read; their labels count as missed")
         return EXIT_UNREADABLE
     return 0
 
@@ -92,6 +92,6 @@ def _check_outputs(options: Evaluate) -> None:
         check_output("--out", options.out, inputs, replaceable)
     if options.plots is not None:
         for name in (SCORES_NAME, GALLERY_NAME):
-            # A picture of the catalogue may be called so.
+            # An image of the catalogue may be called so.
             read = [*inputs, options.img_dir / name]
             check_output("--plots", options.plots / name, read, options.overwrite)

@@ -29,11 +29,11 @@ class Export:
     to: Literal["bundle", "onnx", "openvino"] = "bundle"
     """bundle: weights for torch and an ONNX graph; onnx: the graph; openvino: its own form."""
     int8: bool = False
-    """Multiply in 8 bits in the graph, calibrated on the pictures of the CSV."""
+    """Multiply in 8 bits in the graph, calibrated on the images of the CSV."""
     csv_path: Path | None = None
     """Labelled CSV (or Parquet) to compare checkpoint and export on."""
     img_dir: Path | None = None
-    """Folder of its pictures."""
+    """Folder of its images."""
     min_agreement: float | None = None
     """Least share of equal labels; None: 0.999, with --int8 0.99."""
     max_rows: int = 2000
@@ -41,7 +41,7 @@ class Export:
     calibration_rows: int = 256
     """Most rows to calibrate --int8 with, at most half the CSV; they are not compared on."""
     workers: int = 2
-    """Processes or threads that load its pictures, no more than there are cores."""
+    """Processes or threads that load its images, no more than there are cores."""
     labels: LabelReading = field(default_factory=LabelReading)
 
     def __post_init__(self) -> None:

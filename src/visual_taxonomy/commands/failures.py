@@ -150,7 +150,7 @@ def _memory(error: BaseException) -> str | None:
     ):
         detail = f" ({_first_line(text)})" if text else ""
         return (
-            f"out of memory{detail}; a smaller batch size, smaller pictures or fewer workers "
+            f"out of memory{detail}; a smaller batch size, smaller images or fewer workers "
             "need less"
         )
     return None

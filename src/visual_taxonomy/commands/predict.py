@@ -20,7 +20,7 @@ class Predict:
     """Predict the attributes of the products of a CSV."""
 
     img_dir: Path
-    """Folder of the pictures."""
+    """Folder of the images."""
     csv_path: Path
     """CSV (or Parquet) with id and Category."""
     ckpt_path: Path
@@ -43,7 +43,7 @@ class Predict:
     """Add columns with the probability of each label.
     named: color_prob, ...; competition: prob_1, ..."""
     skip_missing: bool = False
-    """Treat a missing picture like an unreadable one instead of refusing to start."""
+    """Treat a missing image like an unreadable one instead of refusing to start."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -99,7 +99,7 @@ def _report(written: "Written", rows: int) -> int:
         )
     console.print(f"{rows} rows: {written.path}")
     if written.problems:
-        errors.print(f"{len(written.problems)} pictures could not be read: {written.errors_path}")
+        errors.print(f"{len(written.problems)} images could not be read: {written.errors_path}")
         return EXIT_UNREADABLE
     return 0
 

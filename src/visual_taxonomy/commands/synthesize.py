@@ -8,7 +8,7 @@ from visual_taxonomy.commands.terminal import console, show_progress
 
 @dataclass(frozen=True)
 class Synthesize:
-    """Draw a catalogue of garments whose pictures show their labels."""
+    """Draw a catalogue of garments whose images show their labels."""
 
     out: Path
     """Folder to write."""
@@ -17,13 +17,13 @@ class Synthesize:
     seed: int = 0
     """The same seed draws the same catalogue."""
     image_size: int = 160
-    """Height of the pictures in pixels; they are three quarters as wide."""
+    """Height of the images in pixels; they are three quarters as wide."""
     test_share: float = 0.2
     """Share of the rows in test.csv."""
 
 
 def synthesize(options: Synthesize) -> int:
-    """Draw a catalogue of garments whose pictures show their labels."""
+    """Draw a catalogue of garments whose images show their labels."""
     from visual_taxonomy.synthetic.catalogue import synthesize as draw
 
     with show_progress(console, "drawing", options.rows) as advance:

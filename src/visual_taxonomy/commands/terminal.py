@@ -21,7 +21,7 @@ EXIT_FAILED = 1
 EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3
-"""Done, but some pictures could not be read."""
+"""Done, but some images could not be read."""
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C or SIGTERM."""
 

@@ -63,7 +63,7 @@ def _report(result: "Result", config: TrainConfig) -> None:
     if result.test is not None:
         _report_test(result, best, config)
     if (folder / UNREADABLE_NAME).exists():
-        console.print(f"pictures that could not be read: {folder / UNREADABLE_NAME}")
+        console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
     console.print(f"take {best}; tables and plots: {folder}")
 
 
@@ -98,7 +98,7 @@ def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> Non
     console.print(score_table(report, baseline))
     console.print(f"its scores on {len(table)} test rows, by which nothing was chosen: {path}")
     if problems:
-        errors.print(f"{len(problems)} test pictures could not be read; their labels are missed")
+        errors.print(f"{len(problems)} test images could not be read; their labels are missed")
 
 
 def _resume(folder: Path) -> str:
@@ -110,7 +110,7 @@ def _of_killed_loader(reason: str, config: TrainConfig) -> str:
     has_saved = (folder / "last.pt").exists()
     again = f"resume: {_resume(folder)}" if has_saved else "start again (nothing was saved yet)"
     return (
-        f"a process that loads pictures has ended ({reason}), most likely because "
+        f"a process that loads images has ended ({reason}), most likely because "
         f"the system ran out of memory and killed it; lower --train_workers (now "
         f"{data.train_workers}) and --val_workers (now {data.val_workers}), then {again}"
     )

@@ -11,7 +11,7 @@ import tyro
 from visual_taxonomy.errors import InputError
 
 _DESCRIPTION = (
-    "Many attributes of a product from its picture.\n"
+    "Many attributes of a product from its image.\n"
     "`vtax COMMAND --config FILE.toml` takes flags from a file; `vtax --version` tells the version."
 )
 _WIDE = "9999"

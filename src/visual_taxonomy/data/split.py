@@ -1,6 +1,6 @@
 """Which rows are for what: chosen by category and seed, written to a file and read back.
 
-Shapes: N rows, G groups (near-duplicate pictures), K categories.
+Shapes: N rows, G groups (near-duplicate images), K categories.
 """
 
 from collections.abc import Sequence

@@ -28,7 +28,7 @@ _WRONG = -2
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Products with their categories, labels and pictures; plain arrays, cheap to send to workers.
+    """Products with their categories, labels and images; plain arrays, cheap to send to workers.
 
     Args:
         taxonomy: What the numbers below mean.
@@ -37,7 +37,7 @@ class Table:
         targets: [N, A] int64 index of the class, slots in the order of `taxonomy.slots`;
             -1 where it is unknown or the category has no such slot.
         image_names: [N] str names of the files in `img_dir`.
-        img_dir: The folder of the pictures.
+        img_dir: The folder of the images.
         columns: The column names of the file, as `LabelFile` gives them.
     """
 
@@ -62,7 +62,7 @@ class Table:
         return tuple(name for name in self.columns if name in attributes)
 
     def path(self, row: int) -> Path:
-        """The file of a row's picture."""
+        """The file of a row's image."""
         return self.img_dir / str(self.image_names[row])
 
     def take(self, rows: np.ndarray) -> "Table":
@@ -104,10 +104,10 @@ def read_table(
 
     Args:
         csv_path: CSV in UTF-8, or Parquet.
-        img_dir: Folder of the pictures; see `ImageFolder` for their names.
+        img_dir: Folder of the images; see `ImageFolder` for their names.
         taxonomy: Categories, attributes and classes.
         labelled: Read the labels; otherwise all targets are unknown.
-        missing_images: "error", or "keep" rows without a picture under the name it should have.
+        missing_images: "error", or "keep" rows without an image under the name it should have.
         reading: Which texts mean unknown, and which columns hold labels.
         unknown_labels: What becomes of labels that the taxonomy does not have. "error" refuses
             them; "ignore" takes them for unknown; "wrong" adds them to the classes of the
@@ -279,8 +279,8 @@ def _find_images(
         first = ids[missing[0]]
         raise InputError(
             f"{file.path}, row {file.line(missing[0])}, column 'id': '{shown(first)}' has no "
-            f"picture; looked for {shown(folder.usual_name(first))} in {img_dir} "
-            f"({len(missing):,} of {len(ids):,} rows have none); add the pictures, "
+            f"image; looked for {shown(folder.usual_name(first))} in {img_dir} "
+            f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
             "remove the rows, or correct --img_dir"
         )
     return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]

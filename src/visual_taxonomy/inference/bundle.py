@@ -57,7 +57,7 @@ class Bundle:
         folder: Where it lies.
         taxonomy: What the outputs mean.
         model: Backbone and heads, as in the checkpoint.
-        preprocessing: From a decoded picture to what the model takes.
+        preprocessing: From a decoded image to what the model takes.
         files: Name of each model file -> its SHA-256.
         int8: Whether the matrix products of the graph are in 8 bits.
         class_counts: Task name -> training labels of each class.

@@ -106,7 +106,7 @@ class Objective(nn.Module):
         """Find the labelled entries of a batch, on the CPU.
 
         Args:
-            categories: [N] category indices, -1 for a row without a picture.
+            categories: [N] category indices, -1 for a row without an image.
             targets: [N, A] class indices by slot, -1 where unknown.
         """
         tasks: list[int] = []

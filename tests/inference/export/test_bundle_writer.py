@@ -193,7 +193,7 @@ def test_an_export_below_the_gate_writes_nothing(checkpoint, trial: Trial, tmp_p
     write_checkpoint(tmp_path / "other.pt", other)
     with pytest.raises(InputError, match=r"moved most: Sarees/border .*; nothing was written"):
         export(tmp_path / "other.pt", tmp_path / "out", "onnx", trial=trial, workers=0)
-    assert names(tmp_path) == {"other.pt", "pictures"}
+    assert names(tmp_path) == {"other.pt", "images"}
 
 
 def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path
         export(checkpoint_path, tmp_path / "link", "bundle")
 
 
-def test_8_bits_need_pictures(checkpoint_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--int8 is calibrated on real pictures .*--csv_path"):
+def test_8_bits_need_images(checkpoint_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--int8 is calibrated on real images .*--csv_path"):
         export(checkpoint_path, tmp_path / "out", "onnx", int8=True)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.inference.bundle import ONNX, Bundle
-from visual_taxonomy.inference.engines.base import PictureBatch
+from visual_taxonomy.inference.engines.base import ImageBatch
 from visual_taxonomy.inference.export.onnx_graph import write_onnx
 from visual_taxonomy.inference.export.quantization import quantize, trunk_products
 from visual_taxonomy.model.classifier import build_classifier
@@ -19,11 +19,11 @@ PRODUCTS_A_BLOCK = 6  # queries, keys, values, projection, two of the perceptron
 PATCHES = 1
 
 
-def batches(count: int) -> Iterator[PictureBatch]:
+def batches(count: int) -> Iterator[ImageBatch]:
     random = np.random.default_rng(0)
     for _ in range(count):
         images = random.integers(0, 256, (4, 3, 32, 48), dtype=np.uint8)
-        yield PictureBatch(np.arange(4), images, np.array([0, 1, 1, -1]), {})
+        yield ImageBatch(np.arange(4), images, np.array([0, 1, 1, -1]), {})
 
 
 @pytest.fixture(scope="module")

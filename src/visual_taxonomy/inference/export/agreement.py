@@ -57,7 +57,7 @@ def measure(
         on_progress: Called with the number of predictions done, of 2 N in all.
 
     Raises:
-        InputError: No row has a label, or no picture can be read.
+        InputError: No row has a label, or no image can be read.
     """
     expected, _ = reference.predict_classes(table, on_progress)
     found, _ = exported.predict_classes(table, lambda done: on_progress(len(table) + done))
@@ -91,7 +91,7 @@ def compare(
     """
     answered = (expected != UNKNOWN) | (found != UNKNOWN)
     if not answered.any():
-        raise InputError("nothing to compare: no picture of the CSV can be read")
+        raise InputError("nothing to compare: no image of the CSV can be read")
     same = expected == found
     heads = {}
     for task, name in enumerate(taxonomy.task_names):

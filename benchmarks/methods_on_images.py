@@ -1,9 +1,9 @@
-"""Every multi-task weighting method on real pictures: same loss, budget and seed; HM and cost.
+"""Every multi-task weighting method on real images: same loss, budget and seed; HM and cost.
 
 The last stages of the backbone and the heads are trained. What the frozen stages before them give
 is computed once, so that a method costs a minute and not an hour. Prints a Markdown table.
 
-    python benchmarks/methods_on_pictures.py --config out/r1/config.toml --stages 1 --epochs 3
+    python benchmarks/methods_on_images.py --config out/r1/config.toml --stages 1 --epochs 3
 
 The config is that of a run with a convnet of timm (`vtax train` writes it).
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.config_values import read_toml
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.evaluation import majority_report
@@ -42,12 +42,12 @@ from visual_taxonomy.training.validation import Validation
 
 
 def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
-    """[1, N, C, H, W] what the frozen stages give for every picture, in half precision."""
+    """[1, N, C, H, W] what the frozen stages give for every image, in half precision."""
     trunk = encoder.backbone.model
     frozen = nn.Sequential(trunk.conv_stem, trunk.bn1, *list(trunk.blocks)[:-stages])
     size = encoder.backbone.preprocessing.image_size
     transform = evaluation_transform(size, encoder.backbone.preprocessing.interpolation)
-    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
+    dataset = ImageDataset(table.path, table.categories, table.targets, transform, size)
     found = []
     with torch.no_grad():
         for batch in make_loader(dataset, batches_in_order(len(table), 64), workers=1):
