@@ -215,7 +215,7 @@ def test_a_source_without_an_image_says_why():
         raise UnreadableImage(f"row {row} is empty")
 
     dataset = plain(None)
-    dataset.image = refuse
+    dataset.image_of = refuse
     batch = dataset[Draw(0, 0)]
     assert batch.categories.tolist() == [NO_IMAGE]
     assert batch.problems == {0: "row 0 is empty"}
