@@ -128,7 +128,7 @@ def test_a_class_that_the_cells_could_never_name_is_refused(tmp_path):
     assert Taxonomy.read(path, ["NA"]) == taxonomy
     with pytest.raises(
         InputError,
-        match=r"attrs\.json: .*'a/x' has class 'NaN', which means unknown; .* --missing_values wi",
+        match=r"attrs\.json: .*'a/x' has class 'NaN', which means unknown; .* `missing_values` wi",
     ):
         Taxonomy.read(path, MISSING_VALUES)
 

@@ -176,7 +176,7 @@ def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
         raise InputError(
             f"{path}: {len(broken)} of {len(weights)} tensors hold NaN or infinite numbers (first: "
             f"{broken[0]}), so it cannot predict; its training diverged. Use a checkpoint of an "
-            "earlier epoch, or train again with a lower --scratch_lr and --pretrained_lr"
+            "earlier epoch, or train again with a lower `scratch_lr` and `pretrained_lr`"
         )
 
 
@@ -230,10 +230,10 @@ def _from_original(
 ) -> Checkpoint:
     if attributes_config is None:
         raise InputError(
-            f"{path}: a checkpoint of the original competition system, which holds no attribute "
-            "and no class by name. Give the JSON it was trained with (that of the competition is "
-            "configs/competition.json): --attributes_config FILE; or make a checkpoint that "
-            f"carries it: vtax convert {path} --attributes_config FILE --out best.pt"
+            f"{path}: a checkpoint of the original competition system, which names no attribute "
+            "and no class. Give the JSON it was trained with (that of the competition is "
+            "configs/competition.json) as `attributes_config`, or make a checkpoint that holds it: "
+            f"`vtax convert {path} --attributes_config FILE --out best.pt`"
         )
     taxonomy = Taxonomy.read(attributes_config)
     model, weights, epoch, metrics = convert_original(path, content, taxonomy, attributes_config)

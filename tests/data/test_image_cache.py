@@ -344,7 +344,7 @@ def test_a_run_that_reads_a_cache_does_not_notice_that_it_is_built_anew(tmp_path
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, paths):
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(InputError, match=r"--image_cache .*cache: cannot be written \(File exists"):
+    with pytest.raises(InputError, match=r"`image_cache` .*cache: cannot be written \(File exists"):
         build(tmp_path, paths)
 
 
@@ -355,13 +355,13 @@ def test_a_full_disk_is_an_input_error(tmp_path, paths, monkeypatch, place):
 
     monkeypatch.setattr(image_cache._Build, "_append", refuse)
     place = tmp_path / "cache" if place == "folder" else Path("ram")
-    with pytest.raises(InputError, match=r"--image_cache .*: no space left; name a folder on"):
+    with pytest.raises(InputError, match=r"`image_cache` .*: no space left; name a folder on"):
         open_cache(place, paths, SIZE)
 
 
 def test_a_system_without_anonymous_files_asks_for_a_folder(paths, monkeypatch):
     monkeypatch.delattr(os, "memfd_create")
-    with pytest.raises(InputError, match="--image_cache ram needs Linux; name a folder instead"):
+    with pytest.raises(InputError, match="`image_cache=ram` needs Linux; name a folder instead"):
         cache_in_memory(paths, SIZE)
 
 

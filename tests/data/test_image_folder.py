@@ -54,5 +54,5 @@ def test_the_usual_name_is_the_one_to_look_for(tmp_path):
 @pytest.mark.parametrize("name", ["none", "file.txt"])
 def test_a_missing_folder_says_so(tmp_path, name):
     (tmp_path / "file.txt").touch()
-    with pytest.raises(InputError, match=rf"{name}: no such image folder; check --img_dir"):
+    with pytest.raises(InputError, match=rf"{name}: no such image folder; check `img_dir`"):
         ImageFolder(tmp_path / name)

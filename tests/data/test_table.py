@@ -167,7 +167,7 @@ def test_class_counts_count_labelled_rows_of_the_category_only(tmp_path, images)
         (row("1,Sarees,2,,,"), r"row 3, column 'id': '1' is there already in row 2; remove one"),
         (row("2,Saree,2,,,"), r"row 3, column 'Category': 'Saree' is none.* Did you mean 'Sarees'"),
         (row("2,,2,,,"), r"row 3, column 'Category': is empty; every product needs a category"),
-        (row("2,NA,2,,,"), r"row 3, column 'Category': 'NA' means unknown \(see --missing_val"),
+        (row("2,NA,2,,,"), r"row 3, column 'Category': 'NA' means unknown \(see `missing_val"),
         (row("2,Sarees,3,,,"), r"row 3, column 'len': '3', but Sarees has 2 attributes; correct"),
         (row("2,Sarees,two,,,"), r"row 3, column 'len': 'two', but Sarees has 2 attributes"),
         (row("2,Sarees,2,zary,,"), r"row 3, column 'attr_1': 'zary' is none of: zari, no\. Did yo"),
@@ -215,7 +215,7 @@ def test_rows_without_an_image_can_be_kept(tmp_path, images):
 
 @pytest.mark.parametrize("missing_images", ["error", "keep"])
 def test_a_missing_image_folder_says_so(tmp_path, missing_images):
-    with pytest.raises(InputError, match="no such image folder; check --img_dir"):
+    with pytest.raises(InputError, match="no such image folder; check `img_dir`"):
         read(tmp_path, tmp_path / "none", NUMBERED, missing_images=missing_images)
 
 
@@ -302,7 +302,7 @@ def test_a_len_beyond_the_columns_names_the_missing_column(tmp_path, given):
 @pytest.mark.parametrize("header", ["color", "attr_1"])
 def test_a_category_without_any_label_has_no_attributes(tmp_path, header):
     content = f"id,Category,{header}\n1,Sarees,red\n2,Kurtis,\n"
-    with pytest.raises(InputError, match=r"'Category': 'Kurtis' has no label in any row.*--parq_p"):
+    with pytest.raises(InputError, match=r"'Category': 'Kurtis' has no label in any row.*`parq_p"):
         build_taxonomy(write(tmp_path, content))
 
 
@@ -313,7 +313,7 @@ def test_a_category_that_is_not_in_the_parquet_says_so(tmp_path):
 
 
 def test_a_missing_parquet_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"no\.parquet: no such file; check --parq_path"):
+    with pytest.raises(InputError, match=r"no\.parquet: no such file; check `parq_path`"):
         build_taxonomy(write(tmp_path, NUMBERED), tmp_path / "no.parquet")
 
 
@@ -393,7 +393,7 @@ TITLED = "id,Category,title,color\n" + "".join(
 def test_a_column_of_text_is_left_out_with_a_warning(tmp_path):
     path = write(tmp_path, TITLED)
     with pytest.warns(
-        UserWarning, match=r"left out: 'title' \(40 values in 40 rows\); --attribute_columns names"
+        UserWarning, match=r"left out: 'title' \(40 values in 40 rows\); `attribute_columns` names"
     ):
         taxonomy = build_taxonomy(path)
     assert taxonomy.to_dict() == {"a": {"color": ["blue", "red"]}}
@@ -430,7 +430,7 @@ def test_chosen_columns_win_over_numbered_ones_and_the_others_are_not_read(tmp_p
 def test_a_chosen_column_that_is_not_there_is_named(tmp_path):
     reading = LabelReading(attribute_columns=("colour",))
     with pytest.raises(
-        InputError, match=r"--attribute_columns 'colour' is none.* Did you mean 'co"
+        InputError, match=r"`attribute_columns` 'colour' is none.* Did you mean 'co"
     ):
         build_taxonomy(write(tmp_path, TITLED), reading=reading)
 

@@ -45,7 +45,7 @@ def test_batches_that_do_not_fit_come_through_pipes_with_one_note(free, monkeypa
     monkeypatch.setattr("visual_taxonomy.data.dataset.available_cores", lambda: 2)
     batches = batches_in_order(20, 8)
     free(NEEDED - 1)
-    note = r"/dev/shm has 0 MB free, but loading ahead needs 0 MB: .* --shm-size=2g .* --batch_size"
+    note = r"/dev/shm has 0 MB free, but loading ahead needs 0 MB: .* --shm-size=2g .* `batch_size`"
     with pytest.warns(UserWarning, match=note) as notes:
         through_pipes = make_loader(dataset(20), batches, workers=2)
     assert len(notes) == 1

@@ -59,5 +59,5 @@ def test_a_source_goes_on_where_its_state_was_taken(source):
 def test_images_in_memory_are_refused_for_several_machines(table_of, tmp_path):
     config = TrainConfig(DataConfig(tmp_path, tmp_path, image_cache=Path("ram")))
     parallel = SimpleNamespace(num_machines=2)
-    with pytest.raises(InputError, match="--image_cache ram is for one machine; name a folder"):
+    with pytest.raises(InputError, match="`image_cache=ram` is for one machine; name a folder"):
         images_of(config, table_of(1), Preprocessing((8, 8), HALF, HALF), parallel, SILENT)

@@ -94,7 +94,7 @@ def test_rows_that_are_gone_new_or_moved_are_named(table: Table, tmp_path: Path)
 
 def test_changes_are_refused_unless_they_are_accepted(table: Table, tmp_path: Path) -> None:
     now = record(with_label(table, 0, 0))
-    refused = r"^--resume: the data have changed .* 1 row has other labels \(id 0\); use .*accept"
+    refused = r"^`resume`: the data have changed .* 1 row has other labels \(id 0\); use .*accept"
     with pytest.raises(InputError, match=refused):
         refuse_changes(tmp_path, now, is_accepted=False)
     with pytest.warns(UserWarning, match="^the data have changed since the run in"):

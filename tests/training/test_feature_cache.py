@@ -134,7 +134,7 @@ def test_features_are_computed_once_and_a_damaged_file_is_named(tmp_path):
 
 def test_features_of_a_backbone_that_trains_are_refused(catalogue, tmp_path):
     config = config_of(catalogue, tmp_path, feature_cache=tmp_path)
-    with pytest.raises(InputError, match="--feature_cache needs --freeze_backbone"):
+    with pytest.raises(InputError, match="`feature_cache` needs `freeze_backbone`"):
         replace(config, model=replace(config.model, freeze_backbone=False))
-    with pytest.raises(InputError, match="--feature_views needs --feature_cache"):
+    with pytest.raises(InputError, match="`feature_views` needs `feature_cache`"):
         config_of(catalogue, tmp_path, feature_views=2)

@@ -162,7 +162,7 @@ def test_a_side_without_rows_is_refused(table_of, tmp_path, is_validation, side)
 
 
 def test_a_table_of_one_row_is_too_small(table_of, tmp_path):
-    with pytest.raises(InputError, match=r"train\.csv: .* 1 rows are too few for --val_ratio 0\.2"):
+    with pytest.raises(InputError, match=r"train\.csv: .* 1 rows are too few for `val_ratio=0\.2`"):
         split_table(table_of(1), config(), tmp_path / "run")
 
 
@@ -215,7 +215,7 @@ def test_a_test_part_is_taken_from_the_training_rows_only(table_of, tmp_path):
 
 
 def test_a_test_part_that_would_be_empty_is_refused(table_of, tmp_path):
-    with pytest.raises(InputError, match=r"leaves no row for test; .* for --test_ratio 0\.01"):
+    with pytest.raises(InputError, match=r"leaves no row for test; .* for `test_ratio=0\.01`"):
         split_table(table_of(8), config(test_ratio=0.01), tmp_path)
 
 

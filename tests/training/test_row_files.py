@@ -122,11 +122,11 @@ def test_near_duplicates_are_not_looked_for_when_nobody_wants_to_know(folder: Pa
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"split_path": Path("a"), "val_csv_path": Path("b")}, "--split_path and --val_csv_path"),
-        ({"split_path": Path("a"), "test_ratio": 0.1}, "--split_path and --test_ratio both say"),
-        ({"test_csv_path": Path("a"), "test_ratio": 0.1}, "--test_csv_path and --test_ratio both"),
-        ({"test_ratio": 0.8}, "--test_ratio must be 0 or more and leave rows to train on"),
-        ({"split_seed": -1}, "--split_seed must be 0 or more"),
+        ({"split_path": Path("a"), "val_csv_path": Path("b")}, "`split_path` and `val_csv_path`"),
+        ({"split_path": Path("a"), "test_ratio": 0.1}, "`split_path` and `test_ratio` both say"),
+        ({"test_csv_path": Path("a"), "test_ratio": 0.1}, "`test_csv_path` and `test_ratio` both"),
+        ({"test_ratio": 0.8}, "`test_ratio` must be 0 or more and leave rows to train on"),
+        ({"split_seed": -1}, "`split_seed` must be 0 or more"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(

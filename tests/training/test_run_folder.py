@@ -163,7 +163,7 @@ def test_a_first_start_that_was_killed_is_started_anew_or_resumed(config: TrainC
 def test_what_a_run_has_left_is_not_started_over(name: str, config: TrainConfig) -> None:
     config.run.folder.mkdir(parents=True)
     (config.run.folder / name).write_text("old")
-    with pytest.raises(InputError, match=r"holds a run already: resume it \(--resume\)"):
+    with pytest.raises(InputError, match=r"holds a run already: resume it \(`resume`\)"):
         start(config, "new")
     assert files(config.run.folder) == {name: "old"}
 
@@ -172,7 +172,7 @@ def test_a_refused_resume_changes_nothing(config: TrainConfig) -> None:
     start(config, "old")
     before = files(config.run.folder)
     other = replace(changed(config, resume=True), optimizer=OptimizerConfig(scratch_lr=0.5))
-    with pytest.raises(InputError, match=r"--scratch_lr is 0\.5, but the run in .* has 0\.0001"):
+    with pytest.raises(InputError, match=r"`scratch_lr` is 0\.5, but the run in .* has 0\.0001"):
         start(other, "new")
     late = changed(config, resume=True)
     with pytest.raises(InputError, match=r"last\.pt lacks"), claim(late):
@@ -187,7 +187,7 @@ def test_the_place_of_data_and_caches_may_change(config: TrainConfig) -> None:
     start(replace(changed(cached, resume=True), data=moved), "resumed")
     assert read_toml(TrainConfig, config.run.folder / CONFIG_NAME).data.img_dir == Path("x")
     without = replace(changed(cached, resume=True), data=config.data)
-    with pytest.raises(InputError, match="--image_cache is None, but the run"):
+    with pytest.raises(InputError, match="`image_cache` is None, but the run"):
         start(without, "other")
 
 
@@ -285,5 +285,5 @@ def test_the_working_directory_does_not_matter(
 
 
 def test_resume_and_overwrite_exclude_each_other() -> None:
-    with pytest.raises(InputError, match="--resume and --overwrite exclude each other"):
+    with pytest.raises(InputError, match="`resume` and `overwrite` exclude each other"):
         RunConfig(resume=True, overwrite=True)

@@ -81,7 +81,7 @@ def weights(result: Result) -> dict[str, torch.Tensor]:
     return torch.load(result.folder / "last.pt", weights_only=True)["weights"]
 
 
-@pytest.mark.filterwarnings("ignore:--loss_type .* weights rare classes itself")
+@pytest.mark.filterwarnings("ignore:`loss_type=.* weights rare classes itself")
 @pytest.mark.parametrize(("loss", "rule"), PAIRS)
 def test_every_loss_trains_with_every_schedule(
     loss: str, rule: str, small_catalogue: Path, tmp_path: Path
@@ -363,7 +363,7 @@ def test_a_run_that_ends_far_off_says_so(
     small_catalogue: Path, tmp_path: Path, validate_as: Callable[..., None]
 ) -> None:
     validate_as(1.0, 1e9)
-    message = r"^the run has diverged: .* in epoch 2, .* at best \(epoch 1\); lower --scratch_lr"
+    message = r"^the run has diverged: .* in epoch 2, .* at best \(epoch 1\); lower `scratch_lr`"
     with pytest.warns(UserWarning, match=message):
         run(config_of(small_catalogue, tmp_path))
 

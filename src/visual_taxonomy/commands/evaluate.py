@@ -26,20 +26,21 @@ class Evaluate:
     img_dir: Path
     """Folder of the images."""
     csv_path: Path
-    """Labelled CSV (or Parquet), as for training; empty = unknown, and so are NA, N/A, NaN, None,
-    null, ... (--missing_values)."""
+    """Labelled CSV (or Parquet), as for training.
+    Empty cells mean unknown, and so do NA, N/A, NaN, None, null, ... (--missing_values)."""
     ckpt_path: Path
-    """Checkpoint, or bundle of `vtax export`."""
+    """Checkpoint, or bundle from `vtax export`."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
+    """Expected taxonomy; only checkpoints of the original system need one."""
     out: Path | None = None
     """JSON file for the detailed metrics."""
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
     overwrite: bool = False
-    """Replace existing plots, and a JSON file that is no report of this command."""
+    """Replace existing plots, and a JSON file that is not a report of this command."""
     unknown_labels: UnknownLabels = "error"
-    """Labels that the model does not know: an error, counted as wrong, or taken for unknown."""
+    """What to do with labels that the model does not know.
+    error: stop; wrong: count them as wrong; ignore: treat them as unknown."""
     labels: LabelReading = field(default_factory=LabelReading)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.screen import STDOUT
 from visual_taxonomy.commands.terminal import EXIT_FAILED, EXIT_INPUT
 from visual_taxonomy.errors import InputError, SystemLimitError
@@ -109,9 +110,9 @@ _OUR_FAULTS = (AssertionError, AttributeError, IndexError, KeyError, NameError, 
 def explain(error: BaseException) -> Failure | None:
     """What to say about an exception; None for a fault of this program."""
     if isinstance(error, InputError):
-        return Failure(_own_words(error), EXIT_INPUT)
+        return Failure(as_flags(_own_words(error)), EXIT_INPUT)
     if isinstance(error, SystemLimitError):
-        return Failure(str(error), EXIT_FAILED)
+        return Failure(as_flags(str(error)), EXIT_FAILED)
     if isinstance(error, _OUR_FAULTS):
         return None
     if (need := _memory(error)) is not None:

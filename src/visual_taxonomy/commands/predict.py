@@ -24,21 +24,20 @@ class Predict:
     csv_path: Path
     """CSV (or Parquet) with id and Category."""
     ckpt_path: Path
-    """Checkpoint, bundle of `vtax export`, or a folder of checkpoints: one CSV each."""
+    """Checkpoint, bundle from `vtax export`, or a folder of checkpoints, one CSV for each."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
+    """Expected taxonomy; only checkpoints of the original system need one."""
     out_csv_path: Path | None = None
-    """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder.
+    """CSV to write, or a folder for a folder of checkpoints; by default beside the checkpoint.
     Run the same command again to resume an interrupted prediction."""
     overwrite: bool = False
     """Replace an existing CSV.
-    Without it, the finished CSV of this very command is left as it is; any other is refused."""
+    Without it, a finished CSV of the same command is kept; any other is an error."""
     columns: Literal["auto", "named", "competition"] = "auto"
     """Columns of the CSV.
-    named: one for each attribute (color, ...), empty where the category has no such attribute.
-    competition: len, attr_1 ... attr_10, with dummy_value beyond the attributes of the category.
-    auto: named if the input has columns named like attributes, competition if it has attr_1, ...
-    or len; if it has none of them, as in the CSV that the model was trained on."""
+    named: one per attribute (color, ...), empty where the category lacks the attribute.
+    competition: len, attr_1 ... attr_10, filled up with dummy_value.
+    auto: like the input CSV; if that has no such columns, like the training CSV."""
     probabilities: bool = False
     """Add columns with the probability of each label.
     named: color_prob, ...; competition: prob_1, ..."""

@@ -64,7 +64,7 @@ class LabelColumns:
             raise InputError(
                 f"{self.file.path}, column 'Category': '{shown(category)}' has no label in any "
                 "row, so its attributes are not known; label a row, remove the category, or give "
-                f"--parq_path{unread}"
+                f"`parq_path`{unread}"
             )
         return names
 
@@ -112,7 +112,7 @@ class LabelColumns:
         if found:
             warnings.warn(
                 f"{self.file.path}: taken for text, not for an attribute, and left out: "
-                f"{', '.join(found)}; --attribute_columns names the columns that are attributes",
+                f"{', '.join(found)}; `attribute_columns` names the columns that are attributes",
                 stacklevel=2,
             )
         return [name for name, text in texts.items() if not text]
@@ -137,7 +137,7 @@ def read_attributes(parq_path: Path) -> dict[str, list[str]]:
         require_regular(parq_path)
         frame = read_parquet(parq_path)
     except FileNotFoundError:
-        raise InputError(f"{parq_path}: no such file; check --parq_path") from None
+        raise InputError(f"{parq_path}: no such file; check `parq_path`") from None
     except IsADirectoryError:
         raise InputError(f"{parq_path}: is a folder; name the file in it") from None
     except OSError as error:

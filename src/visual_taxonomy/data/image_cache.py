@@ -160,7 +160,7 @@ def cache_in_memory(
         InputError: The system has no such memory (only Linux has), or it is full.
     """
     if not hasattr(os, "memfd_create"):
-        raise InputError("--image_cache ram needs Linux; name a folder instead")
+        raise InputError("`image_cache=ram` needs Linux; name a folder instead")
     sources = [_look(path) for path in paths]
     known: dict[_Source, Place] = {}
     problems: dict[_Source, str] = {}
@@ -341,5 +341,5 @@ def _checksum(content: mmap.mmap, place: Place) -> int:
 
 def _cannot_write(place: Path, error: OSError) -> InputError:
     if error.errno in _NO_ROOM:
-        return InputError(f"--image_cache {place}: no space left; name a folder on another disk")
-    return InputError(f"--image_cache {place}: cannot be written ({error.strerror or error})")
+        return InputError(f"`image_cache` {place}: no space left; name a folder on another disk")
+    return InputError(f"`image_cache` {place}: cannot be written ({error.strerror or error})")

@@ -30,10 +30,10 @@ class ImageFolder:
             with os.scandir(path) as entries:
                 names = [os.path.splitext(entry.name) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{path}: no such image folder; check --img_dir") from None
+            raise InputError(f"{path}: no such image folder; check `img_dir`") from None
         except OSError as error:
             reason = error.strerror or error
-            raise InputError(f"{path}: cannot be read ({reason}); check --img_dir") from None
+            raise InputError(f"{path}: cannot be read ({reason}); check `img_dir`") from None
         images = [(stem, suffix) for stem, suffix in names if suffix.lower() in IMAGE_SUFFIXES]
         images.sort(key=lambda name: (IMAGE_SUFFIXES.index(name[1].lower()), name), reverse=True)
         self._names = {stem: stem + suffix for stem, suffix in images}

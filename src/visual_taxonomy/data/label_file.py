@@ -119,7 +119,7 @@ class LabelFile:
     def empty(self, rows: np.ndarray, column: str, remedy: str) -> InputError:
         """The error for cells that must hold a value and hold none, or a text that means none."""
         text = self._stripped[column][int(rows[0])]
-        marker = f"'{shown(text)}' means unknown (see --missing_values)" if text else "is empty"
+        marker = f"'{shown(text)}' means unknown (see `missing_values`)" if text else "is empty"
         return self.error(rows, column, f"{marker}; {remedy}")
 
     def line(self, row: int) -> int:

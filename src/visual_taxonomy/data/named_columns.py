@@ -76,7 +76,7 @@ def read_columns(
     labels = [name for name in found if name not in _PLAIN_NAMES.values()]
     for name in wanted:
         if name not in labels:
-            raise InputError(f"{path}: --attribute_columns {unknown_name(name, labels)}")
+            raise InputError(f"{path}: `attribute_columns` {unknown_name(name, labels)}")
     return {k: v for k, v in found.items() if k not in labels or k in wanted}, first_line
 
 

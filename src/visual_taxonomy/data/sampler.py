@@ -17,7 +17,7 @@ FILLER = -1
 """The row of a draw that stands for no image."""
 
 BATCH_SAMPLINGS = ("mixed", "sequential", "joint")
-"""The values of `--batch_sampling`."""
+"""The values of `batch_sampling`."""
 
 
 class Draw(NamedTuple):

@@ -173,5 +173,5 @@ def _check_ids(file: LabelFile, given: pl.Series, wanted: pl.Series) -> None:
     if len(missing):
         raise InputError(
             f"{file.path}: {len(missing):,} of {len(wanted):,} ids of the catalogue are missing, "
-            f"first '{missing[0]}'; add them, or leave --split_path out to make a new split"
+            f"first '{missing[0]}'; add them, or leave `split_path` out to make a new split"
         )

@@ -247,7 +247,7 @@ def _note_markers(file: LabelFile, columns: Sequence[str], on_note: Callable[[st
         each = ", ".join(f"'{text}' {markers[text]:,}" for text in by_count)
         on_note(
             f"note: {file.path}: cells read as unknown because they hold a marker of a missing "
-            f"value: {sum(markers.values()):,} ({each}); --missing_values changes the markers"
+            f"value: {sum(markers.values()):,} ({each}); `missing_values` changes the markers"
         )
 
 
@@ -281,7 +281,7 @@ def _find_images(
             f"{file.path}, row {file.line(missing[0])}, column 'id': '{shown(first)}' has no "
             f"image; looked for {shown(folder.usual_name(first))} in {img_dir} "
             f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
-            "remove the rows, or correct --img_dir"
+            "remove the rows, or correct `img_dir`"
         )
     return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
 

@@ -24,7 +24,7 @@ from visual_taxonomy.taxonomy import UNKNOWN
 if TYPE_CHECKING:
     from visual_taxonomy.checkpoint import Checkpoint
 
-NO_ANSWER = "the model's answer is not a number; use another checkpoint, or --precision 32"
+NO_ANSWER = "the model's answer is not a number; use another checkpoint, or precision 32"
 """Why an image that could be read has no label."""
 
 _DEFAULTS = InferenceConfig()

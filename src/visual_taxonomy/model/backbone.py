@@ -244,7 +244,7 @@ def _create_model(
         if reserved in arguments:
             raise InputError(
                 f"backbone {name}: parameter '{reserved}' is not accepted here; weights are "
-                "loaded with --pretrained_ckpt"
+                "loaded with `pretrained_ckpt`"
             )
     try:
         # Only models with a fixed size take img_size; others would refuse the argument.

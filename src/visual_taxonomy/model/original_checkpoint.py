@@ -4,8 +4,8 @@ Such a file is a dict of `state_dict`, `metrics`, `epoch` and `args` (its flags)
 attribute and no class: they are numbered in the order of the attributes JSON it was trained with.
 
     clip_model.visual.*                the image tower, in the layout of open_clip
-    b_norm.bn_layers.K.*               BatchNorm of category K; absent with --no-batch_norm
-    inter_linear.ln_layers.K.*         its Linear to half width; absent with --no-inter_linear
+    b_norm.bn_layers.K.*               BatchNorm of category K; absent without `batch_norm`
+    inter_linear.ln_layers.K.*         its Linear to half width; absent without `inter_linear`
     <category in lower case>_fcs.I.*   Linear of its attribute I, an output for each class
 """
 

@@ -86,7 +86,7 @@ def _fetch(backbone: Backbone, source: str) -> Weights:
     hub_id = config.get("hf_hub_id") if source == "timm" else source.removeprefix("hf-hub:")
     if not hub_id:
         raise InputError(
-            f"the hub has no weights of timm for backbone {backbone.name}; give a file, or `none` "
+            f"the hub has no weights of timm for backbone {backbone.name}; give a file, or 'none' "
             "for random weights"
         )
     try:
@@ -104,8 +104,8 @@ def _remedy(backbone: Backbone) -> str:
     if backbone.name in BACKBONES:
         return f"`vtax download-weights {backbone.name}` fetches the published one"
     return (
-        "a .safetensors, .pt or .pth file in timm's layout; or name `timm` to fetch timm's own "
-        "weights when online, `none` for random weights"
+        "a .safetensors, .pt or .pth file in timm's layout; or name 'timm' to fetch timm's own "
+        "weights when online, 'none' for random weights"
     )
 
 

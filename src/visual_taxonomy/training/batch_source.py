@@ -170,7 +170,7 @@ def _read(
     if place is None:
         return table.path
     if place == IN_MEMORY and parallel.num_machines > 1:
-        raise InputError("--image_cache ram is for one machine; name a folder that all of them see")
+        raise InputError("`image_cache=ram` is for one machine; name a folder that all of them see")
     images: CachedImages | None = None
     if parallel.is_first:
         paths = [table.path(row) for row in range(len(table))]

@@ -1,4 +1,4 @@
-"""What a run was trained on, row by row: enough to say at `--resume` which rows have changed.
+"""What a run was trained on, row by row: enough to say, when it resumes, which rows have changed.
 
 Shapes: N rows, C classes of a task.
 """
@@ -133,8 +133,8 @@ def refuse_changes(folder: Path, now: pl.DataFrame, is_accepted: bool) -> None:
     text = f"the data have changed since the run in {folder} started: {', '.join(found)}"
     if not is_accepted:
         raise InputError(
-            f"--resume: {text}; use the data that it started with, or resume with these "
-            "(--accept_changed_data)"
+            f"`resume`: {text}; use the data that it started with, or resume with these "
+            "(`accept_changed_data`)"
         )
     warnings.warn(text, stacklevel=2)
 

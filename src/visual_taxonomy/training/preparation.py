@@ -127,9 +127,9 @@ def cut_table(table: Table, parts: np.ndarray, config: DataConfig) -> Tables:
     """
     wants_test = bool(config.test_ratio or config.test_csv_path or (parts == TEST).any())
     for part, name, flag in (
-        (TRAIN, "training", f"--val_ratio {config.val_ratio}"),
-        (VALIDATION, "validation", f"--val_ratio {config.val_ratio}"),
-        (TEST, "test", f"--test_ratio {config.test_ratio}"),
+        (TRAIN, "training", f"`val_ratio={config.val_ratio}`"),
+        (VALIDATION, "validation", f"`val_ratio={config.val_ratio}`"),
+        (TEST, "test", f"`test_ratio={config.test_ratio}`"),
     ):
         if not (parts == part).any() and (part != TEST or wants_test):
             raise InputError(

@@ -70,7 +70,7 @@ class Unreadable:
                     row = min(found)
                     raise InputError(
                         f"no image of the {part} rows can be read, first {table.path(row)} "
-                        f"({found[row]}); check --img_dir and the images"
+                        f"({found[row]}); check `img_dir` and the images"
                     )
         return reasons
 

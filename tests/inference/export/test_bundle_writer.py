@@ -205,7 +205,7 @@ def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path
 
 
 def test_8_bits_need_images(checkpoint_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--int8 is calibrated on real images .*--csv_path"):
+    with pytest.raises(InputError, match=r"`int8` is calibrated on real images .*`csv_path`"):
         export(checkpoint_path, tmp_path / "out", "onnx", int8=True)
 
 

@@ -35,7 +35,7 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
-    """The value of `--engine`."""
+    """Its name in `ENGINES`."""
 
     precision: str
     """What its matrix products are computed in."""

@@ -94,11 +94,11 @@ def check_is_float32_on_cpu(engine: str, config: InferenceConfig) -> None:
     """
     if config.accelerator not in ("auto", "cpu"):
         raise InputError(
-            f"--accelerator {config.accelerator}: {engine} runs on the CPU here; use "
-            "--engine torch, with a checkpoint or a bundle that holds weights (--to bundle)"
+            f"`accelerator={config.accelerator}`: {engine} runs on the CPU here; use "
+            "`engine=torch`, with a checkpoint or a bundle that holds weights (`to=bundle`)"
         )
     if config.precision not in ("auto", "32"):
         raise InputError(
-            f"--precision {config.precision}: {engine} computes in the precision of the bundle; "
-            "use --engine torch, or export with --int8"
+            f"`precision={config.precision}`: {engine} computes in the precision of the bundle; "
+            "use `engine=torch`, or export with `int8`"
         )

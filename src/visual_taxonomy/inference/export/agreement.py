@@ -126,7 +126,7 @@ def check_gate(agreement: Agreement, least: float) -> None:
     worst = ", ".join(f"{name} {share:.2%}" for name, share in moved[:_NAMED] if share < least)
     raise InputError(
         f"the export gives {agreement.agreement:.2%} of the checkpoint's labels, at least "
-        f"{least:.2%} are asked for (--min_agreement); HM-F1 {agreement.hm_export:.4f}, of the "
+        f"{least:.2%} are asked for (`min_agreement`); HM-F1 {agreement.hm_export:.4f}, of the "
         f"checkpoint {agreement.hm_checkpoint:.4f}; the heads that moved most: {worst}; nothing "
         "was written"
     )

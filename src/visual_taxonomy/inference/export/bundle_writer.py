@@ -131,17 +131,17 @@ def export(
 
 def _check_possible(out: Path, kind: Kind, int8: bool, trial: Trial | None) -> None:
     if os.path.lexists(out):  # a link to nothing counts too
-        raise InputError(f"--out {out} exists already; name another folder, or remove it")
+        raise InputError(f"{out}: exists already; name another folder, or remove it")
     if int8 and trial is None:
         raise InputError(
-            "--int8 is calibrated on real images and measured: give --csv_path (labelled rows) "
-            "and --img_dir"
+            "`int8` is calibrated on real images and measured: give `csv_path` (labelled rows) "
+            "and `img_dir`"
         )
     missing = [name for name in _PACKAGES[kind] if not find_spec(name)]
     if missing:
         extra = "export,openvino" if kind == "openvino" else "export"
         raise InputError(
-            f"--to {kind} needs {', '.join(missing)}: pip install 'visual-taxonomy[{extra}]'"
+            f"`to={kind}` needs {', '.join(missing)}: pip install 'visual-taxonomy[{extra}]'"
         )
 
 
