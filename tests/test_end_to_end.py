@@ -291,7 +291,7 @@ def test_a_run_folder_is_neither_overwritten_nor_resumed_by_accident(
 ) -> None:
     arguments = train_arguments(catalogue, tmp_path, "--epochs", "1")
     assert cli.run(arguments) == 0
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already holds a run"):
         cli.run(arguments)
     with pytest.raises(InputError, match=r"--scratch_lr is 0\.5, but the run in .* has 0\.0001"):
         cli.run([*arguments, "--resume", "--scratch_lr", "0.5"])

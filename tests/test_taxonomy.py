@@ -164,7 +164,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(taxonomy):
         ({"a": {"x": [" "]}}, "'a/x' has class '', which means unknown"),
         ({"a": {"x": [None]}}, "'a/x' has class '', which means unknown"),
         ({"a": {"x": ["red", "red "]}}, "'a/x' has class 'red' twice"),
-        ({"a": {"x": ["red"], "x ": ["blue"]}}, "attribute 'a/x' is there twice"),
+        ({"a": {"x": ["red"], "x ": ["blue"]}}, "attribute 'a/x' appears twice"),
     ],
 )
 def test_a_mapping_that_is_no_taxonomy_is_refused(mapping, message):

@@ -71,7 +71,7 @@ class Checkpoint:
         reason = misfit(self.weights, model.state_dict())
         if reason:
             raise InputError(
-                f"{self.source}: its weights are not those of its own model: {reason}; it was "
+                f"{self.source}: its weights do not fit its own model: {reason}; it was "
                 "altered, or another version of vtax wrote it"
             )
         model.load_state_dict(dict(self.weights))
@@ -116,7 +116,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
     if is_original(content):
         return _from_original(path, content, attributes_config)
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
-        raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
+        raise InputError(f"{path}: not a checkpoint of vtax; another program wrote it")
     if content["format"] != FORMAT:
         raise InputError(
             f"{path}: format {content['format']}, written by version {content['version']}; "
@@ -238,8 +238,8 @@ def _from_original(
     taxonomy = Taxonomy.read(attributes_config)
     model, weights, epoch, metrics = convert_original(path, content, taxonomy, attributes_config)
     warnings.warn(
-        f"{path} holds no attribute and no class by name: that {attributes_config} lists them in "
-        "the order of its training is your word; in another order the answers are wrong",
+        f"{path} names no attribute and no class: they are taken from {attributes_config}. If its "
+        "order is not that of the training, the predictions are wrong",
         stacklevel=1,
     )
     return Checkpoint(taxonomy, model, weights, epoch, metrics)

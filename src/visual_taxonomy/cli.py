@@ -176,8 +176,8 @@ def _report(error: Exception) -> int:
             return failure.status
         errors.print("".join(traceback.format_exception(error)).rstrip(), soft_wrap=True)
         errors.print(
-            f"error: this is a fault of vtax {__version__}, not of what you gave; please report "
-            f"it with the lines above: {_ISSUES}"
+            f"error: this is a bug in vtax {__version__}, not a mistake of yours; please report it "
+            f"with the lines above: {_ISSUES}"
         )
     return EXIT_FAILED if failure is None else failure.status
 

@@ -305,8 +305,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.data.feature_cache is not None and not self.model.freeze_backbone:
             raise InputError(
-                "`feature_cache` needs `freeze_backbone`: features of a backbone that is trained "
-                "change at every step"
+                "`feature_cache` needs `freeze_backbone`: the features of a backbone that trains "
+                "change in every step"
             )
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")

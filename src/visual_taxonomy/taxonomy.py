@@ -100,7 +100,7 @@ class Taxonomy:
         for task in self.tasks:
             _check_names(task)
             if task.name in seen:
-                raise InputError(f"taxonomy: attribute '{task.name}' is there twice")
+                raise InputError(f"taxonomy: attribute '{task.name}' appears twice")
             seen.add(task.name)
         runs = [category for category, _ in groupby(task.category for task in self.tasks)]
         if len(runs) != len(set(runs)):

@@ -92,7 +92,7 @@ def test_without_the_json_the_file_and_the_command_are_named(original_path) -> N
 
 def test_convert_overwrites_nothing(original_path, attributes_config) -> None:
     arguments = ["convert", str(original_path), "--attributes_config", str(attributes_config)]
-    with pytest.raises(InputError, match=r"--out .*original\.pt exists already"):
+    with pytest.raises(InputError, match=r"--out .*original\.pt already exists"):
         cli.run([*arguments, "--out", str(original_path)])
 
 

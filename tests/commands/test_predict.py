@@ -137,7 +137,7 @@ def test_of_several_csvs_none_is_written_if_one_may_not_be_replaced(
     assert run(model=folder) == 0
     (folder / "b.csv").write_text("edited by hand")
     shutil.copy(checkpoint_copy, folder / "a.pt")
-    with pytest.raises(InputError, match=r"b\.csv: exists already"):
+    with pytest.raises(InputError, match=r"b\.csv: already exists"):
         run(model=folder)
     assert not (folder / "a.csv").exists()
 
@@ -147,7 +147,7 @@ def test_an_existing_csv_is_replaced_only_with_overwrite(run, tmp_path: Path) ->
     for out, flags in ((tmp_path / "out.csv", ["--out_csv_path"]), (default, [])):
         out.write_text("mine\n")
         flags = [*flags, out] if flags else []
-        with pytest.raises(InputError, match=rf"{out.name}: exists already; .*--overwrite"):
+        with pytest.raises(InputError, match=rf"{out.name}: already exists; .*--overwrite"):
             run(*flags)
         assert out.read_text() == "mine\n"
         assert run(*flags, "--overwrite") == 0
@@ -194,7 +194,7 @@ def test_the_csv_of_another_request_needs_overwrite(
     else:
         (tmp_path / "best.csv").write_text("edited by hand\n")
     before = (tmp_path / "best.csv").read_bytes()
-    with pytest.raises(InputError, match=r"exists already and answers another request .*; name"):
+    with pytest.raises(InputError, match=r"already exists and answers another request .*; name"):
         run(*flags, columns=columns)
     assert (tmp_path / "best.csv").read_bytes() == before
     assert run(*flags, "--overwrite", columns=columns) == 0

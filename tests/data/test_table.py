@@ -462,7 +462,7 @@ def test_an_empty_category_is_named_with_its_row(tmp_path):
 
 def test_an_impossible_taxonomy_names_its_file(tmp_path):
     content = "id,Category,b/c,c\n1,a,x,\n2,a/b,,y\n"
-    with pytest.raises(InputError, match=r"train\.csv: taxonomy: attribute 'a/b/c' is there twice"):
+    with pytest.raises(InputError, match=r"train\.csv: taxonomy: attribute 'a/b/c' appears twice"):
         build_taxonomy(write(tmp_path, content))
 
 
@@ -471,7 +471,7 @@ def test_an_impossible_taxonomy_names_its_file(tmp_path):
     [
         (
             {"Category": ["a", "a"], "Attribute_list": [["x"], ["y"]]},
-            r"row 2, .*'a' is there twice",
+            r"row 2, .*'a' appears twice",
         ),
         ({"Category": [None], "Attribute_list": [["x"]]}, r"row 1, column 'Category': '' is empty"),
         ({"Category": [b"\xff"], "Attribute_list": [["x"]]}, "row 1, column 'Category': .* UTF-8"),

@@ -207,7 +207,7 @@ def test_a_number_out_of_range_is_an_error_before_anything_is_written(tmp_path, 
 @pytest.mark.parametrize("name", ["train.csv", "test.csv", "attrs_config.json"])
 def test_files_of_the_user_are_never_overwritten(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=rf"{name}: exists already and is not overwritten"):
+    with pytest.raises(InputError, match=rf"{name}: already exists and is not overwritten"):
         synthesize(tmp_path, rows=1, image_size=32)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"

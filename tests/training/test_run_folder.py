@@ -137,7 +137,7 @@ def test_a_kill_while_replacing_leaves_one_whole_run(
     before = files(config.run.folder)
     command = [sys.executable, "-c", KILLED, str(config.run.save_dir), function, str(number)]
     assert subprocess.run(command, check=False).returncode == 9
-    with pytest.raises(InputError, match="holds a run already"), claim(config):
+    with pytest.raises(InputError, match="already holds a run"), claim(config):
         pass
     found = {name: text for name, text in files(config.run.folder).items() if name[0] != "."}
     if expected == "old":
@@ -163,7 +163,7 @@ def test_a_first_start_that_was_killed_is_started_anew_or_resumed(config: TrainC
 def test_what_a_run_has_left_is_not_started_over(name: str, config: TrainConfig) -> None:
     config.run.folder.mkdir(parents=True)
     (config.run.folder / name).write_text("old")
-    with pytest.raises(InputError, match=r"holds a run already: resume it \(`resume`\)"):
+    with pytest.raises(InputError, match=r"already holds a run: resume it \(`resume`\)"):
         start(config, "new")
     assert files(config.run.folder) == {name: "old"}
 

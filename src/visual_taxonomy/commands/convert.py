@@ -30,7 +30,7 @@ def convert(options: Convert) -> int:
     from visual_taxonomy.checkpoint import read_original, write_checkpoint
 
     if options.out.exists():
-        raise InputError(f"--out {options.out} exists already; name another file, or remove it")
+        raise InputError(f"--out {options.out}: already exists; name another file, or remove it")
     checkpoint = read_original(options.checkpoint, options.attributes_config)
     for layer in ("batch_norm", "inter_linear"):
         if getattr(checkpoint.model, layer) and not getattr(options, layer):

@@ -36,7 +36,7 @@ _SYSTEM: dict[int, tuple[str, str]] = {
     errno.EROFS: ("the disk is read-only", _ELSEWHERE),
     errno.EISDIR: ("is a folder", "name a file, or move the folder away"),
     errno.ENOTDIR: ("a file where a folder has to be", "name another path"),
-    errno.EEXIST: ("exists already", "remove it or name another path"),
+    errno.EEXIST: ("already exists", "remove it or name another path"),
     errno.ENOTEMPTY: ("the folder is not empty", "remove it or name another path"),
     errno.ENOSPC: ("no space left on the disk", "free some or name a folder on another disk"),
     errno.EDQUOT: ("your share of the disk is used up", "free some or name another disk"),

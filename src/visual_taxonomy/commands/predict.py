@@ -74,10 +74,10 @@ def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
         problems = finished(out, table, request)
         if problems is None:
             raise InputError(
-                f"--out_csv_path {out}: exists already and answers another request (its model, "
+                f"--out_csv_path {out}: already exists and answers another request (its model, "
                 "CSV, images or options differ); name another file, or replace it with --overwrite"
             )
-        console.print(f"{out}: finished already; give --overwrite to predict it again")
+        console.print(f"{out}: already finished; use --overwrite to predict it again")
         return EXIT_UNREADABLE if problems else 0
     with show_progress(console, "predicting", len(table)) as advance:
         written = write_predictions(

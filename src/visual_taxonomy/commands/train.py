@@ -64,11 +64,11 @@ def _report(result: "Result", config: TrainConfig) -> None:
         _report_test(result, best, config)
     if (folder / UNREADABLE_NAME).exists():
         console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
-    console.print(f"take {best}; tables and plots: {folder}")
+    console.print(f"use {best}; tables and plots are in {folder}")
 
 
 def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> None:
-    """Score the rows that nothing was chosen by."""
+    """Score the rows that no choice depended on."""
     import json
 
     from visual_taxonomy.atomic import write_text
@@ -96,9 +96,9 @@ def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> Non
     path = result.folder / TEST_METRICS_NAME
     write_text(path, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     console.print(score_table(report, baseline))
-    console.print(f"its scores on {len(table)} test rows, by which nothing was chosen: {path}")
+    console.print(f"its scores on {len(table)} test rows, which no choice depended on: {path}")
     if problems:
-        errors.print(f"{len(problems)} test images could not be read; their labels are missed")
+        errors.print(f"{len(problems)} test images could not be read; their labels count as missed")
 
 
 def _resume(folder: Path) -> str:

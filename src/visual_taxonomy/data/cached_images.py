@@ -32,7 +32,7 @@ class CachedImages:
     """The pixels of N images; cheap to send to other processes of this machine.
 
     Each process compares the checksum of an image when it first reads it. One that is damaged is
-    decoded anew and used if that gives the checksum: then it is what was kept, bit by bit.
+    decoded again and used if that gives the checksum: then it is what was kept, bit by bit.
 
     Args:
         path: The file of pixels.

@@ -51,7 +51,7 @@ _CHECKED = 64
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _VERSION = 1
-"""Of the files; a cache of another version is built anew."""
+"""Of the files; a cache of another version is built again."""
 
 
 class _Source(NamedTuple):
@@ -100,7 +100,7 @@ def cache_in_folder(
     """Images from a cache folder, after adding those that are new or have changed.
 
     Processes may call this at the same time: one builds, the others wait and find the work done.
-    A damaged cache is built anew. Images that cannot be read are tried again by each call.
+    A damaged cache is built again. Images that cannot be read are tried again by each call.
 
     Args:
         folder: The cache; made if it is not there.

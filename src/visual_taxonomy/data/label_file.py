@@ -44,7 +44,7 @@ class LabelFile:
         stripped = raw.select(pl.all().fill_null("").str.strip_chars())
         has_value = stripped.select(pl.any_horizontal(pl.all() != "")).to_series()
         if not has_value.any():
-            raise InputError(f"{path}: the file has no rows; it needs a line for each product")
+            raise InputError(f"{path}: the file has no rows; it needs a row for each product")
         raw = raw.with_row_index(_ROW)
         if not has_value.all():
             raw, stripped = raw.filter(has_value), stripped.filter(has_value)

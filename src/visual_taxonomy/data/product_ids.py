@@ -31,8 +31,8 @@ def read_ids(file: LabelFile) -> list[str]:
         raise file.error(
             long,
             "id",
-            f"'{shown(ids[int(long[0])])}' is too long for the name of an image, which has "
-            f"{_MAX_BYTES} bytes at most; shorten it",
+            f"'{shown(ids[int(long[0])])}' is too long: the name of an image has at most "
+            f"{_MAX_BYTES} bytes; shorten it",
         )
     suspects = np.flatnonzero(ids.str.contains(_SUSPECT).to_numpy())
     outside = np.array([row for row in suspects.tolist() if _leaves_folder(ids[row])], dtype=int)
@@ -40,8 +40,8 @@ def read_ids(file: LabelFile) -> list[str]:
         raise file.error(
             outside,
             "id",
-            f"'{shown(ids[int(outside[0])])}' names a file outside the folder of the images; "
-            "use an id without '..' that does not start at the root",
+            f"'{shown(ids[int(outside[0])])}' names a file outside the image folder; "
+            "use an id without '..' that is not an absolute path",
         )
     _check_distinct(file, ids)
     return ids.to_list()
@@ -65,6 +65,5 @@ def _check_distinct(file: LabelFile, ids: pl.Series) -> None:
     raise file.error(
         repeated,
         "id",
-        f"'{shown(value)}' is there already in row {file.line(first)}{other}; "
-        "remove one of the rows",
+        f"'{shown(value)}' is already in row {file.line(first)}{other}; remove one of the rows",
     )

@@ -154,7 +154,7 @@ def read_split(
     repeated = np.flatnonzero(~given.is_first_distinct().to_numpy())
     if len(repeated):
         value = given[int(repeated[0])]
-        raise file.error(repeated, "id", f"'{value}' is there already; remove one of the rows")
+        raise file.error(repeated, "id", f"'{value}' appears twice; remove one of the rows")
     wanted = pl.Series([str(each) for each in ids], dtype=pl.String)
     if not accept_other_ids:
         _check_ids(file, given, wanted)

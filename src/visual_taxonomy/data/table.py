@@ -247,7 +247,7 @@ def _note_markers(file: LabelFile, columns: Sequence[str], on_note: Callable[[st
         each = ", ".join(f"'{text}' {markers[text]:,}" for text in by_count)
         on_note(
             f"note: {file.path}: cells read as unknown because they hold a marker of a missing "
-            f"value: {sum(markers.values()):,} ({each}); `missing_values` changes the markers"
+            f"value: {sum(markers.values()):,} ({each}); change the markers with `missing_values`"
         )
 
 
@@ -328,7 +328,9 @@ def build_taxonomy(
     ]
     if unlabelled:
         names = ", ".join(unlabelled)
-        warnings.warn(f"{csv_path}: no label, so only class 'default', in {names}", stacklevel=2)
+        warnings.warn(
+            f"{csv_path}: no label in {names}; their only class is 'default'", stacklevel=2
+        )
     filled = {
         category: {attribute: classes or ["default"] for attribute, classes in each.items()}
         for category, each in mapping.items()

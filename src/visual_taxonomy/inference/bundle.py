@@ -150,7 +150,9 @@ def read_bundle(folder: Path) -> Bundle:
             **{name: content[name] for name in _PLAIN},
         )
     except FileNotFoundError:
-        raise InputError(f"{folder}: no bundle of `vtax export` ({MANIFEST} is missing)") from None
+        raise InputError(
+            f"{folder}: not a bundle of `vtax export` ({MANIFEST} is missing)"
+        ) from None
     except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
 

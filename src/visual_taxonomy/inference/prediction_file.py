@@ -69,7 +69,7 @@ def write_predictions(
         path: The CSV to write.
         with_probabilities: Add a column with the probability of each label.
         on_progress: Called with the number of rows done.
-        request: From `request_of`; None always starts anew.
+        request: From `request_of`; None always starts again.
         columns: From `choose_columns`; None: the competition's.
 
     Raises:

@@ -146,7 +146,7 @@ class Backbone(nn.Module):
         finally:
             self.train(training)
         if not isinstance(features, Tensor) or features.ndim != 2:
-            raise InputError(f"backbone {self.name} does not give one feature vector per image")
+            raise InputError(f"backbone {self.name} does not return one feature vector per image")
         return features.shape[1]
 
 
@@ -217,7 +217,7 @@ def _unknown_backbone(name: str) -> InputError:
     ours = ", ".join(BACKBONES)
     return InputError(
         f"backbone '{name}' is neither one of ours ({ours}) nor a timm model.{hint} "
-        "`vtax list backbones` shows all; one of your own is MODULE:FUNCTION."
+        "`vtax list backbones` shows all; name your own as MODULE:FUNCTION."
     )
 
 

@@ -107,7 +107,7 @@ def _check_free(out: Path) -> None:
         raise InputError(f"{out}: is a file, expected a folder to write the catalogue to")
     for name in reversed(_FILES):
         if (out / name).exists():
-            message = "exists already and is not overwritten; choose another folder or remove it"
+            message = "already exists and is not overwritten; choose another folder or remove it"
             raise InputError(f"{out / name}: {message}")
 
 

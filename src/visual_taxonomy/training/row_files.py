@@ -70,7 +70,7 @@ def warn_of_duplicates(rows: Rows, groups: np.ndarray, config: DataConfig) -> No
             warnings.warn(
                 f"{path}: {count:,} of {int(is_of_file.sum()):,} images are near-duplicates of "
                 f"images of {config.csv_path if part == VALIDATION else 'the other files'}; "
-                f"scores of the {PARTS[part]} rows flatter the model",
+                f"the scores of the {PARTS[part]} rows will be too high",
                 stacklevel=2,
             )
 
@@ -95,5 +95,5 @@ def _refuse_repeated(rows: Rows, more: Table, path: Path, paths: dict[int, Path]
         raise LabelFile(path).error(
             np.array(repeated),
             "id",
-            f"'{more.ids[first]}' is in {other}, too; remove it from one of the files",
+            f"'{more.ids[first]}' is also in {other}; remove it from one of the files",
         )

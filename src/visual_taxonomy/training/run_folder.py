@@ -174,7 +174,7 @@ def check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: 
             if now != then and not (name in _MAY_MOVE and now and then):
                 raise InputError(
                     f"`resume`: `{name}` is {now}, but the run in {path.parent} has {then} "
-                    f"(so says {path.name}); {remedy}"
+                    f"(see {path.name}); {remedy}"
                 )
 
 
@@ -191,7 +191,7 @@ def _locked(path: Path) -> Iterator[None]:
         except Timeout:
             who = " (process {process} on {host} since {since})".format(**other) if other else ""
             raise InputError(
-                f"{path}: another training is using it{who}; wait until it ends, stop it, or "
+                f"{path}: another training run uses it{who}; wait until it ends, stop it, or "
                 "choose another `run_name`"
             ) from None
     try:
@@ -238,8 +238,8 @@ def _check(config: TrainConfig) -> None:
     if not config.run.resume:
         if any(fnmatch.fnmatch(name, "*.pt") or name == CONFIG_NAME for name in _written(folder)):
             raise InputError(
-                f"{folder} holds a run already: resume it (`resume`), start anew (`overwrite`) "
-                "choose another `run_name`"
+                f"{folder} already holds a run: resume it (`resume`), start again (`overwrite`) "
+                "or choose another `run_name`"
             )
     elif (folder / CONFIG_NAME).exists():
         kept = folder / CONFIG_NAME

@@ -90,8 +90,8 @@ class Saver:
         is_finite = math.isfinite(validation.loss)
         if not is_finite:
             warnings.warn(
-                f"epoch {epoch + 1}: the validation loss is {validation.loss}, which "
-                "earns neither best_both.pt nor best_loss.pt",
+                f"epoch {epoch + 1}: the validation loss is {validation.loss}, so "
+                "neither best_both.pt nor best_loss.pt is written",
                 stacklevel=1,
             )
         metrics = {
@@ -133,7 +133,7 @@ class Saver:
         if missing:
             raise InputError(
                 f"{path} lacks {', '.join(missing)}: another version of vtax wrote it, or a run "
-                "with another `precision`; resume with that one, or train anew (`overwrite`)"
+                "with another `precision`; resume with that one, or train again (`overwrite`)"
             )
         for name, part in parts.items():
             part.load_state_dict(

@@ -197,10 +197,10 @@ def test_an_export_below_the_gate_writes_nothing(checkpoint, trial: Trial, tmp_p
 
 
 def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
+    with pytest.raises(InputError, match="already exists; name another folder, or remove it"):
         export(checkpoint_path, tmp_path, "bundle")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
+    with pytest.raises(InputError, match="already exists; name another folder, or remove it"):
         export(checkpoint_path, tmp_path / "link", "bundle")
 
 

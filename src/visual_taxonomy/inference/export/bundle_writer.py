@@ -131,7 +131,7 @@ def export(
 
 def _check_possible(out: Path, kind: Kind, int8: bool, trial: Trial | None) -> None:
     if os.path.lexists(out):  # a link to nothing counts too
-        raise InputError(f"{out}: exists already; name another folder, or remove it")
+        raise InputError(f"{out}: already exists; name another folder, or remove it")
     if int8 and trial is None:
         raise InputError(
             "`int8` is calibrated on real images and measured: give `csv_path` (labelled rows) "

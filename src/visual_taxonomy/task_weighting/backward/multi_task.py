@@ -110,7 +110,7 @@ def multi_task_backward(
     """
     options.check(method)
     if reduce is not None and features is None:
-        raise InputError("reduce needs features: what lies below them is what is reduced")
+        raise InputError("reduce needs features: it reduces the gradients of what lies below them")
     _check_scalars(losses)
     if not losses:
         return None
