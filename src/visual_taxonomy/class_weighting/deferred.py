@@ -56,7 +56,7 @@ class Deferred(ClassBalanced):
             raise InputError(f"onset: {self.onset}, expected a fraction below 1 or a whole epoch")
         if self.start_epoch >= self.num_epochs:
             warnings.warn(
-                f"DRW starts at epoch {self.start_epoch}, but the run has only {self.num_epochs}: it "
+                f"DRW starts at epoch {self.start_epoch} of a run of {self.num_epochs}, so it "
                 "will never be active; lower the onset",
                 stacklevel=3,
             )
