@@ -43,8 +43,8 @@ from visual_taxonomy.training.validation import Validation
 
 def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
     """[1, N, C, H, W] what the frozen stages give for every image, in half precision."""
-    trunk = encoder.backbone.model
-    frozen = nn.Sequential(trunk.conv_stem, trunk.bn1, *list(trunk.blocks)[:-stages])
+    backbone = encoder.backbone.model
+    frozen = nn.Sequential(backbone.conv_stem, backbone.bn1, *list(backbone.blocks)[:-stages])
     size = encoder.backbone.preprocessing.image_size
     transform = evaluation_transform(size, encoder.backbone.preprocessing.interpolation)
     dataset = ImageDataset(table.path, table.categories, table.targets, transform, size)
@@ -59,18 +59,18 @@ def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
 class LastStages(nn.Module):
     """The rest of the backbone, from the activations of the frozen stages to features."""
 
-    def __init__(self, trunk: nn.Module, stages: int) -> None:
+    def __init__(self, backbone: nn.Module, stages: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.stages = stages
 
     def forward(self, given: Tensor) -> Tensor:
         """Features [N, D]."""
         hidden = given.float().contiguous(memory_format=torch.channels_last)
-        for stage in list(self.trunk.blocks)[-self.stages :]:
+        for stage in list(self.backbone.blocks)[-self.stages :]:
             hidden = stage(hidden)
-        hidden = self.trunk.bn2(self.trunk.conv_head(hidden))
-        return self.trunk.global_pool(hidden)
+        hidden = self.backbone.bn2(self.backbone.conv_head(hidden))
+        return self.backbone.global_pool(hidden)
 
 
 class Activations(NamedTuple):

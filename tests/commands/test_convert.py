@@ -14,8 +14,8 @@ from visual_taxonomy.commands.export import Export
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
 
-ORDER = r"original\.pt holds no attribute and no class by name: that .*attrs\.json .* is your word"
-THE_ORDER = "ignore:.*is your word"
+ORDER = r"original\.pt names no attribute and no class: they are taken from .*attrs\.json\. If its"
+THE_ORDER = "ignore:.*names no attribute and no class"
 
 
 @pytest.fixture

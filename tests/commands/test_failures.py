@@ -172,7 +172,7 @@ def test_an_unforeseen_exception_keeps_its_traceback_and_asks_for_a_report(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert lines[-2] == "ZeroDivisionError: deep inside"
-    assert lines[-1].startswith("error: this is a fault of vtax")
+    assert lines[-1].startswith("error: this is a bug in vtax")
     assert "please report" in lines[-1]
 
 

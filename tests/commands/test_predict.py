@@ -164,7 +164,7 @@ def test_the_finished_csv_of_the_same_request_is_left_as_it_is(
     with monkeypatch.context() as patch:
         patch.setattr(ResumableCsv, "append", None)  # nothing is written
         assert run() == 0
-    assert "finished already; give --overwrite to predict it again" in capsys.readouterr().out
+    assert "already finished; use --overwrite to predict it again" in capsys.readouterr().out
     assert (out.read_bytes(), out.stat().st_mtime_ns) == before
     assert run("--overwrite") == 0
     assert "4 rows: " in capsys.readouterr().out

@@ -146,7 +146,7 @@ def test_the_third_part_is_scored_at_the_end_by_the_recommended_checkpoint(
     assert splits.count("test") > 0
     assert report.support > 0
     said = capsys.readouterr().out
-    assert f"its scores on {splits.count('test')} test rows, by which nothing was chosen" in said
+    assert f"its scores on {splits.count('test')} test rows, which no choice depended on" in said
 
 
 def test_a_file_for_each_part_trains(catalogue: Path) -> None:

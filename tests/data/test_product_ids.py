@@ -30,7 +30,7 @@ def test_an_absolute_path_is_refused_even_where_missing_images_are_kept(tmp_path
     taxonomy = Taxonomy.from_dict({"a": {"x": ["y"]}})
     for name in (tmp_path / "secret", "../secret"):
         path = file_of(tmp_path, name).path
-        with pytest.raises(InputError, match="outside the folder of the images"):
+        with pytest.raises(InputError, match="outside the image folder"):
             read_table(path, tmp_path / "images", taxonomy, False, "keep")
 
 
@@ -48,7 +48,7 @@ def test_an_id_too_long_for_a_file_is_refused_and_shown_in_part(tmp_path, name):
 def test_two_ids_of_one_image_are_refused_with_both_rows(tmp_path, first, second):
     with pytest.raises(
         InputError,
-        match=rf"row 4, column 'id': '{second}' is there already in row 2, where it is written "
+        match=rf"row 4, column 'id': '{second}' is already in row 2, where it is written "
         rf"'{first}'; remove one",
     ):
         read_ids(file_of(tmp_path, first, "7", second))

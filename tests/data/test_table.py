@@ -164,7 +164,7 @@ def test_class_counts_count_labelled_rows_of_the_category_only(tmp_path, images)
         ("id,Category,border,colour\n1,Sarees,,\n", r"column 'color' is .* Did you mean 'colour'"),
         ("id,Category\n1,Sarees\n", r"no column with labels; name them attr_1, .* \(border, color"),
         (row(",Sarees,2,,,"), r"row 3, column 'id': is empty; every product needs an id"),
-        (row("1,Sarees,2,,,"), r"row 3, column 'id': '1' is there already in row 2; remove one"),
+        (row("1,Sarees,2,,,"), r"row 3, column 'id': '1' is already in row 2; remove one"),
         (row("2,Saree,2,,,"), r"row 3, column 'Category': 'Saree' is none.* Did you mean 'Sarees'"),
         (row("2,,2,,,"), r"row 3, column 'Category': is empty; every product needs a category"),
         (row("2,NA,2,,,"), r"row 3, column 'Category': 'NA' means unknown \(see `missing_val"),
@@ -352,7 +352,7 @@ def test_markers_of_pandas_are_unknown_and_counted_in_one_note(tmp_path, images)
     )
     assert "a marker of a missing value: 4 (" in note
     assert all(f"'{marker}' 1" in note for marker in ("NA", "None", "NaN", "nan"))
-    assert note.endswith("--missing_values changes the markers")
+    assert note.endswith("change the markers with `missing_values`")
 
 
 def test_empty_cells_and_columns_without_labels_make_no_note(tmp_path, images):

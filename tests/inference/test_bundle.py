@@ -86,7 +86,9 @@ def test_a_bundle_is_a_folder_with_a_manifest(bundle: Bundle, tmp_path: Path) ->
 
 
 def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no bundle of `vtax export` \(bundle\.json is missing\)"):
+    with pytest.raises(
+        InputError, match=r"not a bundle of `vtax export` \(bundle\.json is missing\)"
+    ):
         read_bundle(tmp_path)
 
 

@@ -349,5 +349,5 @@ def test_values_out_of_range_are_errors_that_name_the_parameter(name, parameters
 
 
 def test_range_is_part_of_the_message():
-    with pytest.raises(InputError, match="smoothing: 2 is no finite number >= 0 and <= 1"):
+    with pytest.raises(InputError, match="smoothing: 2, expected a finite number >= 0 and <= 1"):
         checked("smoothing", 2, low=0, high=1)

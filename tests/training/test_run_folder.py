@@ -200,7 +200,7 @@ def test_the_second_at_once_is_refused_with_who_holds_the_folder(
     with claim(holding):
         before = files(config.run.folder)
         process = f"process {os.getpid()} on {socket.gethostname()} since 20"
-        with pytest.raises(InputError, match=rf"another training is using it \({process}"):
+        with pytest.raises(InputError, match=rf"another training run uses it \({process}"):
             start(changed(config, **flags), "second")
         assert files(config.run.folder) == before
 
@@ -221,7 +221,7 @@ def test_two_names_of_one_folder_are_one_lock(config: TrainConfig, tmp_path: Pat
     with claim(config):
         (tmp_path / "link").symlink_to(config.run.folder)
         other = changed(config, save_dir=tmp_path, run_name="link")
-        with pytest.raises(InputError, match="another training is using it"):
+        with pytest.raises(InputError, match="another training run uses it"):
             start(other, "second")
 
 

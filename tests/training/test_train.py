@@ -210,7 +210,7 @@ def test_after_a_validation_loss_that_is_not_finite_the_next_earns_all(
 ) -> None:
     validate_as(value, 1.0)
     config = config_of(small_catalogue, tmp_path)
-    message = f"^epoch 1: the validation loss is {value}, which earns neither best_both"
+    message = f"^epoch 1: the validation loss is {value}, so neither best_both"
     with pytest.warns(UserWarning, match=message) as caught:
         result = run(config)
     assert len(caught) == 1

@@ -1,4 +1,4 @@
-"""The image encoder: any timm model by name, and the two CLIP towers under the names of open_clip.
+"""The backbone: any timm model by name, and the two CLIP towers under the names of open_clip.
 
 Shapes: N images, H x W pixels, D features.
 """
@@ -68,7 +68,7 @@ _RESERVED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoi
 
 
 class Backbone(nn.Module):
-    """An image encoder that knows its feature width and the preprocessing it expects.
+    """An image model that knows its feature width and the preprocessing it expects.
 
     Args:
         name: The name it was asked for by.

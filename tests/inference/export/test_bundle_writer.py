@@ -157,7 +157,7 @@ def test_8_bits_make_a_smaller_graph_that_is_measured_on_other_rows(
     ).read_text(encoding="utf-8")
     assert names(tmp_path / "out") == ALWAYS | {ONNX}
     size, exact = ((path / ONNX).stat().st_size for path in (tmp_path / "out", bundle.folder))
-    assert size < 0.6 * exact  # of a tiny trunk; a large one comes to a quarter
+    assert size < 0.6 * exact  # of a tiny backbone; a large one comes to a quarter
     predictor = Predictor.load(tmp_path / "out", InferenceConfig(workers=0))
     assert predictor.engine.name == made.measured["engine"] == "openvino"
     assert predictor.engine.precision == "int8"
@@ -191,7 +191,7 @@ def test_an_export_below_the_gate_writes_nothing(checkpoint, trial: Trial, tmp_p
     weights["heads.classifiers.biases.0"] += torch.tensor([0.0, 0.0, 50.0])
     other = type(checkpoint)(checkpoint.taxonomy, checkpoint.model, weights)
     write_checkpoint(tmp_path / "other.pt", other)
-    with pytest.raises(InputError, match=r"moved most: Sarees/border .*; nothing was written"):
+    with pytest.raises(InputError, match=r"changed most: Sarees/border .*; nothing was written"):
         export(tmp_path / "other.pt", tmp_path / "out", "onnx", trial=trial, workers=0)
     assert names(tmp_path) == {"other.pt", "images"}
 

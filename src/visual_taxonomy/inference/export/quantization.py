@@ -13,7 +13,7 @@ _PRODUCTS = ("MatMul", "Gemm", "Conv")
 
 
 def quantize(onnx_path: Path, path: Path, batches: Iterable[ImageBatch]) -> None:
-    """Write a copy of a graph whose trunk multiplies in 8 bits.
+    """Write a copy of a graph whose backbone multiplies in 8 bits.
 
     Static quantisation: the products of activations and constant weights take int8 weights, with
     a scale for each output channel, and uint8 activations, whose range is what the given
@@ -56,12 +56,12 @@ def quantize(onnx_path: Path, path: Path, batches: Iterable[ImageBatch]) -> None
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_quantize=trunk_products(onnx_path),
+            nodes_to_quantize=backbone_products(onnx_path),
             extra_options={"OpTypesToExcludeOutputQuantization": list(_PRODUCTS)},
         )
 
 
-def trunk_products(onnx_path: Path) -> list[str]:
+def backbone_products(onnx_path: Path) -> list[str]:
     """Names of the nodes that multiply by constant weights, those of the heads left out."""
     import onnx
 
