@@ -268,7 +268,7 @@ def test_weights_that_do_not_fit_are_named_with_the_file(tmp_path, checkpoint, h
     write_checkpoint(path, checkpoint)
     content = content_of(path)
     torch.save(content | {"weights": changed(content["weights"], how)}, path)
-    with pytest.raises(InputError, match=rf"a\.pt: its weights are not those .* model: {message}"):
+    with pytest.raises(InputError, match=rf"a\.pt: its weights do not fit .* model: {message}"):
         read_checkpoint(path).classifier()
 
 
@@ -277,7 +277,7 @@ def test_weights_that_do_not_fit_are_named_with_the_file(tmp_path, checkpoint, h
     [
         ("weights", None, r"KeyError\('weights'\)"),
         ("taxonomy", [1], "AttributeError"),
-        ("epoch", "x", "epoch 'x' is no whole number"),
+        ("epoch", "x", "epoch 'x' is not a whole number"),
         ("metrics", [1], "metrics holds no names and values"),
         ("class_counts", {"a": 1}, "class_counts are not of the classes of its taxonomy"),
         ("class_counts", {"Sarees/border": [1]}, "class_counts are not of the classes"),

@@ -247,7 +247,7 @@ def _from_original(
 
 def _check_content(checkpoint: Checkpoint, path: Path) -> None:
     if type(checkpoint.epoch) is not int:
-        raise _altered(path, f"epoch {checkpoint.epoch!r} is no whole number")
+        raise _altered(path, f"epoch {checkpoint.epoch!r} is not a whole number")
     for name in ("metrics", "class_counts", "training"):
         if not isinstance(getattr(checkpoint, name), Mapping):
             raise _altered(path, f"{name} holds no names and values")

@@ -44,7 +44,7 @@ def test_start_after_the_run_is_a_warning():
 
 @pytest.mark.parametrize("onset", [-0.1, float("inf"), float("nan"), "0.8"])
 def test_onset_that_is_no_share_and_no_epoch_is_an_error(onset):
-    with pytest.raises(InputError, match=r"onset: .* .*expected a fraction of the run or an epoch"):
+    with pytest.raises(InputError, match=r"onset: .*, expected a fraction of the run or an epoch"):
         Deferred(10, onset=onset)
 
 

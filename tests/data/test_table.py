@@ -262,7 +262,7 @@ def test_named_columns_belong_to_the_categories_that_have_a_label_there(tmp_path
 
 
 def test_numbered_columns_are_attributes_up_to_len(tmp_path):
-    with pytest.warns(UserWarning, match=r"only class 'default', in Kurtis/attr_2$"):
+    with pytest.warns(UserWarning, match=r"no label in Kurtis/attr_2; their only class is 'd"):
         taxonomy = build_taxonomy(write(tmp_path, NUMBERED))
     assert taxonomy.to_dict() == {
         "Kurtis": {"attr_1": ["green"], "attr_2": ["default"], "attr_3": ["slim"]},
@@ -393,7 +393,8 @@ TITLED = "id,Category,title,color\n" + "".join(
 def test_a_column_of_text_is_left_out_with_a_warning(tmp_path):
     path = write(tmp_path, TITLED)
     with pytest.warns(
-        UserWarning, match=r"left out: 'title' \(40 values in 40 rows\); `attribute_columns` names"
+        UserWarning,
+        match=r"left out: 'title' \(40 values in 40 rows\); name the attributes with `a",
     ):
         taxonomy = build_taxonomy(path)
     assert taxonomy.to_dict() == {"a": {"color": ["blue", "red"]}}
@@ -438,7 +439,7 @@ def test_a_chosen_column_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize("given", ["-inf", "-3", "0", "1.5", "two"])
 def test_a_len_that_is_no_number_of_attributes_is_named_with_its_row(tmp_path, given):
     content = f"id,Category,len,attr_1\n1,a,1,x\n2,a,{given},x\n"
-    with pytest.raises(InputError, match=rf"row 3, column 'len': '{given}', expected how many"):
+    with pytest.raises(InputError, match=rf"row 3, column 'len': '{given}', expected the num"):
         build_taxonomy(write(tmp_path, content))
 
 

@@ -344,7 +344,7 @@ def test_unknown_names_and_parameters_are_errors_that_say_what_exists():
     ],
 )
 def test_values_out_of_range_are_errors_that_name_the_parameter(name, parameters):
-    with pytest.raises(InputError, match=f"^{next(iter(parameters))}: .* is no"):
+    with pytest.raises(InputError, match=f"^{next(iter(parameters))}: .* (expected|is not) a"):
         build_loss(name, COUNTS, **parameters)
 
 

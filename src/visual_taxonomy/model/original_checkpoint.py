@@ -268,7 +268,7 @@ def _number(kind: object, content: object) -> float:
     """The number that a NumPy scalar in a file says, as Python's own."""
     code = f"{kind.order}{kind.code}" if isinstance(kind, _NumpyType) else ""
     if not _NUMBER.fullmatch(code) or not isinstance(content, bytes):
-        raise UnpicklingError("a NumPy scalar that is no number")
+        raise UnpicklingError("a NumPy scalar that is not a number")
     return np.frombuffer(content, code, count=1).item()
 
 
