@@ -1,10 +1,10 @@
-"""Seconds that comparing checksums adds to what is read: checkpoint, cached pictures, features.
+"""Seconds that comparing checksums adds to what is read: checkpoint, cached images, features.
 
 Seconds are those of the processor: the best of interleaved rounds, files in the system's memory.
 The baseline is the same reading without the comparison.
 
     export OMP_NUM_THREADS=1
-    python benchmarks/checksums.py                      # 350 MB, 256 pictures of 256 x 341
+    python benchmarks/checksums.py                      # 350 MB, 256 images of 256 x 341
     python benchmarks/checksums.py --megabytes 1200
 """
 
@@ -72,8 +72,8 @@ def features(folder: Path, megabytes: int) -> None:
     )
 
 
-def pictures(folder: Path, count: int) -> None:
-    """Reading and augmenting pictures: those that are checked already against new ones."""
+def images(folder: Path, count: int) -> None:
+    """Reading and augmenting images: those that are checked already against new ones."""
     random = np.random.default_rng(0)
     paths = [folder / f"{number}.png" for number in range(count)]
     for path in paths:
@@ -89,21 +89,21 @@ def pictures(folder: Path, count: int) -> None:
         for row in range(count):
             augment(torch.from_numpy(cached(row)).permute(2, 0, 1))
 
-    compare(f"{count} cached pictures, augmented", train, train, forget)
+    compare(f"{count} cached images, augmented", train, train, forget)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, default=350)
-    parser.add_argument("--pictures", type=int, default=256)
+    parser.add_argument("--images", type=int, default=256)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("| what is read | s without | s compared | adds |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         checkpoint(Path(name), options.megabytes)
         features(Path(name), options.megabytes)
-        pictures(Path(name), options.pictures)
+        images(Path(name), options.images)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Pictures per second and core from file to batch, against torchvision's ImageFolder with Pillow.
+"""Images per second and core from file to batch, against torchvision's ImageFolder with Pillow.
 
 The baseline is what most training scripts run: `datasets.ImageFolder`'s loader (Pillow), Resize
 with its default kernel (bilinear), ToTensor, Normalize. Seconds are those of the processor, one
 thread: of each batch the best of interleaved rounds, so that a busy machine changes them little.
 
     export OMP_NUM_THREADS=1
-    taskset -c 1 python benchmarks/load.py                # pictures it draws, 512 and 1,500 px
+    taskset -c 1 python benchmarks/load.py                # images it draws, 512 and 1,500 px
     taskset -c 1 python benchmarks/load.py --decoders     # decoders, those that are installed
     taskset -c 1 python benchmarks/load.py --img_dir ../shared/data/apparel/images
 """
@@ -25,7 +25,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.datasets.folder import pil_loader
 
-from visual_taxonomy.data.dataset import PictureDataset, collate
+from visual_taxonomy.data.dataset import ImageDataset, collate
 from visual_taxonomy.data.image_cache import cache_in_folder, cached_size, shrink
 from visual_taxonomy.data.images import decode_image
 from visual_taxonomy.data.sampler import Draw
@@ -39,7 +39,7 @@ Way = Callable[[list[Path]], object]
 
 
 def measure(ways: dict[str, Way], paths: list[Path], rounds: int) -> dict[str, float]:
-    """Pictures per second of processor time of each way: each batch's best of several rounds."""
+    """Images per second of processor time of each way: each batch's best of several rounds."""
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     best = {name: np.full(len(batches), np.inf) for name in ways}
     for _ in range(rounds):
@@ -59,7 +59,7 @@ def pillow(*steps: object) -> Way:
 
 
 def augmented_with_pillow(size: Size) -> Way:
-    """The steps of `training_transform` on Pillow pictures."""
+    """The steps of `training_transform` on Pillow images."""
     return pillow(
         transforms.RandomResizedCrop(size, (0.9, 1.0), interpolation=BICUBIC),
         transforms.RandomHorizontalFlip(),
@@ -71,11 +71,11 @@ def augmented_with_pillow(size: Size) -> Way:
 def ours(
     source: Callable[[Path], object], transform: Transform, size: Size, seed: int | None = None
 ) -> Way:
-    """`PictureDataset` and `collate` over what `source` gives of a path."""
+    """`ImageDataset` and `collate` over what `source` gives of a path."""
 
     def load(paths: list[Path]) -> object:
         categories, targets = np.zeros(len(paths), np.int64), np.zeros((len(paths), 1), np.int64)
-        dataset = PictureDataset(
+        dataset = ImageDataset(
             lambda row: source(paths[row]), categories, targets, transform, size, seed
         )
         return collate([dataset[Draw(row, 0)] for row in range(len(paths))])
@@ -188,7 +188,7 @@ def differences(paths: list[Path], size: Size) -> str:
             found.append(abs(way(path).astype(int) - np.asarray(exact)).ravel())
         joined = np.concatenate(found)
         parts.append(
-            f"{name}: mean {joined.mean():.2f} (worst picture {max(f.mean() for f in found):.2f}), "
+            f"{name}: mean {joined.mean():.2f} (worst image {max(f.mean() for f in found):.2f}), "
             f"99th percentile {np.percentile(joined, 99):.0f}, most {joined.max()}"
         )
     return "Pixels, of 255, from full decoding and Pillow's bicubic: " + "; ".join(parts) + "."
@@ -198,7 +198,7 @@ def table(title: str, ways: dict[str, Way], paths: list[Path], rounds: int) -> N
     """Print one Markdown table; the first way is the baseline."""
     rates = measure(ways, paths, rounds)
     baseline = next(iter(rates.values()))
-    print(f"\n| {title} | pictures/s/core | x baseline |\n|---|---|---|")
+    print(f"\n| {title} | images/s/core | x baseline |\n|---|---|---|")
     for name, rate in rates.items():
         print(f"| {name} | {rate:.0f} | {rate / baseline:.2f} |")
 
@@ -206,7 +206,7 @@ def table(title: str, ways: dict[str, Way], paths: list[Path], rounds: int) -> N
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--img_dir", type=Path, help="pictures; drawn ones when left out")
+    parser.add_argument("--img_dir", type=Path, help="images; drawn ones when left out")
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--sides", type=int, nargs="+", default=[512, 1500])
     parser.add_argument("--image_size", type=int, nargs=2, default=(224, 224))
@@ -216,7 +216,7 @@ def main() -> None:
     torch.set_num_threads(1)
     size = (options.image_size[0], options.image_size[1])
     with tempfile.TemporaryDirectory() as name:
-        folders = {} if options.img_dir is None else {"real pictures": options.img_dir}
+        folders = {} if options.img_dir is None else {"real images": options.img_dir}
         if not folders:
             for side in options.sides:
                 folder = Path(name) / str(side)

@@ -1,6 +1,6 @@
 """Losses and schedules compared on the features of a frozen backbone, beside simple baselines.
 
-Every picture is encoded once; then each loss and schedule trains the same heads on the same
+Every image is encoded once; then each loss and schedule trains the same heads on the same
 features, batches and seed. Prints a Markdown table and draws F1 of rare against frequent classes.
 
     python benchmarks/long_tail.py --config out/r1/config.toml --out docs/images/long_tail.png
@@ -23,7 +23,7 @@ from torch import Tensor
 from visual_taxonomy.class_weighting import CLASS_WEIGHTINGS
 from visual_taxonomy.config import ObjectiveConfig, TrainConfig
 from visual_taxonomy.config_values import read_toml
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.evaluation import Report, evaluate, majority_report
@@ -47,18 +47,18 @@ ORIGINAL = ("CE", "LDAM", "Focal", "IB", "IBFocal", "CE-CB", "F-CB", "VS", "CDT"
 
 
 class Encoded(NamedTuple):
-    """A table and the features [N, D] of its pictures."""
+    """A table and the features [N, D] of its images."""
 
     table: Table
     features: Tensor
 
 
 def encoded(encoder: Encoder, table: Table) -> Encoded:
-    """Features of every picture, in the order of the table."""
+    """Features of every image, in the order of the table."""
     preprocessing = encoder.backbone.preprocessing
     size = preprocessing.image_size
     transform = evaluation_transform(size, preprocessing.interpolation)
-    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
+    dataset = ImageDataset(table.path, table.categories, table.targets, transform, size)
     batches = make_loader(dataset, batches_in_order(len(table), 64), workers=1)
     return Encoded(table, encode(encoder, batches, len(table), nullcontext))
 

@@ -1,12 +1,12 @@
 """Images per second of `vtax predict` with each engine against a naive loop, from files to CSV.
 
-The naive loop does what the original system did: one picture at a time, float32, decoded, resized
-and encoded in the same process. Model, pictures and machine are the same. Prints the ratio, the
+The naive loop does what the original system did: one image at a time, float32, decoded, resized
+and encoded in the same process. Model, images and machine are the same. Prints the ratio, the
 share of what the machine's matrix products allow, and how many labels are those of torch in
-float32. int8 is calibrated on other pictures than those that are timed.
+float32. int8 is calibrated on other images than those that are timed.
 
     python benchmarks/predict.py --img_dir ../shared/data/apparel/images --images 384
-    python benchmarks/predict.py                       # pictures it draws itself
+    python benchmarks/predict.py                       # images it draws itself
     python benchmarks/predict.py --checkpoint out/r1/best_score.pt --img_dir ...
 """
 
@@ -41,7 +41,7 @@ from visual_taxonomy.taxonomy import Taxonomy
 
 
 def gflop(model: Classifier) -> float:
-    """Billions of operations of the products that encode one picture."""
+    """Billions of operations of the products that encode one image."""
     return forward_flops(model.encoder, model.encoder.backbone.preprocessing.image_size) / 1e9
 
 
@@ -128,8 +128,8 @@ def predictors(
         yield name, Predictor.load(source, config)
 
 
-def pictures(options: argparse.Namespace, folder: Path) -> Iterator[Path]:
-    """The asked pictures, from the start again where there are too few."""
+def image_paths(options: argparse.Namespace, folder: Path) -> Iterator[Path]:
+    """The asked images, from the start again where there are too few."""
     if options.img_dir is None:
         synthesize(folder / "drawn", 200, image_size=options.image_size)
         options.img_dir = folder / "drawn" / "images"
@@ -159,7 +159,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     path = options.checkpoint or random_checkpoint(options.backbone, folder / "random.pt")
     checkpoint = read_checkpoint(path)
     taxonomy = checkpoint.taxonomy
-    found = pictures(options, folder)
+    found = image_paths(options, folder)
     others = list(islice(found, options.calibration_images))
     paths = list(islice(found, options.images))
     categories = np.arange(len(paths)) % len(taxonomy.categories)
@@ -170,8 +170,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     original = checkpoint.classifier()
     with_whole_last_block(original)
     backbone, work = checkpoint.model.backbone, gflop(checkpoint.classifier())
-    print(f"{backbone}, {len(paths)} pictures, {torch.get_num_threads()} threads")
-    print(f"GFLOP a picture: {work:.2f}, in the original's loop {gflop(original):.2f}")
+    print(f"{backbone}, {len(paths)} images, {torch.get_num_threads()} threads")
+    print(f"GFLOP an image: {work:.2f}, in the original's loop {gflop(original):.2f}")
     compare(original, dict(predictors(path, calibration, folder, options)), table, work, options)
 
 
@@ -182,7 +182,7 @@ def compare(
     work: float,
     options: argparse.Namespace,
 ) -> None:
-    """Take turns, print the best of each; `work` is the GFLOP of a picture."""
+    """Take turns, print the best of each; `work` is the GFLOP of an image."""
     few = [table.path(row) for row in range(options.naive_images)]
     baselines, peaks = [], {"32": 0.0, "bf16": 0.0}
     rates: dict[str, list[float]] = defaultdict(list)

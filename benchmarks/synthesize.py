@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from visual_taxonomy.synthetic.catalogue import synthesize
 
 SIZES = (160, 512)
-"""Heights in pixels: the default of `synthesize` and that of a large picture."""
+"""Heights in pixels: the default of `synthesize` and that of a large image."""
 
 
 def images_per_second(rows: int, image_size: int) -> float:
@@ -28,7 +28,7 @@ def images_per_second(rows: int, image_size: int) -> float:
 def main() -> None:
     """Print a line for every size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="?", type=int, default=1500, help="pictures a size")
+    parser.add_argument("rows", nargs="?", type=int, default=1500, help="images a size")
     rows = parser.parse_args().rows
     for size in SIZES:
         speed = images_per_second(rows, size)

@@ -6,7 +6,7 @@
 
 A step is forward, backward and the writing of `.grad`, no optimizer. Each line takes turns with
 EW, at most `--rounds` times or `--seconds` long, at least once; the smallest time of each counts.
-Passes are backward passes through the last block of the trunk. Peak memory is what the process
+Passes are backward passes through the last block of the backbone. Peak memory is what the process
 holds at most beyond model and batch, the state of the method included; one process for all lines.
 
 Beside ours, on the same model and batch: `naive`, one `autograd.grad` per task with the Jacobian
@@ -56,21 +56,23 @@ class Model(nn.Module):
         super().__init__()
         self.is_large = name == "vit_b32"
         if name == "small":
-            self.trunk = timm.models.vision_transformer.VisionTransformer(
+            self.backbone = timm.models.vision_transformer.VisionTransformer(
                 img_size=64, patch_size=8, embed_dim=128, depth=4, num_heads=4, num_classes=0
             )
             self.image_size = 64
         else:
-            self.trunk = timm.create_model("vit_base_patch32_224", pretrained=False, num_classes=0)
+            self.backbone = timm.create_model(
+                "vit_base_patch32_224", pretrained=False, num_classes=0
+            )
             self.image_size = 224
-            frozen = [self.trunk.patch_embed, *self.trunk.blocks[:-8]]
+            frozen = [self.backbone.patch_embed, *self.backbone.blocks[:-8]]
             for module in frozen:
                 module.requires_grad_(False)
-            for parameter in (self.trunk.cls_token, self.trunk.pos_embed):
+            for parameter in (self.backbone.cls_token, self.backbone.pos_embed):
                 parameter.requires_grad_(False)
         self.passes = 0
-        self.trunk.blocks[-1].register_forward_hook(self._watch)
-        width = self.trunk.num_features
+        self.backbone.blocks[-1].register_forward_hook(self._watch)
+        width = self.backbone.num_features
         self.neck = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, 256), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(256, NUM_CLASSES) for _ in range(num_tasks))
 
@@ -83,12 +85,12 @@ class Model(nn.Module):
     @property
     def shared(self) -> list[nn.Parameter]:
         """Trainable parameters that all tasks use."""
-        both = [*self.trunk.parameters(), *self.neck.parameters()]
+        both = [*self.backbone.parameters(), *self.neck.parameters()]
         return [parameter for parameter in both if parameter.requires_grad]
 
     def losses(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Features, and one loss per task."""
-        features = self.trunk(images)
+        features = self.backbone(images)
         self.hidden = self.neck(features)
         pairs = zip(self.heads, labels, strict=True)
         return features, [F.cross_entropy(head(self.hidden).float(), y) for head, y in pairs]

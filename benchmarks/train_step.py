@@ -28,8 +28,8 @@ from visual_taxonomy.training.parallel import launch
 from visual_taxonomy.training.setup import freeze_as_configured
 
 
-class PlainPictures(Dataset):
-    """Pictures as Pillow and torchvision give them: float32 tensors, augmented one by one."""
+class PlainImages(Dataset):
+    """Images as Pillow and torchvision give them: float32 tensors, augmented one by one."""
 
     def __init__(self, table: Table, size: tuple[int, int]) -> None:
         self.table = table
@@ -53,15 +53,15 @@ class PlainPictures(Dataset):
 
 
 def plain_rate(model: Classifier, table: Table, options: argparse.Namespace) -> float:
-    """Images per second of the plain loop, heads of one category for all pictures."""
+    """Images per second of the plain loop, heads of one category for all images."""
     backbone = model.encoder.backbone
     tasks = table.taxonomy.slots[0]
     widths = [len(table.taxonomy.tasks[task].classes) for task in tasks]
     heads = nn.ModuleList(nn.Linear(backbone.width, width) for width in widths)
     trained = [p for p in (*backbone.parameters(), *heads.parameters()) if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
-    pictures = PlainPictures(table, backbone.preprocessing.image_size)
-    loader = DataLoader(pictures, options.batch_size, shuffle=True, num_workers=options.workers)
+    dataset = PlainImages(table, backbone.preprocessing.image_size)
+    loader = DataLoader(dataset, options.batch_size, shuffle=True, num_workers=options.workers)
     images, started = 0, None
     while started is None or time.perf_counter() - started < options.seconds:
         for batch, targets in loader:
@@ -108,7 +108,7 @@ def main() -> None:
         freeze_as_configured(model, config)
         with_whole_last_block(model)
         plain = plain_rate(model.train(), table, options)
-        print("| step | images/s | ratio to the plain loop | waiting for pictures |")
+        print("| step | images/s | ratio to the plain loop | waiting for images |")
         print("|---|---|---|---|")
         print(f"| plain loop, float32 | {plain:.1f} | 1 | |", flush=True)
         for cache in (None, Path(name) / "cache"):

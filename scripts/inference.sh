@@ -2,7 +2,7 @@
 # Predict the products of a CSV: fill in the variables, then run this script.
 set -euo pipefail
 
-IMG_DIR="${IMG_DIR:-}"      # folder of the pictures
+IMG_DIR="${IMG_DIR:-}"      # folder of the images
 CSV_PATH="${CSV_PATH:-}"    # CSV with id and Category
 CKPT_PATH="${CKPT_PATH:-output/visual_taxonomy_train/best_score.pt}"  # checkpoint, or a folder
 

@@ -3,7 +3,7 @@
 # fill in the variables, then run this script.
 set -euo pipefail
 
-IMG_DIR="${IMG_DIR:-}"            # folder of the pictures: 000123.jpg or 123.png for id 123
+IMG_DIR="${IMG_DIR:-}"            # folder of the images: 000123.jpg or 123.png for id 123
 CSV_PATH="${CSV_PATH:-}"          # labelled CSV: id, Category, len, attr_1 ... attr_10
 ATTRS_CONFIG="${ATTRS_CONFIG:-}"  # taxonomy; made by vtax create-config, or empty
 SAVE_DIR="${SAVE_DIR:-output}"

@@ -68,13 +68,13 @@ def checkpoint(taxonomy: "Taxonomy") -> "Checkpoint":
 
 @pytest.fixture
 def table_of(tmp_path: Path, taxonomy: "Taxonomy") -> Callable[[int], "Table"]:
-    """A function that draws N pictures, of Sarees and Kurtis in turn, and gives their table."""
+    """A function that draws N images, of Sarees and Kurtis in turn, and gives their table."""
     from PIL import Image
 
     from visual_taxonomy.data.table import Table
 
     def draw(num_rows: int) -> "Table":
-        folder = tmp_path / "pictures"
+        folder = tmp_path / "images"
         folder.mkdir()
         random = np.random.default_rng(0)
         names = np.array([f"{row:06d}.png" for row in range(num_rows)])

@@ -90,8 +90,8 @@ def directory_of(content: bytes) -> int:
 
 def write_cache(folder: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 20, 15, 3), dtype=np.uint8)
-    for number, picture in enumerate(pixels):
-        Image.fromarray(picture).save(folder / f"{number}.png")
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{number}.png")
     return folder / "cache" / "pixels_16x12.bin"
 
 

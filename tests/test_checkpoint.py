@@ -21,7 +21,7 @@ from visual_taxonomy.inference.export.bundle_writer import export
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.version import __version__
 
-PICTURES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
+IMAGES = torch.arange(4 * 3 * 32 * 48).reshape(4, 3, 32, 48).remainder(251).to(torch.uint8)
 CATEGORIES = torch.tensor([0, 1, 1, 0])
 
 
@@ -43,8 +43,8 @@ def test_a_model_survives_the_file_bit_by_bit(tmp_path, checkpoint):
     write_checkpoint(tmp_path / "a.pt", checkpoint)
     read = read_checkpoint(tmp_path / "a.pt")
     with torch.no_grad():
-        expected = checkpoint.classifier()(PICTURES, CATEGORIES)
-        assert torch.equal(read.classifier()(PICTURES, CATEGORIES), expected)
+        expected = checkpoint.classifier()(IMAGES, CATEGORIES)
+        assert torch.equal(read.classifier()(IMAGES, CATEGORIES), expected)
 
 
 def test_a_file_that_does_not_say_how_columns_were_named_is_read(tmp_path, checkpoint):
@@ -162,7 +162,7 @@ def test_the_message_on_a_foreign_file_is_one_line_without_advice_to_unpickle_it
 )
 def test_the_file_of_another_program_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pt")
-    with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax; its writer was anoth"):
+    with pytest.raises(InputError, match=r"a\.pt: not a checkpoint of vtax; another program wr"):
         read_checkpoint(tmp_path / "a.pt")
 
 
@@ -268,7 +268,7 @@ def test_weights_that_do_not_fit_are_named_with_the_file(tmp_path, checkpoint, h
     write_checkpoint(path, checkpoint)
     content = content_of(path)
     torch.save(content | {"weights": changed(content["weights"], how)}, path)
-    with pytest.raises(InputError, match=rf"a\.pt: its weights are not those .* model: {message}"):
+    with pytest.raises(InputError, match=rf"a\.pt: its weights do not fit .* model: {message}"):
         read_checkpoint(path).classifier()
 
 
@@ -277,7 +277,7 @@ def test_weights_that_do_not_fit_are_named_with_the_file(tmp_path, checkpoint, h
     [
         ("weights", None, r"KeyError\('weights'\)"),
         ("taxonomy", [1], "AttributeError"),
-        ("epoch", "x", "epoch 'x' is no whole number"),
+        ("epoch", "x", "epoch 'x' is not a whole number"),
         ("metrics", [1], "metrics holds no names and values"),
         ("class_counts", {"a": 1}, "class_counts are not of the classes of its taxonomy"),
         ("class_counts", {"Sarees/border": [1]}, "class_counts are not of the classes"),

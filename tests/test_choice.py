@@ -88,10 +88,10 @@ class Strict:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"power": "x"}, r"power: 'x' is no number \(parameter of S\)"),
-        ({"power": True}, "power: True is no number"),
+        ({"power": "x"}, r"power: 'x' is not a number \(parameter of S\)"),
+        ({"power": True}, "power: True is not a number"),
         ({"power": 1, "mode": "c"}, "mode: 'c' is none of: a, b"),
-        ({"power": 1, "floor": 1.5}, r"floor: 1\.5 is no whole number"),
+        ({"power": 1, "floor": 1.5}, r"floor: 1\.5 is not a whole number"),
         ({}, "S: power must be given"),
         ({"power": -1.0}, r"S: power: -1\.0 is negative"),
         ({"power": 1, "mode": "b"}, "S: needs nothing; pip install nothing"),

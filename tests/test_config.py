@@ -69,7 +69,7 @@ def test_an_unusable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
-    with pytest.raises(InputError, match=r"run\.toml, \[optimizer\]: --epochs must be above 0"):
+    with pytest.raises(InputError, match=r"run\.toml, \[optimizer\]: `epochs` must be above 0"):
         from_dict(
             TrainConfig,
             {"data": {"img_dir": "a", "csv_path": "b"}, "optimizer": {"epochs": 0}},
@@ -80,22 +80,22 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: DataConfig(Path("a"), Path("b"), val_ratio=1.0), "--val_ratio must lie between"),
-        (lambda: DataConfig(Path("a"), Path("b"), train_workers=-1), "--train_workers must be 0"),
-        (lambda: ModelConfig(dropout=1.0), "--dropout must lie in"),
-        (lambda: ModelConfig(image_size=(0, 3)), "--image_size must be above 0"),
-        (lambda: ObjectiveConfig(beta=1.5), "--beta must lie in"),
-        (lambda: OptimizerConfig(batch_size=0), "--batch_size must be above 0"),
-        (lambda: OptimizerConfig(scratch_lr=-1), "--scratch_lr must be 0 or more"),
-        (lambda: OptimizerConfig(warm_up=2), "--warm_up must lie in"),
-        (lambda: RunConfig(devices=0), "--devices must be above 0"),
+        (lambda: DataConfig(Path("a"), Path("b"), val_ratio=1.0), "`val_ratio` must lie between"),
+        (lambda: DataConfig(Path("a"), Path("b"), train_workers=-1), "`train_workers` must be 0"),
+        (lambda: ModelConfig(dropout=1.0), "`dropout` must lie in"),
+        (lambda: ModelConfig(image_size=(0, 3)), "`image_size` must be above 0"),
+        (lambda: ObjectiveConfig(beta=1.5), "`beta` must lie in"),
+        (lambda: OptimizerConfig(batch_size=0), "`batch_size` must be above 0"),
+        (lambda: OptimizerConfig(scratch_lr=-1), "`scratch_lr` must be 0 or more"),
+        (lambda: OptimizerConfig(warm_up=2), "`warm_up` must lie in"),
+        (lambda: RunConfig(devices=0), "`devices` must be above 0"),
         *(
-            (lambda name=name: RunConfig(run_name=name), "--run_name must be the name of a folder")
+            (lambda name=name: RunConfig(run_name=name), "`run_name` must be the name of a folder")
             for name in ("a/b", "/a", "a/", "..", ".", "", "a\\b", "a\0b")
         ),
-        (lambda: DataConfig(Path("a"), Path("b"), random_state=2**32), "--random_state must be at"),
-        (lambda: ObjectiveConfig(row_budget_mb=0), "--row_budget_mb must be above 0"),
-        (lambda: InferenceConfig(batch_size=0), "--batch_size must be above 0"),
+        (lambda: DataConfig(Path("a"), Path("b"), random_state=2**32), "`random_state` must be at"),
+        (lambda: ObjectiveConfig(row_budget_mb=0), "`row_budget_mb` must be above 0"),
+        (lambda: InferenceConfig(batch_size=0), "`batch_size` must be above 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_flag(make: object, message: str) -> None:

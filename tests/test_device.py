@@ -47,7 +47,7 @@ def test_auto_takes_the_cpu_where_there_is_no_accelerator(there):
 )
 def test_an_accelerator_that_is_not_there_is_refused_with_what_is(there, named, found, listed):
     there(found)
-    message = rf"--accelerator {named}: .* finds only {listed} on .* use --accelerator cpu or auto$"
+    message = rf"`accelerator={named}`: .* finds only {listed} on .* use `accelerator=cpu` or auto$"
     with pytest.raises(InputError, match=message):
         pick_device(named)
 

@@ -67,7 +67,7 @@ def test_mean_is_one_over_present_classes_and_weights_fall_with_the_count(counts
 
 @pytest.mark.parametrize("beta", [-0.1, 1.1, float("nan"), "0.9"])
 def test_beta_outside_its_range_is_an_error(beta):
-    with pytest.raises(InputError, match=r"beta: .* is no number from 0 to 1"):
+    with pytest.raises(InputError, match=r"beta: .*, expected a number from 0 to 1"):
         effective_number_weights(torch.tensor([1]), beta)
 
 

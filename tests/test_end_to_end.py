@@ -134,9 +134,9 @@ def test_a_run_leaves_what_the_original_promised(uninterrupted: Path) -> None:
         metrics = json.loads((folder / f"{kind}_detailed_metrics.json").read_text())
         assert checkpoint["metrics"] == metrics
         assert {"hm", "micro", "macro", "categories", "val_loss"} <= metrics.keys()
-    pictures = ("training.png", "scores.png", "conflicts.png")
+    plots = ("training.png", "scores.png", "conflicts.png")
     tables = ("split.csv", "task_diagnostics.csv")
-    for name in ("last.pt", "config.toml", *pictures, *tables):
+    for name in ("last.pt", "config.toml", *plots, *tables):
         assert (folder / name).stat().st_size > 0
     rows = read_rows(folder / "metrics.csv")
     assert [row["epoch"] for row in rows] == ["0", "1"]
@@ -291,14 +291,14 @@ def test_a_run_folder_is_neither_overwritten_nor_resumed_by_accident(
 ) -> None:
     arguments = train_arguments(catalogue, tmp_path, "--epochs", "1")
     assert cli.run(arguments) == 0
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already holds a run"):
         cli.run(arguments)
     with pytest.raises(InputError, match=r"--scratch_lr is 0\.5, but the run in .* has 0\.0001"):
         cli.run([*arguments, "--resume", "--scratch_lr", "0.5"])
     assert cli.run([*arguments, "--overwrite"]) == 0
 
 
-def test_unreadable_pictures_cost_their_own_rows_only(
+def test_unreadable_images_cost_their_own_rows_only(
     catalogue: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     images = tmp_path / "images"
@@ -313,7 +313,7 @@ def test_unreadable_pictures_cost_their_own_rows_only(
         broken.write_bytes(half)
     arguments = train_arguments(catalogue, tmp_path, "--epochs", "1", "--img_dir", images)
     with pytest.warns(
-        UserWarning, match=r"1 picture could not be read and was skipped: .*images/\d+\.jpg \("
+        UserWarning, match=r"1 image could not be read and was skipped: .*images/\d+\.jpg \("
     ):
         assert cli.run([*arguments, "--no-group-duplicates", "--val_ratio", "0.1"]) == 0
 
@@ -331,7 +331,7 @@ def test_unreadable_pictures_cost_their_own_rows_only(
     assert [error["id"] for error in errors] == [rows[0]["id"]]
 
 
-def test_a_missing_picture_is_refused_before_any_work(
+def test_a_missing_image_is_refused_before_any_work(
     catalogue: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     table = tmp_path / "test.csv"
@@ -383,7 +383,7 @@ def test_a_taxonomy_other_than_the_checkpoints_is_refused(
 
 
 def test_odd_tables_train(tmp_path: Path) -> None:
-    """One class, no label at all, a category of one row, a class without example, odd pictures."""
+    """One class, no label at all, a category of one row, a class without example, odd images."""
     images = tmp_path / "images"
     images.mkdir()
     modes = ["RGB", "L", "CMYK", "P", "I;16"]

@@ -28,7 +28,7 @@ TAXONOMY = Taxonomy.from_dict(
         "never": {"seen": ["x", "y"]},
     }
 )
-TINY = {  # 4 pictures of "a cat", 3 of "T-shirts XL"; "T-shirts XL" has no second attribute
+TINY = {  # 4 images of "a cat", 3 of "T-shirts XL"; "T-shirts XL" has no second attribute
     "predicted": np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, -1], [1, -1], [-1, -1]]),
     "targets": np.array([[0, -1], [1, -1], [1, -1], [-1, -1], [0, -1], [1, -1], [1, -1]]),
     "categories": np.array([0, 0, 0, 0, 1, 1, 1]),
@@ -267,9 +267,9 @@ def test_confusion_matrix_does_not_overflow_small_integers(dtype):
 
 def test_index_outside_the_classes_is_refused():
     zeros = np.zeros(2, int)
-    with pytest.raises(InputError, match=r"prediction 2 is no class index; expected -1 to 1"):
+    with pytest.raises(InputError, match=r"prediction 2 is not a class index; expected -1 to 1"):
         confusion_matrix(np.array([0, 2]), zeros, 2)
-    with pytest.raises(InputError, match=r"label -2 is no class index; expected -1 to 1"):
+    with pytest.raises(InputError, match=r"label -2 is not a class index; expected -1 to 1"):
         confusion_matrix(zeros, np.array([0, -2]), 2)
     with pytest.raises(InputError, match=r"\(2,\) predictions for \(3,\) labels, expected \[N\]"):
         confusion_matrix(zeros, np.zeros(3, int), 2)
@@ -280,7 +280,7 @@ def test_arrays_that_do_not_fit_are_refused():
         evaluate(TAXONOMY, TINY["predicted"][:, :1], TINY["targets"], TINY["categories"])
     with pytest.raises(InputError, match=r"labels of shape \(6, 2\) do not fit 7 rows"):
         evaluate(TAXONOMY, TINY["predicted"], TINY["targets"][:6], TINY["categories"])
-    with pytest.raises(InputError, match="3 is no category index; expected 0 to 2"):
+    with pytest.raises(InputError, match="3 is not a category index; expected 0 to 2"):
         evaluate(TAXONOMY, TINY["predicted"], TINY["targets"], np.full(7, 3))
 
 

@@ -95,9 +95,9 @@ def test_a_parameter_that_ones_own_class_does_not_take_is_refused() -> None:
         ("gone_module:Mine", r"there is no module gone_module; install it, put it into the folder"),
         ("own_entries.deep:Mine", r"no module own_entries\.deep"),
         ("own_entries:Mien", r"has no such name; 'Mien' is none of: .*Did you mean 'Mine'\?"),
-        ("own_entries:other", "is no loss: it must be a class derived from Loss"),
-        ("own_entries:Rule", "is no loss: it must be a class derived from Loss"),
-        ("visual_taxonomy.losses:Loss", "is no loss: it must be a class derived from Loss"),
+        ("own_entries:other", "is not a loss: it must be a class derived from Loss"),
+        ("own_entries:Rule", "is not a loss: it must be a class derived from Loss"),
+        ("visual_taxonomy.losses:Loss", "is not a loss: it must be a class derived from Loss"),
         (":Mine", "expected MODULE:NAME, such as my_module:MyClass"),
         ("own_entries:", "expected MODULE:NAME"),
         ("own-entries:Mine", "expected MODULE:NAME"),
@@ -124,7 +124,7 @@ def test_a_method_must_be_of_one_of_the_kinds(own: Callable[[str, str], None]) -
 
 
 def test_an_unknown_name_says_how_to_name_ones_own() -> None:
-    with pytest.raises(InputError, match=r"Did you mean 'LDAM'\? A loss of your own is MODULE"):
+    with pytest.raises(InputError, match=r"Did you mean 'LDAM'\? Name your own loss as MODULE"):
         find_loss("LDMA")
 
 
@@ -141,7 +141,7 @@ def test_all_entries_are_listed_with_their_origin(package) -> None:
     assert [entry.name for entry in listed] == [*LOSSES, "Broken", "Shop"]
     assert [entry.origin for entry in listed[-3:]] == ["", "shop_losses 1.2", "shop_losses 1.2"]
     assert listed[-2].entry is None
-    assert "'Broken' is no loss" in listed[-2].problem
+    assert "'Broken' is not a loss" in listed[-2].problem
     assert listed[-1].entry is find_loss("own_entries:Mine")
 
 

@@ -67,20 +67,20 @@ def test_a_named_pipe_is_no_parquet(tmp_path: Path) -> None:
         build_taxonomy(csv, path)
 
 
-def test_a_pipe_named_like_a_picture_is_unreadable(tmp_path: Path) -> None:
+def test_a_pipe_named_like_an_image_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "000001.jpg"
     os.mkfifo(path)
-    with pytest.raises(UnreadableImage, match=r"^a named pipe, not a picture$"):
+    with pytest.raises(UnreadableImage, match=r"^a named pipe, not an image$"):
         read_image(path)
 
 
-def test_devices_and_sockets_are_no_pictures_either(tmp_path: Path) -> None:
+def test_devices_and_sockets_are_no_images_either(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-        with pytest.raises(UnreadableImage, match=r"^a socket, not a picture$"):
+        with pytest.raises(UnreadableImage, match=r"^a socket, not an image$"):
             read_image(path)
-    with pytest.raises(UnreadableImage, match=r"^a device, not a picture$"):
+    with pytest.raises(UnreadableImage, match=r"^a device, not an image$"):
         read_image(Path("/dev/zero"))
 
 

@@ -128,7 +128,7 @@ def test_a_class_that_the_cells_could_never_name_is_refused(tmp_path):
     assert Taxonomy.read(path, ["NA"]) == taxonomy
     with pytest.raises(
         InputError,
-        match=r"attrs\.json: .*'a/x' has class 'NaN', which means unknown; .* --missing_values wi",
+        match=r"attrs\.json: .*'a/x' has class 'NaN', which means unknown; .* `missing_values` wi",
     ):
         Taxonomy.read(path, MISSING_VALUES)
 
@@ -164,7 +164,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(taxonomy):
         ({"a": {"x": [" "]}}, "'a/x' has class '', which means unknown"),
         ({"a": {"x": [None]}}, "'a/x' has class '', which means unknown"),
         ({"a": {"x": ["red", "red "]}}, "'a/x' has class 'red' twice"),
-        ({"a": {"x": ["red"], "x ": ["blue"]}}, "attribute 'a/x' is there twice"),
+        ({"a": {"x": ["red"], "x ": ["blue"]}}, "attribute 'a/x' appears twice"),
     ],
 )
 def test_a_mapping_that_is_no_taxonomy_is_refused(mapping, message):

@@ -86,8 +86,8 @@ def test_a_long_value_is_cut_in_the_message() -> None:
 
 def test_numbers_of_the_command_line_are_checked_in_sections_too() -> None:
     train = TrainConfig(DataConfig(Path("a"), Path("b")), ModelConfig(image_size=(1, 2**40)))
-    with pytest.raises(InputError, match="--image_size must be at most"):
+    with pytest.raises(InputError, match="`image_size` must be at most"):
         check_numbers(train)
-    with pytest.raises(InputError, match="--scratch_lr must be a finite number"):
+    with pytest.raises(InputError, match="`scratch_lr` must be a finite number"):
         check_numbers(OptimizerConfig(scratch_lr=math.inf))
     check_numbers(RunConfig())

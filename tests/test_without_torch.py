@@ -41,7 +41,7 @@ OnnxRuntimeEngine.start = slowly
 
 @pytest.fixture
 def catalogue(table_of, tmp_path: Path) -> list[str]:
-    """The flags that name 12 rows, the picture of one of them damaged."""
+    """The flags that name 12 rows, the image of one of them damaged."""
     table = table_of(12)
     table.path(7).write_bytes(b"")
     lines = ["id,Category"]

@@ -71,7 +71,7 @@ class Checkpoint:
         reason = misfit(self.weights, model.state_dict())
         if reason:
             raise InputError(
-                f"{self.source}: its weights are not those of its own model: {reason}; it was "
+                f"{self.source}: its weights do not fit its own model: {reason}; it was "
                 "altered, or another version of vtax wrote it"
             )
         model.load_state_dict(dict(self.weights))
@@ -116,7 +116,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
     if is_original(content):
         return _from_original(path, content, attributes_config)
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
-        raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
+        raise InputError(f"{path}: not a checkpoint of vtax; another program wrote it")
     if content["format"] != FORMAT:
         raise InputError(
             f"{path}: format {content['format']}, written by version {content['version']}; "
@@ -176,7 +176,7 @@ def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
         raise InputError(
             f"{path}: {len(broken)} of {len(weights)} tensors hold NaN or infinite numbers (first: "
             f"{broken[0]}), so it cannot predict; its training diverged. Use a checkpoint of an "
-            "earlier epoch, or train again with a lower --scratch_lr and --pretrained_lr"
+            "earlier epoch, or train again with a lower `scratch_lr` and `pretrained_lr`"
         )
 
 
@@ -230,16 +230,16 @@ def _from_original(
 ) -> Checkpoint:
     if attributes_config is None:
         raise InputError(
-            f"{path}: a checkpoint of the original competition system, which holds no attribute "
-            "and no class by name. Give the JSON it was trained with (that of the competition is "
-            "configs/competition.json): --attributes_config FILE; or make a checkpoint that "
-            f"carries it: vtax convert {path} --attributes_config FILE --out best.pt"
+            f"{path}: a checkpoint of the original competition system, which names no attribute "
+            "and no class. Give the JSON it was trained with (that of the competition is "
+            "configs/competition.json) as `attributes_config`, or make a checkpoint that holds it: "
+            f"`vtax convert {path} --attributes_config FILE --out best.pt`"
         )
     taxonomy = Taxonomy.read(attributes_config)
     model, weights, epoch, metrics = convert_original(path, content, taxonomy, attributes_config)
     warnings.warn(
-        f"{path} holds no attribute and no class by name: that {attributes_config} lists them in "
-        "the order of its training is your word; in another order the answers are wrong",
+        f"{path} names no attribute and no class: they are taken from {attributes_config}. If its "
+        "order is not that of the training, the predictions are wrong",
         stacklevel=1,
     )
     return Checkpoint(taxonomy, model, weights, epoch, metrics)
@@ -247,7 +247,7 @@ def _from_original(
 
 def _check_content(checkpoint: Checkpoint, path: Path) -> None:
     if type(checkpoint.epoch) is not int:
-        raise _altered(path, f"epoch {checkpoint.epoch!r} is no whole number")
+        raise _altered(path, f"epoch {checkpoint.epoch!r} is not a whole number")
     for name in ("metrics", "class_counts", "training"):
         if not isinstance(getattr(checkpoint, name), Mapping):
             raise _altered(path, f"{name} holds no names and values")

@@ -111,4 +111,4 @@ def _misfit(value: object, annotation: object) -> str:
         return ""
     if any(type(value) is kind or (kind, type(value)) == (float, int) for kind in kinds):
         return ""
-    return "no " + " or ".join(_PLAIN[kind] for kind in kinds if kind is not NoneType)
+    return "not a " + " or a ".join(_PLAIN[kind] for kind in kinds if kind is not NoneType)

@@ -7,16 +7,18 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import tyro
 from rich.text import Text
 
 from visual_taxonomy import __version__
+from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
@@ -174,11 +176,21 @@ def _report(error: Exception) -> int:
             return failure.status
         errors.print("".join(traceback.format_exception(error)).rstrip(), soft_wrap=True)
         errors.print(
-            f"error: this is a fault of vtax {__version__}, not of what you gave; please report "
-            f"it with the lines above: {_ISSUES}"
+            f"error: this is a bug in vtax {__version__}, not a mistake of yours; please report it "
+            f"with the lines above: {_ISSUES}"
         )
     return EXIT_FAILED if failure is None else failure.status
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    errors.print(Text.assemble(("warning: ", "yellow"), str(message)))
+    # Other packages warn too, and put names of their own in backticks.
+    known = {name for command in COMMANDS.values() for name in _flag_names(command.flags)}
+    errors.print(Text.assemble(("warning: ", "yellow"), as_flags(str(message), known)))
+
+
+def _flag_names(kind: type) -> Iterator[str]:
+    hints = get_type_hints(kind)
+    for entry in fields(kind):
+        yield entry.name
+        if is_dataclass(hints[entry.name]):
+            yield from _flag_names(hints[entry.name])

@@ -1,7 +1,7 @@
-"""The whole of a run: frozen dataclasses that are the flags, the TOML file and the record.
+"""The settings of a run: frozen dataclasses that are the flags, the TOML file and the record.
 
 The command line makes its flags from these classes (the text under a field is its help), a TOML
-file gives defaults with the same names, and the run folder keeps the run as it ran.
+file gives defaults under the same names, and the run folder keeps the settings of its run.
 """
 
 from dataclasses import dataclass, field
@@ -19,74 +19,75 @@ Precision = Literal["auto", "32", "bf16", "16"]
 def _positive(**values: float) -> None:
     for name, value in values.items():
         if not value > 0:
-            raise InputError(f"--{name} must be above 0, not {value}")
+            raise InputError(f"`{name}` must be above 0, not {value}")
 
 
 def _not_negative(**values: float) -> None:
     for name, value in values.items():
         if not value >= 0:
-            raise InputError(f"--{name} must be 0 or more, not {value}")
+            raise InputError(f"`{name}` must be 0 or more, not {value}")
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Pictures, labels and how they become batches."""
+    """Images, labels and how they become batches."""
 
     img_dir: Path
-    """Folder of the pictures, named by id: `000123.jpg` or `123.png` for id 123."""
+    """Folder of the images, named by id: `000123.jpg` or `123.png` for id 123."""
     csv_path: Path
-    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10; empty = unknown, and so
-    are NA, N/A, NaN, None, null, ... (--missing_values)."""
+    """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10.
+    Empty cells mean unknown, and so do NA, N/A, NaN, None, null, ... (--missing_values)."""
     attributes_config: Path | None = None
-    """Taxonomy {category: {attribute: [classes]}}; built from the CSV when left out."""
+    """Taxonomy {category: {attribute: [classes]}}; by default it is built from the CSV."""
     parq_path: Path | None = None
     """Parquet with the attribute names of each category, for a taxonomy built from the CSV."""
     val_ratio: float = 0.2
-    """Share of the rows used for validation."""
+    """Fraction of the rows used for validation."""
     test_ratio: float = 0.0
-    """Share of the rows set aside: no checkpoint is chosen by them, the run reports them last."""
+    """Fraction of the rows held out for a final test; they choose no checkpoint."""
     random_state: int = 42
-    """Seed of the order of batches, augmentation and weights."""
+    """Seed of batch order, augmentation and initial weights."""
     split_seed: int | None = None
-    """Seed of the split; None: that of --random_state."""
+    """Seed of the split; None: the value of --random_state."""
     split_path: Path | None = None
-    """CSV (id, split) of an earlier run to use its split again."""
+    """split.csv (id, split) of an earlier run, to reuse its split."""
     val_csv_path: Path | None = None
-    """Labelled file with the validation rows, instead of a share of --csv_path."""
+    """Labelled file with the validation rows, instead of a fraction of --csv_path."""
     test_csv_path: Path | None = None
-    """Labelled file with test rows, instead of --test_ratio."""
+    """Labelled file with the test rows, instead of --test_ratio."""
     group_duplicates: bool = True
-    """Keep near-duplicate pictures on one side of the split."""
+    """Keep near-duplicate images in the same part of the split."""
     batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
-    """One category a batch, taking turns or one after the other; joint mixes them in a batch."""
+    """mixed, sequential: one category per batch, taking turns or one after another.
+    joint: batches mix the categories."""
     feature_cache: Path | None = None
-    """Folder for the features of a frozen backbone (--freeze_backbone), encoded only once."""
+    """Folder that keeps the features of a frozen backbone (--freeze_backbone), computed once."""
     feature_views: int = 0
-    """Augmented views of each training picture in the feature cache; 0: the plain picture."""
+    """Augmented views of each training image in the feature cache; 0: the image unchanged."""
     train_workers: int = 5
-    """Processes that load training pictures, no more than there are cores."""
+    """Processes that load training images; at most one per core."""
     val_workers: int = 2
-    """Processes that load validation pictures, no more than there are cores."""
+    """Processes that load validation images; at most one per core."""
     image_cache: Path | None = None
-    """Folder that keeps decoded pictures for later epochs and runs; ram: memory of this run."""
+    """Folder that keeps decoded images for later epochs and runs; ram keeps them in memory."""
     missing_values: tuple[str, ...] = MISSING_VALUES
-    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    """Cell texts that mean an unknown label (case-sensitive); empty cells always do."""
     attribute_columns: tuple[str, ...] | None = None
-    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but free text."""
 
     def __post_init__(self) -> None:
         if not 0 < self.val_ratio < 1:
-            raise InputError(f"--val_ratio must lie between 0 and 1, not {self.val_ratio}")
+            raise InputError(f"`val_ratio` must lie between 0 and 1, not {self.val_ratio}")
         if not 0 <= self.test_ratio < 1 - self.val_ratio:
             raise InputError(
-                f"--test_ratio must be 0 or more and leave rows to train on beside --val_ratio "
+                f"`test_ratio` must be 0 or more and leave rows to train on beside `val_ratio` "
                 f"{self.val_ratio}, not {self.test_ratio}"
             )
         self._check_sources()
         _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
         _not_negative(random_state=self.random_state, feature_views=self.feature_views)
         if self.random_state > LARGEST:
-            raise InputError(f"--random_state must be at most {LARGEST}, not {self.random_state}")
+            raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
             _not_negative(split_seed=self.split_seed)
 
@@ -98,29 +99,29 @@ class DataConfig:
         ):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(
-                    f"--{one} and --{other} both say which rows are for {part}; give one of them"
+                    f"`{one}` and `{other}` both say which rows are for {part}; give one of them"
                 )
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Backbone, what of it is trained, and the heads."""
+    """The backbone, which parts of it train, and the heads."""
 
     backbone: str = "ViT-B-32"
-    """ViT-B-32, ViT-L-14 (CLIP, with projection) or any image encoder of timm by its name."""
+    """ViT-B-32, ViT-L-14 (CLIP, with projection) or any image model of timm by its name."""
     pretrained_ckpt: str = "auto"
-    """Weights of the backbone: a file, none (random), timm (its own, online), or auto: the
-    downloaded fashion weights for ViT-B-32 and ViT-L-14, timm's for the others."""
+    """Weights of the backbone: a file; none: random; timm: those of timm, downloaded.
+    auto: fashion weights (`vtax download-weights`) for ViT-B-32 and ViT-L-14, timm for others."""
     backbone_parameters: Parameters = field(default_factory=dict)
-    """Further parameters of timm.create_model, as NAME VALUE pairs: pad_type same."""
+    """Further arguments of timm.create_model, as NAME VALUE pairs: pad_type same."""
     image_size: tuple[int, int] | None = None
-    """Height and width of the pictures in pixels; None: what the backbone was made for."""
+    """Height and width of the images in pixels; None: the size of the backbone."""
     normalization: Literal["backbone", "clip", "imagenet", "inception"] = "backbone"
-    """Mean and std of the pictures; inception scales to -1 ... 1."""
+    """Mean and standard deviation of the pixels; inception scales to -1 ... 1."""
     interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "backbone"] = "bicubic"
-    """Filter that resizes the pictures; backbone: the one it was published with."""
+    """Filter that resizes the images; backbone: the one the backbone was published with."""
     unlock_block: int = -8
-    """Blocks (stages) from this index on are trained; 0 trains the whole backbone."""
+    """Train the blocks (stages) from this index on; 0 trains the whole backbone."""
     unfreeze_proj: bool = True
     """Train the projection behind a CLIP ViT."""
     unfreeze_cls: bool = False
@@ -130,19 +131,19 @@ class ModelConfig:
     unfreeze_top: bool = False
     """Train the first convolution and the first norm."""
     freeze_backbone: bool = False
-    """Train nothing of the backbone, only the heads."""
+    """Train only the heads."""
     batch_norm: bool = True
-    """BatchNorm of the category behind the backbone."""
+    """Put a BatchNorm per category after the backbone."""
     inter_linear: bool = True
-    """Linear layer of the category (to half width), dropout and ReLU."""
+    """Put a linear layer per category (to half the width), dropout and ReLU before the heads."""
     dropout: float = 0.4
-    """Share of hidden values dropped in training."""
+    """Dropout probability before the heads."""
     head: Literal["auto", "linear", "cosine"] = "auto"
-    """Kind of the classifiers; auto takes what the paper of the loss uses."""
+    """Kind of classifier; auto: the one in the paper of the loss."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
-            raise InputError(f"--dropout must lie in [0, 1), not {self.dropout}")
+            raise InputError(f"`dropout` must lie in [0, 1), not {self.dropout}")
         if self.image_size is not None:
             _positive(image_size=min(self.image_size))
 
@@ -156,39 +157,39 @@ class ObjectiveConfig:
     loss_parameters: Parameters = field(default_factory=dict)
     """Parameters of the loss, as NAME VALUE pairs: max_margin 0.5 scale 30."""
     train_rule: str = "None"
-    """Class weights by epoch: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
+    """Class-weighting schedule: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
     train_rule_parameters: Parameters = field(default_factory=dict)
-    """Parameters of the train rule, as NAME VALUE pairs: onset 0.8."""
+    """Parameters of the schedule, as NAME VALUE pairs: onset 0.8."""
     beta: float | None = None
-    """Beta of the effective number of samples: CE-CB, F-CB, DRW, CBReweight; None: their 0.9999."""
+    """Beta of the effective number of samples (CE-CB, F-CB, DRW, CBReweight); None: 0.9999."""
     drw_start_epoch: int | None = None
-    """First epoch (from 0) that DRW re-weights; None: its paper's, after 0.8 of the epochs."""
+    """First epoch (from 0) in which DRW re-weights; None: after 0.8 of the epochs."""
     ib_start_epoch: int | None = None
-    """First epoch (from 0) of IB and IBFocal proper, CE before; None: half the epochs."""
+    """First epoch (from 0) of IB and IBFocal, with CE before it; None: half of the epochs."""
     method: str = "none"
-    """Multi-task weighting: EW, UW, PCGrad, ...: see `vtax list methods`. EW and none both sum the
-    losses: EW skips a task whose loss is not finite, none stops the run there."""
+    """Task-weighting method: EW, UW, PCGrad, ...: see `vtax list methods`.
+    EW and none both sum the losses; if one is not finite, EW skips its task, none stops."""
     method_parameters: Parameters = field(default_factory=dict)
     """Parameters of the method, as NAME VALUE pairs."""
     gradient_source: Literal["auto", "parameters", "features", "last_layer"] = "auto"
-    """What weights of a Gramian method come from: exact gradients of the shared parameters, or
-    those of the features or of the last shared layer in one backward pass."""
+    """Gradients that a Gramian method computes its weights from.
+    parameters: exact; features, last_layer: of those only, in one backward pass."""
     update_weights_every: int = 1
-    """Steps for which weights of a Gramian method are used."""
+    """Steps between two updates of the weights of a Gramian method."""
     head_scale: Literal["auto", "unit", "weights"] = "auto"
-    """Factor on the gradients of the heads: 1, or the task's weight."""
+    """Factor on the gradients of the heads: 1 (unit) or the weight of the task."""
     normalize_direction: Literal["none", "sum", "mean"] = "none"
-    """Rescale the shared update to the norm of the sum, or the mean, of the gradients."""
+    """Rescale the shared update to the norm of the sum or the mean of the task gradients."""
     row_budget_mb: int | None = None
-    """Most memory for the gradients of the tasks, in megabytes; beyond, one more pass."""
+    """Memory limit for the task gradients in megabytes; above it, they take a second pass."""
     row_dtype: Literal["float32", "bf16"] = "float32"
-    """Type in which the gradients of the tasks are kept; bf16: half the memory, three digits."""
+    """Type of the stored task gradients; bf16 takes half the memory and keeps three digits."""
     method_lr: float = 1e-3
-    """Learning rate of task weights that are learnt (UW, GradNorm, IMTL), constant."""
+    """Constant learning rate of learnt task weights (UW, GradNorm, IMTL)."""
 
     def __post_init__(self) -> None:
         if self.beta is not None and not 0 <= self.beta <= 1:
-            raise InputError(f"--beta must lie in [0, 1], not {self.beta}")
+            raise InputError(f"`beta` must lie in [0, 1], not {self.beta}")
         _not_negative(method_lr=self.method_lr)
         _positive(update_weights_every=self.update_weights_every)
         if self.row_budget_mb is not None:
@@ -201,26 +202,26 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How it is minimised."""
+    """How the objective is minimised."""
 
     epochs: int = 50
     """Passes over the training rows."""
     batch_size: int = 256
-    """Pictures a step, over all devices together."""
+    """Images per step, over all devices together."""
     patience: int = 10
-    """Stop after this many epochs in which neither validation loss nor F1 improved."""
+    """Stop after this many epochs without a better validation loss or F1."""
     pretrained_lr: float = 1e-5
     """Learning rate of the trained layers of the backbone."""
     pretrained_weight_decay: float = 1e-4
     """Weight decay of the trained layers of the backbone."""
     scratch_lr: float = 1e-4
-    """Learning rate of the new layers."""
+    """Learning rate of the heads and other new layers."""
     scratch_weight_decay: float = 1e-4
-    """Weight decay of the new layers."""
+    """Weight decay of the heads and other new layers."""
     clip_norm: float = 1.0
-    """Largest norm of the gradient."""
+    """Maximum norm of the gradient; longer ones are clipped."""
     warm_up: float = 0.1
-    """Share of the steps in which the learning rate rises; then it falls as a cosine."""
+    """Learning-rate warm-up, as a fraction of all steps; a cosine decay follows."""
 
     def __post_init__(self) -> None:
         _positive(epochs=self.epochs, batch_size=self.batch_size, patience=self.patience)
@@ -232,29 +233,30 @@ class OptimizerConfig:
             scratch_weight_decay=self.scratch_weight_decay,
         )
         if not 0 <= self.warm_up <= 1:
-            raise InputError(f"--warm_up must lie in [0, 1], not {self.warm_up}")
+            raise InputError(f"`warm_up` must lie in [0, 1], not {self.warm_up}")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where it runs and what it leaves behind."""
+    """Where the run computes and what it writes."""
 
     save_dir: Path = Path("output")
     """Folder of all runs."""
     run_name: str = "visual_taxonomy_train"
     """Folder of this run in save_dir."""
     resume: bool = False
-    """Go on from the last.pt of the run folder; with --config, of the folder the file is in."""
+    """Resume from last.pt in the run folder; with --config, in the folder of that file."""
     accept_changed_data: bool = False
-    """Resume although labels or pictures have changed since the run started."""
+    """Resume even if labels or images have changed since the run started."""
     overwrite: bool = False
-    """Start anew in a run folder that holds a run; the old run goes when the new one has saved."""
+    """Start again in a folder that holds a run.
+    The old run is deleted when the new one first saves."""
     save_every: int = 200
-    """Steps between saves of last.pt in an epoch; epochs end with one too, if they last 10 s."""
+    """Steps between saves of last.pt; an epoch of 10 s or more ends with a save too."""
     log_every: int = 20
-    """Steps between two readings of the losses."""
+    """Steps between two reports of the losses."""
     precision: Precision = "auto"
-    """Precision of the backbone; auto: bf16 where the device is faster with it, else 32."""
+    """Precision of the backbone; auto: bf16 if it is faster on the device, else 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
     devices: int = 1
@@ -262,26 +264,26 @@ class RunConfig:
     num_nodes: int = 1
     """Machines, each with that many devices."""
     wandb: bool = False
-    """Log to Weights & Biases, or for `wandb sync` later with WANDB_MODE=offline (needs
-    visual-taxonomy[wandb])."""
+    """Log to Weights & Biases (needs visual-taxonomy[wandb]).
+    With WANDB_MODE=offline, `wandb sync` sends the log later."""
     wandb_project: str = "visual_taxonomy"
     """Project in Weights & Biases."""
     tensorboard: bool = False
     """Log to TensorBoard in the run folder (needs visual-taxonomy[tensorboard])."""
     mlflow: bool = False
-    """Log to MLflow, a database in the run folder or the server MLFLOW_TRACKING_URI (needs
-    visual-taxonomy[mlflow])."""
+    """Log to MLflow (needs visual-taxonomy[mlflow]).
+    The log is a database in the run folder, or the server MLFLOW_TRACKING_URI."""
     log_checkpoint: bool = False
-    """Also send the recommended checkpoint to the trackers, at the end of the run."""
+    """At the end of the run, send the recommended checkpoint to the trackers."""
 
     def __post_init__(self) -> None:
         _positive(save_every=self.save_every, log_every=self.log_every)
         _positive(devices=self.devices, num_nodes=self.num_nodes)
         if self.resume and self.overwrite:
-            raise InputError("--resume and --overwrite exclude each other; give one of them")
+            raise InputError("`resume` and `overwrite` exclude each other; give one of them")
         if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):
             raise InputError(
-                f"--run_name must be the name of a folder in --save_dir, not '{self.run_name}'"
+                f"`run_name` must be the name of a folder in `save_dir`, not '{self.run_name}'"
             )
 
     @property
@@ -303,26 +305,26 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.data.feature_cache is not None and not self.model.freeze_backbone:
             raise InputError(
-                "--feature_cache needs --freeze_backbone: features of a backbone that is trained "
-                "change at every step"
+                "`feature_cache` needs `freeze_backbone`: the features of a backbone that trains "
+                "change in every step"
             )
         if self.data.feature_views and self.data.feature_cache is None:
-            raise InputError("--feature_views needs --feature_cache, the folder that keeps them")
+            raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
 
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """How a checkpoint or a bundle is run."""
+    """How a checkpoint or a bundle runs."""
 
     engine: str = "auto"
-    """What runs the model: see `vtax list engines`. auto: torch for checkpoints, and for bundles
-    the engine they were measured with."""
+    """What runs the model: see `vtax list engines`.
+    auto: torch for a checkpoint; for a bundle, the engine it was measured with."""
     batch_size: int | None = None
-    """Pictures a step; None: what suits engine and device."""
+    """Images per step; None: a size that suits engine and device."""
     workers: int = 2
-    """Processes or threads that load pictures, no more than there are cores."""
+    """Processes or threads that load images; at most one per core."""
     precision: Precision = "auto"
-    """Precision of the backbone; auto: bf16 where the device is faster with it, else 32."""
+    """Precision of the backbone; auto: bf16 if it is faster on the device, else 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
 

@@ -23,8 +23,8 @@ def to_dict(config: object) -> dict[str, Any]:
 
     Example:
         >>> from visual_taxonomy.config import DataConfig
-        >>> to_dict(DataConfig(Path("pictures"), Path("train.csv")))["img_dir"]
-        'pictures'
+        >>> to_dict(DataConfig(Path("images"), Path("train.csv")))["img_dir"]
+        'images'
     """
     plain: dict[str, Any] = {}
     for entry in fields(config):  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.processor import Verdict, bfloat16_verdict
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
-"""The values of `--precision` beside "auto"."""
+"""The values of `precision` beside "auto"."""
 
 
 def pick_device(accelerator: str = "auto") -> torch.device:
@@ -26,8 +26,8 @@ def pick_device(accelerator: str = "auto") -> torch.device:
     if accelerator not in ("auto", found.type):
         there = " and ".join(dict.fromkeys((found.type, "cpu")))
         raise InputError(
-            f"--accelerator {accelerator}: torch {torch.__version__} finds only {there} on this "
-            "machine; use --accelerator cpu or auto"
+            f"`accelerator={accelerator}`: torch {torch.__version__} finds only {there} on this "
+            "machine; use `accelerator=cpu` or auto"
         )
     return found
 

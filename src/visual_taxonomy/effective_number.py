@@ -42,7 +42,7 @@ def checked_beta(beta: float) -> float:
         0.999
     """
     if not isinstance(beta, int | float) or not 0 <= beta <= 1:
-        raise InputError(f"beta: {beta!r} is no number from 0 to 1")
+        raise InputError(f"beta: {beta!r}, expected a number from 0 to 1")
     return float(beta)
 
 

@@ -1,4 +1,8 @@
-"""The exceptions whose messages are written for the person at the keyboard."""
+"""The exceptions whose messages are written for the person at the keyboard.
+
+Their messages, and warnings and notes too, name a setting in backticks: `val_ratio`, or with a
+value `precision=32`. That is how Python calls it; the command line prints its flag instead.
+"""
 
 
 class InputError(ValueError):
@@ -22,10 +26,10 @@ class SystemLimitError(RuntimeError):
     status 1: what was given is not wrong, and the same command may succeed elsewhere.
 
     Example:
-        >>> raise SystemLimitError("a loading process was killed; lower --train_workers")
+        >>> raise SystemLimitError("a loading process was killed; lower `train_workers`")
         Traceback (most recent call last):
         ...
-        visual_taxonomy.errors.SystemLimitError: a loading process was killed; lower --train_workers
+        visual_taxonomy.errors.SystemLimitError: a loading process was killed; lower `train_workers`
     """
 
 

@@ -1,6 +1,6 @@
 """How good predictions are: per class, attribute and category, and overall.
 
-Only counts are stored; every score is derived from them. Shapes: N pictures, A slots (attributes
+Only counts are stored; every score is derived from them. Shapes: N images, A slots (attributes
 of a category), K categories, C classes.
 """
 
@@ -186,7 +186,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> "Report":
-        """The inverse of `to_dict`; scores are computed anew from the counts.
+        """The inverse of `to_dict`; scores are computed again from the counts.
 
         Raises:
             InputError: The mapping is not of that form.
@@ -335,7 +335,9 @@ def _pair_counts(predicted: IntArray, target: IntArray, num_classes: int) -> NDA
     for name, indices in (("prediction", predicted), ("label", target)):
         if indices.size and not UNKNOWN <= indices.min() <= indices.max() < num_classes:
             wrong = indices[(indices < UNKNOWN) | (indices >= num_classes)][0]
-            raise InputError(f"{name} {wrong} is no class index; expected -1 to {num_classes - 1}")
+            raise InputError(
+                f"{name} {wrong} is not a class index; expected -1 to {num_classes - 1}"
+            )
     side = num_classes + 1
     pairs = (target.astype(np.int64) + 1) * side + predicted.astype(np.int64) + 1
     return np.bincount(pairs, minlength=side * side).reshape(side, side)
@@ -351,11 +353,11 @@ def _check_slots(taxonomy: Taxonomy, labels: IntArray, categories: IntArray, nam
     num_categories = len(taxonomy.categories)
     if categories.size and not 0 <= categories.min() <= categories.max() < num_categories:
         wrong = categories[(categories < 0) | (categories >= num_categories)][0]
-        raise InputError(f"{wrong} is no category index; expected 0 to {num_categories - 1}")
+        raise InputError(f"{wrong} is not a category index; expected 0 to {num_categories - 1}")
     if labels.shape != (len(categories), taxonomy.num_slots):
         raise InputError(
             f"{name} of shape {labels.shape} do not fit {len(categories)} rows and the taxonomy's "
-            f"{taxonomy.num_slots} attributes a category"
+            f"{taxonomy.num_slots} attributes per category"
         )
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a picture before the backbone sees it: the same in training, prediction, bundles.
+"""What becomes of an image before the backbone sees it: the same in training, prediction, bundles.
 
 Nothing here imports torch: a bundle is run without it.
 """
@@ -12,12 +12,12 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Size, filter and normalisation of the pictures.
+    """Size, filter and normalisation of the images.
 
-    Pictures are RGB, transparency laid on white, EXIF turns applied.
+    Images are RGB, transparency laid on white, EXIF turns applied.
 
     Args:
-        image_size: (H, W) in pixels that a picture is resized to, its ratio not kept.
+        image_size: (H, W) in pixels that an image is resized to, its ratio not kept.
         mean: Of the red, green and blue channel, on the scale 0 to 1; subtracted in the model.
         std: Standard deviation of the channels, same scale, above 0; divided by in the model.
         interpolation: The filter of the resizing, with antialiasing: "nearest", "bilinear",

@@ -72,7 +72,7 @@ class Registry(Generic[T]):
         if not ours:
             known = [*self.table, *(point.name for point in _installed(self.group))]
             raise InputError(
-                f"{unknown_name(name, known)} A {self.noun} of your own is MODULE:NAME."
+                f"{unknown_name(name, known)} Name your own {self.noun} as MODULE:NAME."
             )
         return find(self.table, name)
 
@@ -105,7 +105,7 @@ class Registry(Generic[T]):
     def _checked(self, name: str, entry: Any) -> T:  # noqa: ANN401 - whatever the name stands for
         problem = self.check(entry)
         if problem:
-            raise InputError(f"'{name}' is no {self.noun}: {problem}")
+            raise InputError(f"'{name}' is not a {self.noun}: {problem}")
         return entry
 
     def _addresses(self, name: str, packaged: list[EntryPoint]) -> list[str]:

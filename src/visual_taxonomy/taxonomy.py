@@ -100,7 +100,7 @@ class Taxonomy:
         for task in self.tasks:
             _check_names(task)
             if task.name in seen:
-                raise InputError(f"taxonomy: attribute '{task.name}' is there twice")
+                raise InputError(f"taxonomy: attribute '{task.name}' appears twice")
             seen.add(task.name)
         runs = [category for category, _ in groupby(task.category for task in self.tasks)]
         if len(runs) != len(set(runs)):
@@ -140,7 +140,7 @@ class Taxonomy:
         except FileNotFoundError:
             raise InputError(
                 f"{path}: no such taxonomy; write one with `vtax create-config`, or leave "
-                "--attributes_config out to build it from the CSV"
+                "`attributes_config` out to build it from the CSV"
             ) from None
         except IsADirectoryError:
             raise InputError(f"{path}: is a folder; name the file in it") from None
@@ -168,7 +168,7 @@ class Taxonomy:
                 if label in missing_values:
                     raise InputError(
                         f"taxonomy: '{task.name}' has class '{shown(label)}', which means unknown; "
-                        "rename the class, or give --missing_values without it"
+                        "rename the class, or give `missing_values` without it"
                     )
 
     def check_same(self, path: Path, model: Path) -> None:
@@ -179,7 +179,7 @@ class Taxonomy:
         """
         if Taxonomy.read(path) != self:
             raise InputError(
-                f"{path} is not the taxonomy of {model}; leave --attributes_config out: "
+                f"{path} is not the taxonomy of {model}; leave `attributes_config` out: "
                 "a model carries its own"
             )
 

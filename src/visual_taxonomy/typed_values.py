@@ -71,7 +71,7 @@ def check_numbers(config: object) -> None:
     """Refuse numbers that no setting can have: NaN, infinite, beyond `LARGEST`.
 
     Raises:
-        InputError: A number of a field, or of a field of a section, is one; the flag is named.
+        InputError: A number of a field, or of a field of a section, is one; the field is named.
     """
     for entry in fields(config):  # type: ignore[arg-type]
         value = getattr(config, entry.name)
@@ -81,7 +81,7 @@ def check_numbers(config: object) -> None:
         named = value if isinstance(value, dict) else {"": value}
         for name, part in named.items():
             for number in part if isinstance(part, tuple) else (part,):
-                _check_number(number, f"--{entry.name} {name}".strip())
+                _check_number(number, f"`{entry.name}` {name}".strip())
 
 
 def _converted(kind: Any, value: object, key: str) -> object:  # noqa: ANN401 - any annotation

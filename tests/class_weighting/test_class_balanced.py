@@ -25,5 +25,5 @@ def test_cross_entropy_of_torch_under_the_weights():
 
 
 def test_beta_outside_its_range_is_an_error():
-    with pytest.raises(InputError, match="beta: 2 is no number from 0 to 1"):
+    with pytest.raises(InputError, match="beta: 2, expected a number from 0 to 1"):
         ClassBalanced(50, beta=2)

@@ -68,7 +68,7 @@ def test_schedule_cannot_be_changed(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_run_without_epochs_is_an_error(name):
-    with pytest.raises(InputError, match="num_epochs: 0 is no number >= 1"):
+    with pytest.raises(InputError, match="num_epochs must be at least 1, not 0"):
         build_class_weighting(name, 0)
 
 

@@ -14,8 +14,8 @@ from visual_taxonomy.commands.export import Export
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
 
-ORDER = r"original\.pt holds no attribute and no class by name: that .*attrs\.json .* is your word"
-THE_ORDER = "ignore:.*is your word"
+ORDER = r"original\.pt names no attribute and no class: they are taken from .*attrs\.json\. If its"
+THE_ORDER = "ignore:.*names no attribute and no class"
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_without_the_json_the_file_and_the_command_are_named(original_path) -> N
 
 def test_convert_overwrites_nothing(original_path, attributes_config) -> None:
     arguments = ["convert", str(original_path), "--attributes_config", str(attributes_config)]
-    with pytest.raises(InputError, match=r"--out .*original\.pt exists already"):
+    with pytest.raises(InputError, match=r"--out .*original\.pt: already exists"):
         cli.run([*arguments, "--out", str(original_path)])
 
 
@@ -108,7 +108,7 @@ def test_a_flag_against_the_weights_is_refused(
     thin_towers, original_path, attributes_config, tmp_path, layer
 ) -> None:
     arguments = ["convert", str(original_path), "--attributes_config", str(attributes_config)]
-    with pytest.raises(InputError, match=f"--no-{layer}: .* holds the weights of that layer"):
+    with pytest.raises(InputError, match=f"--no-{layer}: .* has the weights of that layer"):
         cli.run([*arguments, "--out", str(tmp_path / "a.pt"), f"--no-{layer}"])
     assert not (tmp_path / "a.pt").exists()
 

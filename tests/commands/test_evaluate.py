@@ -22,8 +22,8 @@ def arguments(tmp_path: Path, checkpoint: Checkpoint) -> list[str]:
     images = tmp_path / "images"
     images.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (6, 40, 50, 3), dtype=np.uint8)
-    for row, picture in enumerate(pixels):
-        Image.fromarray(picture).save(images / f"{row:06d}.png")
+    for row, image in enumerate(pixels):
+        Image.fromarray(image).save(images / f"{row:06d}.png")
     borders = ["zari", "no", "[b]lace", "[b]lace", "None", "woven"]
     lines = "".join(f"{row},Sarees,{border},red\n" for row, border in enumerate(borders))
     path = tmp_path / "held_out.csv"

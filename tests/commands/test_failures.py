@@ -114,9 +114,9 @@ def test_too_little_memory_has_a_remedy_and_status_1(error: Exception) -> None:
 def test_a_message_of_a_loading_process_loses_its_traceback() -> None:
     text = (
         "Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call "
-        'last):\n  File "x.py", line 1\nvisual_taxonomy.errors.InputError: 7.jpg: not a picture'
+        'last):\n  File "x.py", line 1\nvisual_taxonomy.errors.InputError: 7.jpg: not an image'
     )
-    assert explain(InputError(text)) == ("7.jpg: not a picture", 2)
+    assert explain(InputError(text)) == ("7.jpg: not an image", 2)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_unforeseen_exception_keeps_its_traceback_and_asks_for_a_report(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("Traceback")
     assert lines[-2] == "ZeroDivisionError: deep inside"
-    assert lines[-1].startswith("error: this is a fault of vtax")
+    assert lines[-1].startswith("error: this is a bug in vtax")
     assert "please report" in lines[-1]
 
 

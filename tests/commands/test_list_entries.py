@@ -74,7 +74,7 @@ def test_what_comes_from_a_package_is_listed_with_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def listed(self: Registry[Any]) -> list[Listed[Any]]:
-        broken = Listed("Broken", "shop 1.2", None, "'Broken' is no loss: it must be a class")
+        broken = Listed("Broken", "shop 1.2", None, "'Broken' is not a loss: it must be a class")
         return [Listed("CE", "", CrossEntropy), Listed("Shop", "shop 1.2", CrossEntropy), broken]
 
     monkeypatch.setattr(Registry, "listed", listed)
@@ -84,6 +84,6 @@ def test_what_comes_from_a_package_is_listed_with_it(
     assert last.startswith("Poly1")
     assert shop.startswith("Shop")
     assert shop.endswith("(shop 1.2)")
-    assert "'Broken' is no loss: it must be a class (shop 1.2)" in broken
+    assert "'Broken' is not a loss: it must be a class (shop 1.2)" in broken
     cli.run(["list", "losses", "--verbose"])
     assert "Shop (shop 1.2)" in capsys.readouterr().out

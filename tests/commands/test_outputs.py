@@ -41,11 +41,11 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_existing_file_needs_overwrite(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--out .*train\.csv: exists already; .* --overwrite$"):
+    with pytest.raises(InputError, match=r"--out .*train\.csv: already exists; .* --overwrite$"):
         check_output("--out", source, [], overwrite=False)
     check_output("--out", source, [], overwrite=True)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         check_output("--out", tmp_path / "link", [source], overwrite=False)
 
 
@@ -56,7 +56,7 @@ def test_a_new_file_is_accepted(source: Path) -> None:
 def test_links_in_a_circle_are_no_traceback(source: Path, tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         check_output("--out", tmp_path / "a", [source], overwrite=False)
 
 
@@ -87,7 +87,7 @@ def test_evaluate_refuses_its_inputs_and_needs_overwrite(
         assert path.read_bytes() == before
     report = tmp_path / "report.json"
     report.write_text("mine")
-    with pytest.raises(InputError, match=r"--out .*report\.json: exists already; .*--overwrite"):
+    with pytest.raises(InputError, match=r"--out .*report\.json: already exists; .*--overwrite"):
         cli.run([*evaluate, "--out", str(report)])
     assert report.read_text() == "mine"
     assert cli.run([*evaluate, "--out", str(report), "--overwrite"]) == 0
@@ -102,9 +102,9 @@ def test_evaluate_does_not_plot_over_the_plots_of_a_run_or_over_an_image(
 ) -> None:
     """A run folder holds a scores.png of its own."""
     (tmp_path / "scores.png").write_text("of the run")
-    with pytest.raises(InputError, match=r"--plots .*scores\.png: exists already"):
+    with pytest.raises(InputError, match=r"--plots .*scores\.png: already exists"):
         cli.run([*evaluate, "--plots", str(tmp_path)])
-    images = tmp_path / "pictures"
+    images = tmp_path / "images"
     (images / "000000.png").rename(images / "gallery.png")
     with pytest.raises(InputError, match=r"--plots .*gallery\.png: this command reads it"):
         cli.run([*evaluate, "--plots", str(images), "--overwrite"])
@@ -124,7 +124,7 @@ def test_create_config_keeps_its_csv_and_a_taxonomy_edited_by_hand(
     text = out.read_text()
     assert cli.run([*command, str(out)]) == 0  # it would be the same
     out.write_text(text.replace("zari", "Zari"))
-    with pytest.raises(InputError, match=r"--out_path .*attrs\.json: exists already"):
+    with pytest.raises(InputError, match=r"--out_path .*attrs\.json: already exists"):
         cli.run([*command, str(out)])
     assert cli.run([*command, str(out), "--overwrite"]) == 0
     assert out.read_text() == text
@@ -133,7 +133,7 @@ def test_create_config_keeps_its_csv_and_a_taxonomy_edited_by_hand(
 def test_benchmark_keeps_an_existing_file_and_its_weights(tmp_path: Path) -> None:
     out = tmp_path / "weights.pt"
     out.write_text("mine")
-    with pytest.raises(InputError, match=r"--out .*: exists already"):
+    with pytest.raises(InputError, match=r"--out .*: already exists"):
         cli.run(["benchmark", "--out", str(out)])
     with pytest.raises(InputError, match=r"--out .*: this command reads it"):
         cli.run(["benchmark", "--out", str(out), "--overwrite", "--pretrained_ckpt", str(out)])

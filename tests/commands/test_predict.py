@@ -109,7 +109,7 @@ def test_a_file_beside_the_csv_that_is_an_input_is_never_written_to(
 
 def test_a_file_of_a_bundle_and_an_image_are_inputs(run, bundle: Bundle, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(bundle.folder, tmp_path / "model"))
-    for path in (folder / MANIFEST, folder / TAXONOMY, tmp_path / "pictures" / "000000.png"):
+    for path in (folder / MANIFEST, folder / TAXONOMY, tmp_path / "images" / "000000.png"):
         before = path.read_bytes()
         with pytest.raises(InputError, match="this command reads it"):
             run("--out_csv_path", path, "--overwrite", model=folder)
@@ -137,7 +137,7 @@ def test_of_several_csvs_none_is_written_if_one_may_not_be_replaced(
     assert run(model=folder) == 0
     (folder / "b.csv").write_text("edited by hand")
     shutil.copy(checkpoint_copy, folder / "a.pt")
-    with pytest.raises(InputError, match=r"b\.csv: exists already"):
+    with pytest.raises(InputError, match=r"b\.csv: already exists"):
         run(model=folder)
     assert not (folder / "a.csv").exists()
 
@@ -147,7 +147,7 @@ def test_an_existing_csv_is_replaced_only_with_overwrite(run, tmp_path: Path) ->
     for out, flags in ((tmp_path / "out.csv", ["--out_csv_path"]), (default, [])):
         out.write_text("mine\n")
         flags = [*flags, out] if flags else []
-        with pytest.raises(InputError, match=rf"{out.name}: exists already; .*--overwrite"):
+        with pytest.raises(InputError, match=rf"{out.name}: already exists; .*--overwrite"):
             run(*flags)
         assert out.read_text() == "mine\n"
         assert run(*flags, "--overwrite") == 0
@@ -164,14 +164,14 @@ def test_the_finished_csv_of_the_same_request_is_left_as_it_is(
     with monkeypatch.context() as patch:
         patch.setattr(ResumableCsv, "append", None)  # nothing is written
         assert run() == 0
-    assert "finished already; give --overwrite to predict it again" in capsys.readouterr().out
+    assert "already finished; use --overwrite to predict it again" in capsys.readouterr().out
     assert (out.read_bytes(), out.stat().st_mtime_ns) == before
     assert run("--overwrite") == 0
     assert "4 rows: " in capsys.readouterr().out
 
 
 def test_a_finished_csv_with_unreadable_images_keeps_its_status(run, tmp_path: Path) -> None:
-    (tmp_path / "pictures" / "000001.png").write_bytes(b"")
+    (tmp_path / "images" / "000001.png").write_bytes(b"")
     assert run() == 3
     assert run() == 3
 
@@ -184,7 +184,7 @@ def test_the_csv_of_another_request_needs_overwrite(
     flags: list[object] = []
     columns = ""
     if change == "image":
-        os.utime(tmp_path / "pictures" / "000002.png", (1, 1))
+        os.utime(tmp_path / "images" / "000002.png", (1, 1))
     elif change == "flag":
         flags = ["--probabilities"]
     elif change == "rows":
@@ -194,7 +194,7 @@ def test_the_csv_of_another_request_needs_overwrite(
     else:
         (tmp_path / "best.csv").write_text("edited by hand\n")
     before = (tmp_path / "best.csv").read_bytes()
-    with pytest.raises(InputError, match=r"exists already and answers another request .*; name"):
+    with pytest.raises(InputError, match=r"already exists and answers another request .*; name"):
         run(*flags, columns=columns)
     assert (tmp_path / "best.csv").read_bytes() == before
     assert run(*flags, "--overwrite", columns=columns) == 0
@@ -225,7 +225,7 @@ def test_an_interrupted_replacement_resumes_and_says_what_was_dropped(
         with pytest.raises(KeyboardInterrupt):
             run(*flags)
     for name in changed:
-        os.utime(tmp_path / "pictures" / name, (1, 1))
+        os.utime(tmp_path / "images" / name, (1, 1))
     capsys.readouterr()
     assert run(*flags) == 0
     assert message in capsys.readouterr().out

@@ -17,9 +17,9 @@ def written(console: Console) -> str:
 
 def test_a_bar_shows_its_text_and_the_count():
     console = terminal()
-    with show_progress(console, "comparing pictures", total=7) as advance:
+    with show_progress(console, "comparing images", total=7) as advance:
         advance(3)
-    assert "comparing pictures" in written(console)
+    assert "comparing images" in written(console)
     assert "3/7" in written(console)
 
 

@@ -103,7 +103,7 @@ def test_a_moved_run_resumes_where_its_config_is(
     assert list((tmp_path / "away").iterdir()) == []
 
 
-def test_resuming_on_other_labels_or_pictures_is_refused_unless_accepted(catalogue: Path) -> None:
+def test_resuming_on_other_labels_or_images_is_refused_unless_accepted(catalogue: Path) -> None:
     assert cli.run(arguments(catalogue)) == 0
     folder = catalogue.parent / "out" / "r1"
     inside = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -111,7 +111,7 @@ def test_resuming_on_other_labels_or_pictures_is_refused_unless_accepted(catalog
     first = min((catalogue / "images").iterdir())
     first.write_bytes(first.read_bytes() + b"0")
     resume = ["train", "--config", str(folder / "config.toml"), "--resume"]
-    changed = r"1 row has other labels \(id \d+\), 1 picture has another size in bytes"
+    changed = r"1 row has other labels \(id \d+\), 1 image has another size in bytes"
     with pytest.raises(InputError, match=f"--resume: the data have changed .*{changed}"):
         cli.run(resume)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == inside
@@ -146,7 +146,7 @@ def test_the_third_part_is_scored_at_the_end_by_the_recommended_checkpoint(
     assert splits.count("test") > 0
     assert report.support > 0
     said = capsys.readouterr().out
-    assert f"its scores on {splits.count('test')} test rows, by which nothing was chosen" in said
+    assert f"its scores on {splits.count('test')} test rows, which no choice depended on" in said
 
 
 def test_a_file_for_each_part_trains(catalogue: Path) -> None:

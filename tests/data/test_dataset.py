@@ -9,12 +9,12 @@ from torch import Tensor
 from visual_taxonomy.data import dataset as dataset_module
 from visual_taxonomy.data.dataset import (
     Batch,
-    PictureDataset,
+    ImageDataset,
     batches_in_order,
     collate,
     make_loader,
 )
-from visual_taxonomy.data.images import NO_PICTURE, UnreadableImage, decode_image
+from visual_taxonomy.data.images import NO_IMAGE, UnreadableImage, decode_image
 from visual_taxonomy.data.sampler import FILLER, BatchSampler, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform, training_transform
@@ -22,18 +22,18 @@ from visual_taxonomy.data.transforms import evaluation_transform, training_trans
 SIZE = (16, 12)
 
 
-def augmented(table: Table, seed: int = 0) -> PictureDataset:
+def augmented(table: Table, seed: int = 0) -> ImageDataset:
     transform = training_transform(SIZE)
-    return PictureDataset(table.path, table.categories, table.targets, transform, SIZE, seed)
+    return ImageDataset(table.path, table.categories, table.targets, transform, SIZE, seed)
 
 
-def plain(picture: object, num_rows: int = 1) -> PictureDataset:
+def plain(image: object, num_rows: int = 1) -> ImageDataset:
     categories, targets = np.zeros(num_rows, np.int64), np.zeros((num_rows, 2), np.int64)
     transform = evaluation_transform(SIZE)
-    return PictureDataset(lambda row: picture, categories, targets, transform, SIZE)
+    return ImageDataset(lambda row: image, categories, targets, transform, SIZE)
 
 
-def images_by_row(dataset: PictureDataset, batches: object, workers: int) -> dict[int, Tensor]:
+def images_by_row(dataset: ImageDataset, batches: object, workers: int) -> dict[int, Tensor]:
     found = {}
     for batch in make_loader(dataset, batches, workers):
         found |= dict(zip(batch.rows.tolist(), batch.images, strict=True))
@@ -56,7 +56,7 @@ def test_a_row_becomes_a_batch_of_one(table_of):
     assert len(augmented(table)) == 4
 
 
-def test_a_picture_is_augmented_alike_whenever_it_is_loaded(table_of):
+def test_an_image_is_augmented_alike_whenever_it_is_loaded(table_of):
     dataset = augmented(table_of(3))
     first = dataset[Draw(2, 5)]
     dataset[Draw(0, 5)]
@@ -66,7 +66,7 @@ def test_a_picture_is_augmented_alike_whenever_it_is_loaded(table_of):
 
 def test_epoch_row_and_seed_each_change_the_augmentation(table_of):
     table = table_of(3)
-    table.image_names[:] = table.image_names[0]  # the same picture in every row
+    table.image_names[:] = table.image_names[0]  # the same image in every row
     reference = augmented(table)[Draw(1, 5)].images
     assert not torch.equal(augmented(table)[Draw(1, 6)].images, reference)
     assert not torch.equal(augmented(table)[Draw(2, 5)].images, reference)
@@ -81,7 +81,7 @@ def test_loading_leaves_the_random_state_of_the_process(table_of):
 
 
 def test_a_transform_that_fails_leaves_the_random_state_of_the_process(table_of):
-    def fail(picture: Tensor) -> Tensor:
+    def fail(image: Tensor) -> Tensor:
         raise RuntimeError(f"no room after {torch.rand(1)}")
 
     dataset = augmented(table_of(1))
@@ -94,7 +94,7 @@ def test_a_transform_that_fails_leaves_the_random_state_of_the_process(table_of)
 
 def test_without_a_seed_a_transform_draws_from_the_process():
     dataset = plain(np.zeros((30, 30, 3), np.uint8))
-    dataset.transform = lambda picture: torch.randint(256, (3, *SIZE)).to(torch.uint8)
+    dataset.transform = lambda image: torch.randint(256, (3, *SIZE)).to(torch.uint8)
     images = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -118,7 +118,7 @@ def test_iterating_over_a_loader_leaves_the_random_state_of_the_process(table_of
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_another_process_and_another_order_load_the_same_pictures(table_of):
+def test_another_process_and_another_order_load_the_same_images(table_of):
     dataset = augmented(table_of(6))
     here = images_by_row(dataset, [[Draw(row, 1) for row in range(6)]], workers=0)
     backwards = [[Draw(row, 1)] for row in reversed(range(6))]
@@ -146,7 +146,7 @@ def test_a_filler_is_grey_without_category_and_labels(table_of):
     batch = augmented(table_of(1))[Draw(FILLER, 0)]
     assert (batch.images == 128).all()
     assert batch.images.shape == (1, 3, *SIZE)
-    assert (batch.categories.tolist(), batch.rows.tolist()) == ([NO_PICTURE], [FILLER])
+    assert (batch.categories.tolist(), batch.rows.tolist()) == ([NO_IMAGE], [FILLER])
     assert batch.targets.tolist() == [[-1, -1, -1]]
     assert batch.problems == {}
 
@@ -155,12 +155,12 @@ def test_a_filler_is_grey_without_category_and_labels(table_of):
     ("content", "reason"),
     [(b"", "the file is empty"), (b"%PDF-1.7", "not a JPEG"), (None, "the file is missing")],
 )
-def test_an_unreadable_picture_keeps_its_row_and_the_reason_but_no_label(table_of, content, reason):
+def test_an_unreadable_image_keeps_its_row_and_the_reason_but_no_label(table_of, content, reason):
     table = table_of(2)
     path = table.path(1)
     path.unlink() if content is None else path.write_bytes(content)
     batch = augmented(table)[Draw(1, 0)]
-    assert (batch.categories.tolist(), batch.rows.tolist()) == ([NO_PICTURE], [1])
+    assert (batch.categories.tolist(), batch.rows.tolist()) == ([NO_IMAGE], [1])
     assert batch.targets.tolist() == [[-1, -1, -1]]
     assert reason in batch.problems[1]
 
@@ -178,30 +178,30 @@ def test_joined_batches_keep_order_and_problems(table_of):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA", "I;16"])
-def test_a_decoded_picture_of_any_mode_equals_its_file(mode):
+def test_a_decoded_image_of_any_mode_equals_its_file(mode):
     levels = np.linspace(0, 255, SIZE[0] * SIZE[1]).reshape(SIZE)
     if mode == "I;16":
-        picture = Image.fromarray((levels * 257).astype(np.uint16))
+        image = Image.fromarray((levels * 257).astype(np.uint16))
     else:
-        picture = Image.fromarray(levels.astype(np.uint8)).convert(mode)
+        image = Image.fromarray(levels.astype(np.uint8)).convert(mode)
     if mode in ("LA", "RGBA"):
-        picture.putalpha(Image.fromarray(levels.astype(np.uint8).T.copy()).resize(picture.size))
+        image.putalpha(Image.fromarray(levels.astype(np.uint8).T.copy()).resize(image.size))
     file = io.BytesIO()
-    picture.save(file, "TIFF" if mode == "CMYK" else "PNG")
-    batch = plain(picture)[Draw(0, 0)]
-    source = picture.convert("RGB") if mode == "CMYK" else file.getvalue()
+    image.save(file, "TIFF" if mode == "CMYK" else "PNG")
+    batch = plain(image)[Draw(0, 0)]
+    source = image.convert("RGB") if mode == "CMYK" else file.getvalue()
     expected = plain(source)[Draw(0, 0)].images
     assert torch.equal(batch.images, expected)
 
 
-def test_a_picture_that_pillow_opened_but_cannot_decode_is_a_problem_of_its_row():
+def test_an_image_that_pillow_opened_but_cannot_decode_is_a_problem_of_its_row():
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
         file, "PNG"
     )
     opened = Image.open(io.BytesIO(file.getvalue()[:2000]))
     batch = plain(opened)[Draw(0, 0)]
-    assert batch.categories.tolist() == [NO_PICTURE]
+    assert batch.categories.tolist() == [NO_IMAGE]
     assert "truncated or damaged" in batch.problems[0]
 
 
@@ -210,14 +210,14 @@ def test_pixels_are_taken_as_they_are():
     assert (plain(pixels)[Draw(0, 0)].images == 7).all()
 
 
-def test_a_source_without_a_picture_says_why():
+def test_a_source_without_an_image_says_why():
     def refuse(row: int) -> np.ndarray:
         raise UnreadableImage(f"row {row} is empty")
 
     dataset = plain(None)
-    dataset.picture = refuse
+    dataset.image_of = refuse
     batch = dataset[Draw(0, 0)]
-    assert batch.categories.tolist() == [NO_PICTURE]
+    assert batch.categories.tolist() == [NO_IMAGE]
     assert batch.problems == {0: "row 0 is empty"}
 
 

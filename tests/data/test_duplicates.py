@@ -52,12 +52,12 @@ def test_resizing_and_compressing_again_is_a_duplicate(tmp_path, each, size, qua
 
 def test_noise_survives_compressing_again(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((360, 480), Image.Resampling.BICUBIC)
-    paths = [save(tmp_path / "a.png", picture), save(tmp_path / "b.jpg", picture, 60)]
+    image = Image.fromarray(noise).resize((360, 480), Image.Resampling.BICUBIC)
+    paths = [save(tmp_path / "a.png", image), save(tmp_path / "b.jpg", image, 60)]
     assert groups_of(paths) == [0, 0]
 
 
-def test_low_contrast_pictures_are_compared_by_their_contrast(tmp_path):
+def test_low_contrast_images_are_compared_by_their_contrast(tmp_path):
     paths = [
         save(tmp_path / f"{i}.jpg", shirt((236, 236, 240), print_))
         for i, print_ in enumerate(("dot", "stripes"))
@@ -65,7 +65,7 @@ def test_low_contrast_pictures_are_compared_by_their_contrast(tmp_path):
     assert groups_of(paths) == [0, 1]
 
 
-def test_unreadable_pictures_are_groups_of_their_own(tmp_path):
+def test_unreadable_images_are_groups_of_their_own(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
     black = save(tmp_path / "black.png", Image.new("RGB", (20, 20)))
     paths = [tmp_path / "broken.jpg", tmp_path / "none.jpg", black, tmp_path / "broken.jpg", black]
@@ -77,7 +77,7 @@ def test_a_fingerprint_holds_a_mark_and_the_mean_colours(tmp_path):
     assert fingerprint(path).tolist() == [1] + [10, 20, 30] * 256
 
 
-def test_progress_ends_with_all_pictures(tmp_path):
+def test_progress_ends_with_all_images(tmp_path):
     path = save(tmp_path / "a.png", Image.new("RGB", (4, 4)))
     seen = []
     prints = fingerprints([path] * 300, 2, lambda done, total: seen.append((done, total)))
@@ -86,11 +86,11 @@ def test_progress_ends_with_all_pictures(tmp_path):
 
 
 def test_a_file_of_several_names_is_decoded_once(tmp_path, monkeypatch):
-    picture = save(tmp_path / "0.png", shirt(*SHIRTS[0]))
+    image = save(tmp_path / "0.png", shirt(*SHIRTS[0]))
     other = save(tmp_path / "1.png", shirt(*SHIRTS[1]))
     paths = [tmp_path / f"{k}.png" for k in range(600)]
     for path in paths[2:-1]:
-        path.hardlink_to(picture)
+        path.hardlink_to(image)
     paths[-1].symlink_to(other)
     decoded = []
 
@@ -106,7 +106,7 @@ def test_a_file_of_several_names_is_decoded_once(tmp_path, monkeypatch):
     assert (prints[-1] == 0).all()
 
 
-def test_no_pictures_make_no_groups():
+def test_no_images_make_no_groups():
     assert group_near_duplicates(fingerprints([])).tolist() == []
 
 

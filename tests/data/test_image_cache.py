@@ -14,7 +14,7 @@ from PIL import Image
 
 from visual_taxonomy.data import image_cache
 from visual_taxonomy.data.image_cache import (
-    CachedPictures,
+    CachedImages,
     cache_in_folder,
     cache_in_memory,
     cached_size,
@@ -30,14 +30,14 @@ FORK = multiprocessing.get_context("fork")  # a fresh interpreter imports torch 
 
 def draw(path: Path, seed: int, width: int = 40, height: int = 50) -> Path:
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 4, 3), dtype=np.uint8)
-    picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-    picture.save(path, quality=95)
+    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    image.save(path, quality=95)
     return path
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     return [draw(folder / f"{number}.jpg", number) for number in range(6)]
 
@@ -57,36 +57,36 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def expected(path: Path) -> np.ndarray:
     """By Pillow: the width falls to 12, the height by as much."""
-    with Image.open(path) as picture:
-        small = picture.resize((13, 16), Image.Resampling.BICUBIC)
+    with Image.open(path) as image:
+        small = image.resize((13, 16), Image.Resampling.BICUBIC)
     return np.asarray(small).astype(int)
 
 
-def check(pictures: CachedPictures, paths: list[Path]) -> None:
-    assert len(pictures) == len(paths)
+def check(images: CachedImages, paths: list[Path]) -> None:
+    assert len(images) == len(paths)
     for row, path in enumerate(paths):
-        assert abs(pictures(row) - expected(path)).max() <= 2
+        assert abs(images(row) - expected(path)).max() <= 2
 
 
-def sums(pictures: CachedPictures) -> list[int]:
-    return [zlib.crc32(pictures(row)) for row in range(len(pictures))]
+def sums(images: CachedImages) -> list[int]:
+    return [zlib.crc32(images(row)) for row in range(len(images))]
 
 
-def build(tmp_path: Path, paths: list[Path], **options: object) -> CachedPictures:
+def build(tmp_path: Path, paths: list[Path], **options: object) -> CachedImages:
     return cache_in_folder(tmp_path / "cache", paths, SIZE, **options)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_pictures_are_those_of_the_files_reduced(tmp_path, paths, workers):
+def test_images_are_those_of_the_files_reduced(tmp_path, paths, workers):
     check(build(tmp_path, paths, workers=workers), paths)
 
 
-def test_pictures_in_memory_are_the_same(paths):
+def test_images_in_memory_are_the_same(paths):
     check(cache_in_memory(paths, SIZE), paths)
     check(open_cache(Path("ram"), paths, SIZE), paths)
 
 
-def test_the_second_time_no_picture_is_decoded(tmp_path, paths, decoded):
+def test_the_second_time_no_image_is_decoded(tmp_path, paths, decoded):
     open_cache(tmp_path / "cache", paths, SIZE)
     assert sorted(decoded) == [path.name for path in paths]
     index = next((tmp_path / "cache").glob("index*"))
@@ -96,15 +96,15 @@ def test_the_second_time_no_picture_is_decoded(tmp_path, paths, decoded):
     assert index.stat().st_mtime_ns == written
 
 
-def test_pictures_stay_when_the_files_are_gone(tmp_path, paths):
-    pictures = [build(tmp_path, paths), cache_in_memory(paths, SIZE)]
+def test_images_stay_when_the_files_are_gone(tmp_path, paths):
+    images = [build(tmp_path, paths), cache_in_memory(paths, SIZE)]
     want = [expected(path) for path in paths]
     shutil.rmtree(paths[0].parent)
-    for cached in pictures:
+    for cached in images:
         assert all(abs(cached(row) - want[row]).max() <= 2 for row in range(len(paths)))
 
 
-def test_new_and_changed_pictures_are_read_and_the_others_stay(tmp_path, paths, decoded):
+def test_new_and_changed_images_are_read_and_the_others_stay(tmp_path, paths, decoded):
     build(tmp_path, paths[:4])
     decoded.clear()
     draw(paths[1], 99)
@@ -116,7 +116,7 @@ def test_new_and_changed_pictures_are_read_and_the_others_stay(tmp_path, paths, 
     assert decoded == []
 
 
-def test_a_picture_that_changes_while_a_run_reads_it_stays_as_it_was_for_that_run(tmp_path, paths):
+def test_an_image_that_changes_while_a_run_reads_it_stays_as_it_was_for_that_run(tmp_path, paths):
     before = build(tmp_path, paths)
     want = expected(paths[0])
     draw(paths[0], 99)
@@ -130,23 +130,23 @@ def test_another_size_is_another_cache(tmp_path, paths):
     check(build(tmp_path, paths), paths)
 
 
-def test_rows_may_share_a_picture(tmp_path, paths, decoded):
+def test_rows_may_share_an_image(tmp_path, paths, decoded):
     rows = [paths[0], paths[1], paths[0]]
     check(build(tmp_path, rows), rows)
     assert len(decoded) == 2
 
 
-def test_no_pictures_are_a_cache_too(tmp_path):
+def test_no_images_are_a_cache_too(tmp_path):
     assert len(build(tmp_path, [])) == 0
 
 
 def test_what_is_returned_can_be_written_to_and_changes_nothing(tmp_path, paths):
-    pictures = build(tmp_path, paths)
-    pictures(0)[:] = 0
-    check(pictures, paths)
+    images = build(tmp_path, paths)
+    images(0)[:] = 0
+    check(images, paths)
 
 
-def test_an_unreadable_picture_says_why_until_it_is_mended(tmp_path, paths):
+def test_an_unreadable_image_says_why_until_it_is_mended(tmp_path, paths):
     paths[2].write_bytes(b"%PDF")
     paths[3].unlink()
     for cached in (build(tmp_path, paths), build(tmp_path, paths), cache_in_memory(paths, SIZE)):
@@ -162,7 +162,7 @@ def test_an_unreadable_picture_says_why_until_it_is_mended(tmp_path, paths):
 
 
 @pytest.mark.parametrize("place", ["folder", "memory"])
-def test_another_process_reads_the_same_pictures(tmp_path, paths, place):
+def test_another_process_reads_the_same_images(tmp_path, paths, place):
     cached = build(tmp_path, paths) if place == "folder" else cache_in_memory(paths, SIZE)
     check(cached, paths)  # the file is mapped now, and must not be sent along
     answers = FORK.Queue()
@@ -173,8 +173,8 @@ def test_another_process_reads_the_same_pictures(tmp_path, paths, place):
     reader.join()
 
 
-def test_a_build_that_is_killed_loses_no_finished_picture(tmp_path, decoded):
-    folder = tmp_path / "pictures"
+def test_a_build_that_is_killed_loses_no_finished_image(tmp_path, decoded):
+    folder = tmp_path / "images"
     folder.mkdir()
     paths = [draw(folder / f"{number:04d}.jpg", number) for number in range(200)]
     cache = tmp_path / "cache"
@@ -193,7 +193,7 @@ def test_a_build_that_is_killed_loses_no_finished_picture(tmp_path, decoded):
     builder.join()
     assert builder.exitcode == -signal.SIGKILL
     with next(cache.glob("pixels_*")).open("ab") as file:
-        file.write(b"half a picture")
+        file.write(b"half an image")
     check(build(tmp_path, paths), paths)
     assert 0 < len(decoded) < 200
     decoded.clear()
@@ -215,7 +215,7 @@ def test_an_interrupted_build_keeps_what_it_has(tmp_path, paths, decoded, monkey
     assert sorted(decoded) == ["4.jpg", "5.jpg"]
 
 
-def test_progress_counts_the_pictures_to_do(tmp_path, paths, monkeypatch):
+def test_progress_counts_the_images_to_do(tmp_path, paths, monkeypatch):
     monkeypatch.setattr(image_cache, "_CHUNK", 2)
     seen = []
     build(tmp_path, paths[:3])
@@ -261,60 +261,60 @@ def test_a_damaged_cache_is_built_anew(tmp_path, paths, decoded, part, damage):
     assert len(decoded) == (0 if damage is Path.touch else len(paths))
 
 
-def spoil(pictures: CachedPictures, row: int) -> None:
-    """Flip a bit of one picture that the look at the opening misses."""
-    content = bytearray(pictures.path.read_bytes())
-    content[int(pictures.places[row, 0]) + 5] ^= 1
-    pictures.path.write_bytes(content)
+def spoil(images: CachedImages, row: int) -> None:
+    """Flip a bit of one image that the look at the opening misses."""
+    content = bytearray(images.path.read_bytes())
+    content[int(images.places[row, 0]) + 5] ^= 1
+    images.path.write_bytes(content)
 
 
 @pytest.fixture
 def unseen(monkeypatch):
-    """No picture is looked at when a cache is opened, as most are not where there are many."""
+    """No image is looked at when a cache is opened, as most are not where there are many."""
     monkeypatch.setattr(image_cache, "_CHECKED", 0)
 
 
 @pytest.mark.usefixtures("unseen")
 @pytest.mark.parametrize("sent", [False, True])
-def test_a_damaged_picture_is_decoded_again_when_it_is_used(tmp_path, paths, decoded, sent):
+def test_a_damaged_image_is_decoded_again_when_it_is_used(tmp_path, paths, decoded, sent):
     before = sums(build(tmp_path, paths))
     spoil(build(tmp_path, paths), 2)
     decoded.clear()
-    pictures = build(tmp_path, paths)
+    images = build(tmp_path, paths)
     assert decoded == []
     if sent:
-        pictures = pickle.loads(pickle.dumps(pictures))
-    assert sums(pictures) == before
+        images = pickle.loads(pickle.dumps(images))
+    assert sums(images) == before
     assert decoded == ["2.jpg"]
 
 
 @pytest.mark.usefixtures("unseen")
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: draw(path, 99)])
-def test_a_damaged_picture_that_cannot_be_had_again_is_unreadable(tmp_path, paths, change):
-    pictures = build(tmp_path, paths)
-    spoil(pictures, 2)
+def test_a_damaged_image_that_cannot_be_had_again_is_unreadable(tmp_path, paths, change):
+    images = build(tmp_path, paths)
+    spoil(images, 2)
     change(paths[2])
     with pytest.raises(UnreadableImage, match=r"pixels_16x12\.bin is damaged; delete that"):
-        pictures(2)
-    assert abs(pictures(3) - expected(paths[3])).max() <= 2
+        images(2)
+    assert abs(images(3) - expected(paths[3])).max() <= 2
 
 
 @pytest.mark.usefixtures("unseen")
-def test_a_damaged_picture_whose_index_is_gone_is_unreadable(tmp_path, paths):
-    pictures = build(tmp_path, paths)
-    spoil(pictures, 2)
+def test_a_damaged_image_whose_index_is_gone_is_unreadable(tmp_path, paths):
+    images = build(tmp_path, paths)
+    spoil(images, 2)
     next((tmp_path / "cache").glob("index_*")).unlink()
     with pytest.raises(UnreadableImage, match="is damaged; delete that file"):
-        pictures(2)
+        images(2)
 
 
-def test_a_picture_is_compared_with_its_checksum_once(tmp_path, paths, monkeypatch):
-    pictures = build(tmp_path, paths)
+def test_an_image_is_compared_with_its_checksum_once(tmp_path, paths, monkeypatch):
+    images = build(tmp_path, paths)
     calls = []
     crc32 = zlib.crc32
     monkeypatch.setattr(zlib, "crc32", lambda data: calls.append(1) or crc32(data))
     for _ in range(2):
-        pictures(0)
+        images(0)
     assert len(calls) == 1
 
 
@@ -344,7 +344,7 @@ def test_a_run_that_reads_a_cache_does_not_notice_that_it_is_built_anew(tmp_path
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, paths):
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(InputError, match=r"--image_cache .*cache: cannot be written \(File exists"):
+    with pytest.raises(InputError, match=r"`image_cache` .*cache: cannot be written \(File exists"):
         build(tmp_path, paths)
 
 
@@ -355,13 +355,13 @@ def test_a_full_disk_is_an_input_error(tmp_path, paths, monkeypatch, place):
 
     monkeypatch.setattr(image_cache._Build, "_append", refuse)
     place = tmp_path / "cache" if place == "folder" else Path("ram")
-    with pytest.raises(InputError, match=r"--image_cache .*: no space left; name a folder on"):
+    with pytest.raises(InputError, match=r"`image_cache` .*: no space left; name a folder on"):
         open_cache(place, paths, SIZE)
 
 
 def test_a_system_without_anonymous_files_asks_for_a_folder(paths, monkeypatch):
     monkeypatch.delattr(os, "memfd_create")
-    with pytest.raises(InputError, match="--image_cache ram needs Linux; name a folder instead"):
+    with pytest.raises(InputError, match="`image_cache=ram` needs Linux; name a folder instead"):
         cache_in_memory(paths, SIZE)
 
 

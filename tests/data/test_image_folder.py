@@ -11,11 +11,11 @@ def folder(tmp_path, *names):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".Png"])
-def test_a_picture_is_found_by_number_whatever_its_suffix(tmp_path, suffix):
+def test_an_image_is_found_by_number_whatever_its_suffix(tmp_path, suffix):
     assert folder(tmp_path, f"000042{suffix}").find("42") == f"000042{suffix}"
 
 
-def test_a_picture_is_found_by_the_id_itself(tmp_path):
+def test_an_image_is_found_by_the_id_itself(tmp_path):
     images = folder(tmp_path, "42.jpg", "sku-7 b.png", "1234567.jpg")
     assert images.find("42") == "42.jpg"
     assert images.find("sku-7 b") == "sku-7 b.png"
@@ -26,13 +26,13 @@ def test_leading_zeros_of_the_id_do_not_matter(tmp_path):
     assert folder(tmp_path, "000042.jpg").find("0042") == "000042.jpg"
 
 
-def test_an_id_of_thousands_of_digits_has_no_picture(tmp_path):
+def test_an_id_of_thousands_of_digits_has_no_image(tmp_path):
     images = folder(tmp_path, "000042.jpg")
     assert images.find("4" * 5000) is None
     assert images.usual_name("0" * 5000) == "000000.jpg"
 
 
-def test_other_files_are_no_pictures(tmp_path):
+def test_other_files_are_no_images(tmp_path):
     images = folder(tmp_path, "000042.txt", "000043")
     assert images.find("42") is None
     assert images.find("43") is None
@@ -54,5 +54,5 @@ def test_the_usual_name_is_the_one_to_look_for(tmp_path):
 @pytest.mark.parametrize("name", ["none", "file.txt"])
 def test_a_missing_folder_says_so(tmp_path, name):
     (tmp_path / "file.txt").touch()
-    with pytest.raises(InputError, match=rf"{name}: no such image folder; check --img_dir"):
+    with pytest.raises(InputError, match=rf"{name}: no such image folder; check `img_dir`"):
         ImageFolder(tmp_path / name)

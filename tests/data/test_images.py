@@ -59,7 +59,7 @@ def test_a_path_is_read_by_its_content_whatever_its_suffix(tmp_path):
     assert read_image(path).getpixel((0, 0)) == RED
 
 
-def test_the_picture_outlives_its_file(tmp_path):
+def test_the_image_outlives_its_file(tmp_path):
     path = tmp_path / "a.png"
     left_red_right_green().save(path)
     image = read_image(path)
@@ -136,7 +136,7 @@ def test_16_bits_are_scaled_not_clipped():
     list(zip(range(1, 9), [(0, 0), (0, -1), (-1, -1), (-1, 0)] * 2, strict=True)),
 )
 def test_the_exif_orientation_is_applied(orientation, red_corner):
-    """EXIF 2.32, table 6: where the 0th row and column of the stored picture stand."""
+    """EXIF 2.32, table 6: where the 0th row and column of the stored image stand."""
     image = Image.new("RGB", (6, 3))
     image.putpixel((0, 0), RED)
     exif = Image.Exif()
@@ -147,7 +147,7 @@ def test_the_exif_orientation_is_applied(orientation, red_corner):
     assert upright.sum() == 255
 
 
-def test_damaged_exif_data_does_not_cost_the_picture():
+def test_damaged_exif_data_does_not_cost_the_image():
     content = encode(left_red_right_green(), "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x05\x01")
     with pytest.warns(UserWarning, match="Corrupt EXIF data"):
         assert read_image(content).size == (40, 20)
@@ -158,7 +158,7 @@ def test_an_icc_profile_does_not_matter():
     assert read_image(encode(left_red_right_green(), "PNG", icc_profile=profile)).mode == "RGB"
 
 
-def test_one_pixel_is_a_picture():
+def test_one_pixel_is_an_image():
     assert pixels(encode(Image.new("RGB", (1, 1), RED), "PNG")).tolist() == [[list(RED)]]
 
 
@@ -171,7 +171,7 @@ def test_a_jpeg_can_be_decoded_at_reduced_size():
 
 
 def photograph(height: int, width: int) -> Image.Image:
-    """Smooth shades, edges and grain: harder to reduce than most pictures."""
+    """Smooth shades, edges and grain: harder to reduce than most images."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
     smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
@@ -208,7 +208,7 @@ def test_reduced_decoding_at_twice_the_size_keeps_the_pixels(divisor):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
-def test_both_sides_of_the_upright_picture_keep_the_least_size(orientation, mode):
+def test_both_sides_of_the_upright_image_keep_the_least_size(orientation, mode):
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encode(Image.new(mode, (400, 100)), "JPEG", exif=exif)
@@ -247,7 +247,7 @@ def test_a_missing_file_says_so(tmp_path):
         read_image(tmp_path / "none.jpg")
 
 
-def test_a_folder_is_no_picture(tmp_path):
+def test_a_folder_is_no_image(tmp_path):
     with pytest.raises(UnreadableImage, match="Is a directory"):
         read_image(tmp_path)
 
@@ -261,8 +261,8 @@ def test_an_empty_file_says_so(tmp_path, kind):
 
 
 @pytest.mark.parametrize("content", [b"x", b"<html>not found</html>", b"%PDF-1.7", b"\0" * 100])
-def test_something_else_is_no_picture(content):
-    with pytest.raises(UnreadableImage, match="not a JPEG, PNG, WebP, BMP or GIF picture"):
+def test_something_else_is_no_image(content):
+    with pytest.raises(UnreadableImage, match="not a JPEG, PNG, WebP, BMP or GIF image"):
         read_image(content)
 
 
@@ -287,7 +287,7 @@ def test_whatever_is_damaged_nothing_but_unreadable_image_is_raised(kind):
             assert read_image(bytes(damaged), max_pixels=1_000_000).mode == "RGB"
 
 
-def test_an_oversized_picture_is_refused_by_its_header():
+def test_an_oversized_image_is_refused_by_its_header():
     with pytest.raises(UnreadableImage, match="oversized: 40000 x 40000 pixels, at most"):
         read_image(png_header(40_000, 40_000))
     with pytest.raises(UnreadableImage, match=r"oversized: 40 x 20 pixels, at most 799 in all"):
@@ -302,7 +302,7 @@ def test_pillows_own_limit_neither_warns_nor_decides(monkeypatch):
         assert read_image(encode(left_red_right_green(), "PNG")).size == (40, 20)
 
 
-def test_a_limit_that_pillow_enforces_itself_is_an_oversized_picture(monkeypatch):
+def test_a_limit_that_pillow_enforces_itself_is_an_oversized_image(monkeypatch):
     content = encode(left_red_right_green(), "WEBP")
 
     def refuse(*_args):
@@ -313,7 +313,7 @@ def test_a_limit_that_pillow_enforces_itself_is_an_oversized_picture(monkeypatch
         read_image(content)
 
 
-def test_too_little_memory_costs_the_picture_only(monkeypatch):
+def test_too_little_memory_costs_the_image_only(monkeypatch):
     def refuse(*_args):
         raise MemoryError
 

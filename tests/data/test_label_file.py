@@ -115,7 +115,7 @@ def test_utf_16_is_an_unreadable_encoding(tmp_path):
 
 @pytest.mark.parametrize("header", ["id,a,a", "id,ID,a", "id,a, a "])
 def test_a_doubled_column_says_so(tmp_path, header):
-    with pytest.raises(InputError, match=r"column '(a|id)' is there twice; rename or remove one"):
+    with pytest.raises(InputError, match=r"column '(a|id)' appears twice; rename or remove one"):
         LabelFile(write(tmp_path, f"{header}\n1,x,y\n"))
 
 
@@ -159,9 +159,7 @@ def test_a_file_without_header_or_commas_is_told_so(tmp_path, content, hint):
 
 
 def test_a_first_row_of_values_that_repeat_is_told_so_too(tmp_path):
-    with pytest.raises(
-        InputError, match=r"column 'red' is there twice; .*; if the first row holds"
-    ):
+    with pytest.raises(InputError, match=r"column 'red' appears twice; .*; if the first row holds"):
         LabelFile(write(tmp_path, "1,Sarees,red,red\n"))
 
 

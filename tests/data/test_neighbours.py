@@ -15,10 +15,10 @@ COUNT = 2000
 
 
 def noise(random: np.random.Generator) -> np.ndarray:
-    pictures = random.uniform(0, 255, (COUNT, 768))
+    images = random.uniform(0, 255, (COUNT, 768))
     strength = random.uniform(0, 9, (COUNT // 2, 1))
-    copies = pictures[: COUNT // 2] + strength * random.normal(0, 1, (COUNT // 2, 768))
-    return np.concatenate([pictures[: COUNT // 2], copies])
+    copies = images[: COUNT // 2] + strength * random.normal(0, 1, (COUNT // 2, 768))
+    return np.concatenate([images[: COUNT // 2], copies])
 
 
 def solid_colours(random: np.random.Generator) -> np.ndarray:
@@ -43,25 +43,25 @@ def clouds(random: np.random.Generator) -> np.ndarray:
     return centres + strength * random.normal(0, 1, (COUNT, 768))
 
 
-def smooth_pictures(random: np.random.Generator) -> np.ndarray:
+def smooth_images(random: np.random.Generator) -> np.ndarray:
     """Of few principal components, as photographs have."""
     waves = np.linalg.qr(random.normal(0, 1, (768, 12)))[0].T
-    pictures = 128 + random.normal(0, 300, (COUNT, 12)) * np.arange(12, 0, -1) / 12 @ waves
-    pictures[::3] = pictures[1::3][: len(pictures[::3])] * random.uniform(0.9, 1, (667, 1))
-    return pictures
+    images = 128 + random.normal(0, 300, (COUNT, 12)) * np.arange(12, 0, -1) / 12 @ waves
+    images[::3] = images[1::3][: len(images[::3])] * random.uniform(0.9, 1, (667, 1))
+    return images
 
 
 def a_staircase(random: np.random.Generator) -> np.ndarray:
     """Crowds that are neighbours of each other."""
-    pictures = np.tile(100.0 + 1.5 * random.integers(0, 6, (COUNT, 1)).round(), 768)
-    pictures[np.arange(COUNT), random.integers(0, 768, COUNT)] += random.integers(0, 4, COUNT)
-    return pictures
+    images = np.tile(100.0 + 1.5 * random.integers(0, 6, (COUNT, 1)).round(), 768)
+    images[np.arange(COUNT), random.integers(0, 768, COUNT)] += random.integers(0, 4, COUNT)
+    return images
 
 
 def a_placeholder(random: np.random.Generator) -> np.ndarray:
-    pictures = np.full((COUNT, 768), 255.0)
-    pictures[::3] = random.uniform(0, 255, (len(pictures[::3]), 768))
-    return pictures
+    images = np.full((COUNT, 768), 255.0)
+    images[::3] = random.uniform(0, 255, (len(images[::3]), 768))
+    return images
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def a_placeholder(random: np.random.Generator) -> np.ndarray:
         a_cloud_with_a_centre,
         a_cloud_without_a_centre,
         clouds,
-        smooth_pictures,
+        smooth_images,
         a_staircase,
         a_placeholder,
     ],
@@ -88,9 +88,9 @@ def test_groups_are_those_of_comparing_all_pairs(monkeypatch, draw):
 
 
 def groups_of_all_pairs(prints: np.ndarray) -> np.ndarray:
-    pictures = prints[:, 1:].astype(np.float64)
-    sizes = (pictures**2).sum(1)
-    squared = (sizes[:, None] + sizes - 2 * pictures @ pictures.T) / 768
+    images = prints[:, 1:].astype(np.float64)
+    sizes = (images**2).sum(1)
+    squared = (sizes[:, None] + sizes - 2 * images @ images.T) / 768
     contrast = prints[:, 1:].astype(np.float32).std(1).astype(np.float64)
     limits = np.maximum(0.1 * np.minimum(contrast[:, None], contrast), 2)
     # Whole numbers: a little more keeps pairs exactly at the limit, as 2 grey levels apart.
@@ -114,7 +114,7 @@ def test_others_with_the_same_checksum_are_no_copies(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["noise", "white", "copies"])
-def test_twenty_thousand_pictures_are_grouped_whether_all_some_or_none_are_alike(kind):
+def test_twenty_thousand_images_are_grouped_whether_all_some_or_none_are_alike(kind):
     random = np.random.default_rng(0)
     prints = np.ones((20_000, 769), dtype=np.uint8)
     if kind == "white":

@@ -24,13 +24,13 @@ def test_an_id_that_leaves_the_image_folder_is_refused(tmp_path, name):
         read_ids(file_of(tmp_path, "1", name))
 
 
-def test_an_absolute_path_is_refused_even_where_missing_pictures_are_kept(tmp_path):
+def test_an_absolute_path_is_refused_even_where_missing_images_are_kept(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "secret.jpg").touch()
     taxonomy = Taxonomy.from_dict({"a": {"x": ["y"]}})
     for name in (tmp_path / "secret", "../secret"):
         path = file_of(tmp_path, name).path
-        with pytest.raises(InputError, match="outside the folder of the pictures"):
+        with pytest.raises(InputError, match="outside the image folder"):
             read_table(path, tmp_path / "images", taxonomy, False, "keep")
 
 
@@ -45,10 +45,10 @@ def test_an_id_too_long_for_a_file_is_refused_and_shown_in_part(tmp_path, name):
     ("first", "second"),
     [("12", "000012"), ("000012", "12"), ("0", "000"), ("00001234567", "1234567")],
 )
-def test_two_ids_of_one_picture_are_refused_with_both_rows(tmp_path, first, second):
+def test_two_ids_of_one_image_are_refused_with_both_rows(tmp_path, first, second):
     with pytest.raises(
         InputError,
-        match=rf"row 4, column 'id': '{second}' is there already in row 2, where it is written "
+        match=rf"row 4, column 'id': '{second}' is already in row 2, where it is written "
         rf"'{first}'; remove one",
     ):
         read_ids(file_of(tmp_path, first, "7", second))

@@ -125,7 +125,7 @@ def test_a_split_written_by_hand_is_read(tmp_path):
             r"row 3, column 'split': 'val', expected 'train', .* or 'test'",
         ),
         ("id,split\n1,train\n2,\n", r"row 3, column 'split': '', expected"),
-        ("id,split\n1,train\n1,train\n", r"row 3, column 'id': '1' is there already; remove one"),
+        ("id,split\n1,train\n1,train\n", r"row 3, column 'id': '1' appears twice; remove one"),
         (
             "id,split\n1,train\n8,train\n9,train\n",
             r"row 3, column 'id': '8' is not in the catalogue; use .* \(1 more row is wrong\)",

@@ -31,14 +31,14 @@ def smooth(height: int, width: int) -> Tensor:
 
 
 def half_black(height: int, width: int) -> Tensor:
-    picture = torch.full((3, height, width), 255, dtype=torch.uint8)
-    picture[:, :, : width // 2] = 0
-    return picture
+    image = torch.full((3, height, width), 255, dtype=torch.uint8)
+    image[:, :, : width // 2] = 0
+    return image
 
 
 @pytest.mark.parametrize("size", [(16, 16), (12, 20), (40, 9)])
 @pytest.mark.parametrize("make", [training_transform, evaluation_transform])
-def test_a_picture_becomes_uint8_of_height_and_width(make, size):
+def test_an_image_becomes_uint8_of_height_and_width(make, size):
     image = make(size)(noise(30, 24))
     assert image.dtype == torch.uint8
     assert image.shape == (3, *size)
@@ -46,22 +46,22 @@ def test_a_picture_becomes_uint8_of_height_and_width(make, size):
 
 @pytest.mark.parametrize(("height", "width"), [(50, 30), (7, 9), (16, 24)])
 def test_evaluation_is_the_bicubic_resize_of_pillow(height, width):
-    picture = noise(height, width)
-    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
-    expected = np.asarray(image.resize((24, 16), Image.Resampling.BICUBIC)).astype(int)
-    difference = abs(evaluation_transform((16, 24))(picture).permute(1, 2, 0).numpy() - expected)
+    image = noise(height, width)
+    pillow = Image.fromarray(image.permute(1, 2, 0).numpy())
+    expected = np.asarray(pillow.resize((24, 16), Image.Resampling.BICUBIC)).astype(int)
+    difference = abs(evaluation_transform((16, 24))(image).permute(1, 2, 0).numpy() - expected)
     assert difference.max() <= 4  # noise is the hardest: photographs differ by 2 at most
     assert difference.mean() <= 0.3
 
 
 @pytest.mark.parametrize("name", ["bilinear", "lanczos"])
 def test_evaluation_resizes_with_the_filter_asked_for(name):
-    picture = noise(50, 30)
-    image = Image.fromarray(picture.permute(1, 2, 0).numpy())
-    expected = np.asarray(image.resize((24, 16), Image.Resampling[name.upper()])).astype(int)
-    found = evaluation_transform((16, 24), name)(picture).permute(1, 2, 0).numpy()
+    image = noise(50, 30)
+    pillow = Image.fromarray(image.permute(1, 2, 0).numpy())
+    expected = np.asarray(pillow.resize((24, 16), Image.Resampling[name.upper()])).astype(int)
+    found = evaluation_transform((16, 24), name)(image).permute(1, 2, 0).numpy()
     assert abs(found - expected).mean() <= 0.3
-    bicubic = evaluation_transform((16, 24))(picture).permute(1, 2, 0).numpy()
+    bicubic = evaluation_transform((16, 24))(image).permute(1, 2, 0).numpy()
     assert abs(found.astype(int) - bicubic).mean() > 1
 
 
@@ -74,16 +74,16 @@ def test_nearest_invents_no_value():
 
 
 def test_the_layout_in_memory_does_not_matter():
-    picture = noise(50, 30)
+    image = noise(50, 30)
     for make in (training_transform, evaluation_transform):
         images = []
-        for layout in (picture, picture.contiguous()):
+        for layout in (image, image.contiguous()):
             torch.manual_seed(1)
             images.append(make((24, 16))(layout).int())
         assert abs(images[0] - images[1]).max() <= 1
 
 
-def test_evaluation_shows_the_whole_picture_without_keeping_its_ratio():
+def test_evaluation_shows_the_whole_image_without_keeping_its_ratio():
     image = evaluation_transform((8, 8))(half_black(10, 100))
     assert (image[:, :, :3] == 0).all()
     assert (image[:, :, 5:] == 255).all()
@@ -96,11 +96,11 @@ def test_evaluation_draws_nothing_at_random():
 
 
 def test_training_depends_on_the_random_state_of_torch_alone():
-    transform, picture = training_transform((16, 16)), noise(30, 24)
+    transform, image = training_transform((16, 16)), noise(30, 24)
     images = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        images.append(transform(picture))
+        images.append(transform(image))
     assert torch.equal(images[0], images[1])
     assert not torch.equal(images[0], images[2])
 
@@ -117,20 +117,20 @@ def test_training_crops_as_torchvision_does(seed):
     assert torch.equal(*images)
 
 
-def test_training_mirrors_about_half_of_the_pictures():
-    picture = half_black(32, 32)
+def test_training_mirrors_about_half_of_the_images():
+    image = half_black(32, 32)
     transform = training_transform((32, 32))
-    mirrored = [bool(transform(picture)[0, 16, 8] > 128) for _ in range(60)]
+    mirrored = [bool(transform(image)[0, 16, 8] > 128) for _ in range(60)]
     assert 18 <= sum(mirrored) <= 42  # 3 standard deviations of a fair coin
 
 
 def drawn_matrices(monkeypatch: pytest.MonkeyPatch, height: int, width: int, count: int):
-    """What the training transform warps pictures of H x W with."""
+    """What the training transform warps images of H x W with."""
     matrices = []
 
-    def note(picture: Tensor, matrix: np.ndarray) -> Tensor:
+    def note(image: Tensor, matrix: np.ndarray) -> Tensor:
         matrices.append(matrix)
-        return picture
+        return image
 
     monkeypatch.setattr(transforms_module, "warp", note)
     transform = training_transform((height, width))
@@ -144,10 +144,10 @@ def test_one_warp_shows_what_mirror_rotation_and_perspective_show_one_after_the_
     steps = v2.Compose([v2.RandomHorizontalFlip(), ROTATION, PERSPECTIVE])
     whole = training_transform((90, 120)).transforms[1]
     seen = []
-    for picture in (smooth(90, 120), torch.full((3, 90, 120), 255, dtype=torch.uint8)):
+    for image in (smooth(90, 120), torch.full((3, 90, 120), 255, dtype=torch.uint8)):
         for transform in (steps, whole):
             torch.manual_seed(seed)
-            seen.append(transform(picture).float())
+            seen.append(transform(image).float())
     expected, found, *inside = seen
     away_from_borders = (inside[0] == 255) & (inside[1] == 255)
     assert away_from_borders.float().mean() > 0.7
@@ -184,35 +184,35 @@ def test_mirror_and_perspective_come_half_the_time_and_angles_are_uniform(monkey
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 24), (224, 224), (7, 1000)])
 def test_a_warp_that_moves_nothing_changes_no_pixel(height, width):
-    picture = noise(height, width)
-    assert torch.equal(warp(picture, np.eye(3)), picture)
+    image = noise(height, width)
+    assert torch.equal(warp(image, np.eye(3)), image)
     unmoved = [[0, 0], [width + 1, 0], [width + 1, height + 1], [0, height + 1]]
     still = rotation(0.0, height, width) @ homography(unmoved, unmoved)
-    assert torch.equal(warp(picture, still), picture)
+    assert torch.equal(warp(image, still), image)
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 4), (16, 24)])
 def test_warps_mirror_and_turn_upside_down_without_changing_a_value(height, width):
-    picture = noise(height, width)
+    image = noise(height, width)
     mirror = np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]])
-    assert torch.equal(warp(picture, mirror), picture.flip(2))
-    assert torch.equal(warp(picture, rotation(180.0, height, width)), picture.flip(1, 2))
+    assert torch.equal(warp(image, mirror), image.flip(2))
+    assert torch.equal(warp(image, rotation(180.0, height, width)), image.flip(1, 2))
 
 
 def test_a_rotation_turns_counter_clockwise_as_pillow_does():
-    picture = noise(6, 6)
-    expected = np.asarray(Image.fromarray(picture.permute(1, 2, 0).numpy()).rotate(90))
-    assert torch.equal(warp(picture, rotation(90.0, 6, 6)), torch.tensor(expected).permute(2, 0, 1))
+    image = noise(6, 6)
+    expected = np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).rotate(90))
+    assert torch.equal(warp(image, rotation(90.0, 6, 6)), torch.tensor(expected).permute(2, 0, 1))
 
 
 def test_a_warp_is_the_bilinear_perspective_of_pillow():
-    picture = smooth(60, 80)
+    image = smooth(60, 80)
     matrix = np.array([[0.9, 0.1, 3.0], [-0.05, 0.85, 4.0], [4e-4, -3e-4, 1.0]])
-    expected = Image.fromarray(picture.permute(1, 2, 0).numpy()).transform(
+    expected = Image.fromarray(image.permute(1, 2, 0).numpy()).transform(
         (80, 60), Image.Transform.PERSPECTIVE, matrix.ravel()[:8], Image.Resampling.BILINEAR
     )
-    inside = np.s_[4:-4, 4:-4]  # there all points are of the picture
-    difference = abs(warp(picture, matrix).permute(1, 2, 0).numpy() - np.asarray(expected, int))
+    inside = np.s_[4:-4, 4:-4]  # there all points are of the image
+    difference = abs(warp(image, matrix).permute(1, 2, 0).numpy() - np.asarray(expected, int))
     assert difference[inside].max() <= 1
 
 
@@ -222,7 +222,7 @@ def test_a_homography_takes_each_of_four_points_to_its_target():
     np.testing.assert_allclose((points[:2] / points[2]).T, target, atol=1e-9)
 
 
-def test_what_lies_outside_of_the_picture_is_black():
+def test_what_lies_outside_of_the_image_is_black():
     white = torch.full((3, 20, 20), 255, dtype=torch.uint8)
     image = warp(white, np.array([[1, 0, 5], [0, 1, 0], [0, 0, 1]]))
     assert (image[:, :, :15] == 255).all()

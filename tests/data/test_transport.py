@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from visual_taxonomy.data import transport
-from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.transport import ThroughPipe, fits_shared_memory
 
 SIZE = (16, 12)
 NEEDED = 1.25 * (2 * 4 + 1) * 8 * (3 * 16 * 12 + 8 * (2 + 2))
-"""Bytes for two processes that load batches of 8 pictures of `dataset`."""
+"""Bytes for two processes that load batches of 8 images of `dataset`."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,17 +35,17 @@ def free(monkeypatch):
     return have
 
 
-def dataset(num_rows: int) -> PictureDataset:
+def dataset(num_rows: int) -> ImageDataset:
     pixels = np.random.default_rng(0).integers(0, 256, (num_rows, *SIZE, 3), dtype=np.uint8)
     labels = np.arange(num_rows), np.arange(2 * num_rows).reshape(num_rows, 2)
-    return PictureDataset(pixels.__getitem__, *labels, lambda picture: picture, SIZE)
+    return ImageDataset(pixels.__getitem__, *labels, lambda image: image, SIZE)
 
 
 def test_batches_that_do_not_fit_come_through_pipes_with_one_note(free, monkeypatch):
     monkeypatch.setattr("visual_taxonomy.data.dataset.available_cores", lambda: 2)
     batches = batches_in_order(20, 8)
     free(NEEDED - 1)
-    note = r"/dev/shm has 0 MB free, but loading ahead needs 0 MB: .* --shm-size=2g .* --batch_size"
+    note = r"/dev/shm has 0 MB free, but loading ahead needs 0 MB: .* --shm-size=2g .* `batch_size`"
     with pytest.warns(UserWarning, match=note) as notes:
         through_pipes = make_loader(dataset(20), batches, workers=2)
     assert len(notes) == 1
@@ -106,12 +106,12 @@ def test_what_is_no_tensor_goes_along():
 
 SCRIPT = """
 import numpy as np
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
 
 pixels = np.zeros((64, 64, 3), np.uint8)
 labels = np.zeros(512, np.int64), np.zeros((512, 2), np.int64)
-pictures = PictureDataset(lambda row: pixels, *labels, lambda picture: picture, (64, 64))
-print(sum(len(batch.rows) for batch in make_loader(pictures, batches_in_order(512, 64), 1)))
+images = ImageDataset(lambda row: pixels, *labels, lambda image: image, (64, 64))
+print(sum(len(batch.rows) for batch in make_loader(images, batches_in_order(512, 64), 1)))
 """
 
 

@@ -54,7 +54,7 @@ def test_ignored_labels_are_unknown(path):
     assert ((table.targets[:, 0] == -1) == ~np.isin(truth, ["zari", "no"])).all()
     unseen = int(np.isin(truth, ["lace", "woven"]).sum())
     (note,) = notes
-    assert note.startswith("note: labels that the model does not know are ignored (--unknown_labe")
+    assert note.startswith("note: labels that the model does not know are ignored (`unknown_labe")
     assert f": {unseen} (Sarees/border '" in note
     assert f"'lace' {(truth == 'lace').sum()}" in note
 
@@ -62,7 +62,7 @@ def test_ignored_labels_are_unknown(path):
 def test_wrong_labels_score_as_scikit_learn_scores_the_texts(path):
     notes: list[str] = []
     table = read(path, "wrong", notes)
-    assert "count as wrong (--unknown_labels wrong): " in notes[0]
+    assert "count as wrong (`unknown_labels=wrong`): " in notes[0]
     predicted = np.random.default_rng(1).integers(0, 2, table.targets.shape)
     report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
     for slot, name in enumerate(TEXTS):

@@ -138,7 +138,7 @@ def killed_export(work: Workspace, random: random.Random) -> str | None:
 
 
 def killed_image_cache(work: Workspace, random: random.Random) -> str | None:
-    """SIGKILL while pictures are cached; a later run uses the cache and trains as without."""
+    """SIGKILL while images are cached; a later run uses the cache and trains as without."""
     folder = work.round_folder()
     cache = ("--image_cache", str(folder / "cache"))
     run = folder / "run"

@@ -60,7 +60,7 @@ def test_a_named_file_can_be_read_as_labels(table_of, taxonomy, tmp_path: Path) 
 @pytest.mark.parametrize("name", ["id", "category", "Len"])
 def test_an_attribute_cannot_be_named_like_another_column(name: str) -> None:
     taxonomy = Taxonomy.from_dict({"Sarees": {name: ["a"], "color": ["b"]}})
-    with pytest.raises(InputError, match=rf"called '{name}', .*; use --columns competition"):
+    with pytest.raises(InputError, match=rf"called '{name}', .*; use `columns=competition`"):
         NamedColumns(taxonomy)
 
 
@@ -68,7 +68,7 @@ def test_an_attribute_cannot_be_named_like_a_column_of_probabilities() -> None:
     taxonomy = Taxonomy.from_dict({"Sarees": {"color": ["a"], "color_prob": ["b"]}})
     columns = NamedColumns(taxonomy)
     assert columns.header(False)[2:] == ["color", "color_prob"]
-    with pytest.raises(InputError, match=r"called 'color_prob', .*; use --columns competition"):
+    with pytest.raises(InputError, match=r"called 'color_prob', .*; use `columns=competition`"):
         columns.header(True)
 
 

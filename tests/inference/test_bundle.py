@@ -52,7 +52,7 @@ def test_every_field_survives_the_file(bundle: Bundle, folder: Path) -> None:
     assert read_bundle(folder) == written
 
 
-def test_the_manifest_says_how_pictures_are_prepared_and_leaves_room_for_decisions(
+def test_the_manifest_says_how_images_are_prepared_and_leaves_room_for_decisions(
     bundle: Bundle,
 ) -> None:
     content = json.loads((bundle.folder / MANIFEST).read_text())
@@ -86,7 +86,9 @@ def test_a_bundle_is_a_folder_with_a_manifest(bundle: Bundle, tmp_path: Path) ->
 
 
 def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no bundle of `vtax export` \(bundle\.json is missing\)"):
+    with pytest.raises(
+        InputError, match=r"not a bundle of `vtax export` \(bundle\.json is missing\)"
+    ):
         read_bundle(tmp_path)
 
 

@@ -34,13 +34,13 @@ def probabilities(predictions: Sequence[Prediction]) -> list[float]:
     ]
 
 
-def pictures_of(table: Table) -> list[Path]:
+def images_of(table: Table) -> list[Path]:
     return [table.path(row) for row in range(len(table))]
 
 
 def test_every_attribute_of_the_category_gets_a_class_and_probabilities(predictor, table_of):
     table = table_of(2)
-    for each in predictor.predict(pictures_of(table), NAMES):
+    for each in predictor.predict(images_of(table), NAMES):
         expected = table.taxonomy.to_dict()[each.category]
         assert {name: list(scores) for name, scores in each.probabilities.items()} == expected
         assert list(each.labels) == list(expected)
@@ -51,7 +51,7 @@ def test_every_attribute_of_the_category_gets_a_class_and_probabilities(predicto
 
 
 @pytest.mark.parametrize("broken", [[0, 1], [1]])
-def test_a_picture_whose_answer_is_no_number_has_no_label_and_says_why(
+def test_an_image_whose_answer_is_no_number_has_no_label_and_says_why(
     predictor, table_of, monkeypatch, broken
 ):
     """As graph engines give it: they pass NaN on, torch's engine makes it 0."""
@@ -79,7 +79,7 @@ def test_probabilities_are_the_softmax_of_the_models_logits(predictor, checkpoin
     size = (48, 32)
     pixels = [
         np.asarray(Image.open(path).resize(size, Image.Resampling.BICUBIC))
-        for path in pictures_of(table)
+        for path in images_of(table)
     ]
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
     with torch.no_grad():
@@ -91,12 +91,12 @@ def test_probabilities_are_the_softmax_of_the_models_logits(predictor, checkpoin
         for part in np.split(exponentials, np.cumsum(sizes)[:-1])
         for value in part / part.sum()
     ]
-    found = probabilities(predictor.predict(pictures_of(table), NAMES))
+    found = probabilities(predictor.predict(images_of(table), NAMES))
     assert found == pytest.approx(expected, abs=2e-3)
 
 
-def test_mixed_categories_in_one_batch_equal_one_picture_at_a_time(checkpoint, table_of):
-    paths = pictures_of(table_of(5))
+def test_mixed_categories_in_one_batch_equal_one_image_at_a_time(checkpoint, table_of):
+    paths = images_of(table_of(5))
     categories = ["Kurtis", "Sarees", "Sarees", "Kurtis", "Sarees"]
     together = Predictor(checkpoint, replace(CONFIG, batch_size=5)).predict(paths, categories)
     predictor = Predictor(checkpoint, replace(CONFIG, batch_size=1))
@@ -107,16 +107,16 @@ def test_mixed_categories_in_one_batch_equal_one_picture_at_a_time(checkpoint, t
     assert probabilities(together) == pytest.approx(probabilities(alone), abs=1e-5)
 
 
-def test_paths_bytes_and_decoded_pictures_agree(predictor, table_of):
-    paths = pictures_of(table_of(3))
+def test_paths_bytes_and_decoded_images_agree(predictor, table_of):
+    paths = images_of(table_of(3))
     categories = ["Sarees", "Kurtis", "Kurtis"]
     expected = predictor.predict(paths, categories)
     assert predictor.predict([path.read_bytes() for path in paths], categories) == expected
     assert predictor.predict([Image.open(path) for path in paths], categories) == expected
 
 
-def test_answers_are_in_the_order_of_the_pictures(predictor, table_of):
-    paths = pictures_of(table_of(5))
+def test_answers_are_in_the_order_of_the_images(predictor, table_of):
+    paths = images_of(table_of(5))
     expected = predictor.predict(paths, ["Sarees"] * 5)
     backwards = predictor.predict(paths[::-1], ["Sarees"] * 5)[::-1]
     assert probabilities(backwards) == pytest.approx(probabilities(expected), abs=1e-5)
@@ -126,13 +126,13 @@ def test_answers_are_in_the_order_of_the_pictures(predictor, table_of):
 def test_loading_processes_change_nothing(checkpoint, predictor, table_of):
     table = table_of(4)
     helped = Predictor(checkpoint, replace(CONFIG, workers=1))
-    assert helped.predict(pictures_of(table), NAMES * 2) == predictor.predict(
-        pictures_of(table), NAMES * 2
+    assert helped.predict(images_of(table), NAMES * 2) == predictor.predict(
+        images_of(table), NAMES * 2
     )
 
 
-def test_an_unreadable_picture_is_a_problem_of_its_own_answer(predictor, table_of, tmp_path):
-    paths = pictures_of(table_of(2))
+def test_an_unreadable_image_is_a_problem_of_its_own_answer(predictor, table_of, tmp_path):
+    paths = images_of(table_of(2))
     predictions = predictor.predict([paths[0], tmp_path / "none.jpg", b"", paths[1]], NAMES * 2)
     for each, name in zip(predictions[1:3], ("Kurtis", "Sarees"), strict=True):
         assert (each.category, each.labels, each.probabilities) == (name, {}, {})
@@ -146,7 +146,7 @@ def test_an_unreadable_picture_is_a_problem_of_its_own_answer(predictor, table_o
     assert probabilities(predictions) == pytest.approx(probabilities(expected), abs=1e-5)
 
 
-def test_no_pictures_give_no_answers(predictor):
+def test_no_images_give_no_answers(predictor):
     assert predictor.predict([], []) == []
 
 
@@ -155,8 +155,8 @@ def test_an_unknown_category_is_refused_with_the_nearest(predictor):
         predictor.predict([b"", b""], ["Sarees", "Kurti"])
 
 
-def test_each_picture_needs_a_category(predictor):
-    with pytest.raises(InputError, match="2 pictures but 1 categories"):
+def test_each_image_needs_a_category(predictor):
+    with pytest.raises(InputError, match="2 images but 1 categories"):
         predictor.predict([b"", b""], ["Sarees"])
 
 
@@ -175,7 +175,7 @@ def test_a_table_is_scored_in_order_a_batch_at_a_time(predictor, table_of):
     assert (scores.classes == np.where(sums > 0, scores.probabilities.argmax(axis=2), -1)).all()
 
 
-def test_a_row_without_picture_has_no_class_and_no_probability(predictor, table_of):
+def test_a_row_without_image_has_no_class_and_no_probability(predictor, table_of):
     table = table_of(2)
     table.path(0).unlink()
     (scores,) = predictor.predict_table(table)
@@ -205,7 +205,7 @@ def test_labels_of_the_table_do_not_matter(predictor, table_of):
 
 
 def test_a_checkpoint_file_is_loaded(checkpoint, predictor, table_of, tmp_path):
-    paths = pictures_of(table_of(2))
+    paths = images_of(table_of(2))
     write_checkpoint(tmp_path / "a.pt", checkpoint)
     for path in (tmp_path / "a.pt", str(tmp_path / "a.pt")):
         loaded = Predictor.load(path, CONFIG)
@@ -216,7 +216,7 @@ def test_a_checkpoint_file_is_loaded(checkpoint, predictor, table_of, tmp_path):
 
 
 def test_half_precision_is_close_and_leaves_the_heads_in_float32(checkpoint, predictor, table_of):
-    paths = pictures_of(table_of(2))
+    paths = images_of(table_of(2))
     half = Predictor(checkpoint, replace(CONFIG, precision="bf16"))
     backbone = half.engine.model.encoder.backbone
     assert {parameter.dtype for parameter in backbone.parameters()} == {torch.bfloat16}
@@ -254,7 +254,7 @@ def test_the_default_is_a_prediction_on_the_best_device(checkpoint, monkeypatch)
 
 
 def test_a_bundle_is_loaded_like_a_checkpoint(bundle, predictor, table_of):
-    paths = pictures_of(table_of(4))
+    paths = images_of(table_of(4))
     for engine in ("auto", *ENGINES):
         loaded = Predictor.load(bundle.folder, replace(CONFIG, engine=engine))
         found = loaded.predict(paths, NAMES * 2)

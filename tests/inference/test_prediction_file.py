@@ -128,7 +128,7 @@ def test_the_file_can_be_read_as_labels(predictor, table_of, tmp_path):
     assert np.array_equal(read.targets, classes)
 
 
-def test_an_unreadable_picture_has_empty_labels_and_is_listed(predictor, table_of, tmp_path):
+def test_an_unreadable_image_has_empty_labels_and_is_listed(predictor, table_of, tmp_path):
     table = table_of(4)
     table.path(1).write_bytes(b"")
     table.path(2).unlink()
@@ -216,7 +216,7 @@ def test_a_run_that_is_broken_off_leaves_the_previous_file(table_of, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_predictions(Known([[0, 0, -1]]), table_of(1), path, on_progress=stop)
     assert path.read_text() == "old"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "pictures"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "images"]
 
 
 def break_off_after(rows: int, predictor: Predictor, table: Table, path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_value_timm_refuses_is_an_input_error(parameters):
 
 @pytest.mark.parametrize("reserved", ["pretrained", "checkpoint_path", "pretrained_cfg"])
 def test_weights_cannot_come_in_through_the_parameters(reserved):
-    with pytest.raises(InputError, match=f"'{reserved}' is not accepted.*--pretrained_ckpt"):
+    with pytest.raises(InputError, match=f"'{reserved}' is not accepted.*`pretrained_ckpt`"):
         create_backbone("test_vit", parameters={reserved: "x"})
 
 

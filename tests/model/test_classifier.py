@@ -14,8 +14,8 @@ def config(**changes: object) -> ModelConfig:
     return ModelConfig(**{"backbone": "test_vit", "image_size": SIZE, **changes})
 
 
-def noise(num_pictures: int) -> Tensor:
-    return torch.randint(0, 256, (num_pictures, 3, *SIZE), dtype=torch.uint8)
+def noise(num_images: int) -> Tensor:
+    return torch.randint(0, 256, (num_images, 3, *SIZE), dtype=torch.uint8)
 
 
 def seen_by_backbone(encoder: Encoder, images: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def seen_by_backbone(encoder: Encoder, images: Tensor) -> Tensor:
     return seen[0]
 
 
-def test_pictures_are_normalised_by_mean_and_standard_deviation():
+def test_images_are_normalised_by_mean_and_standard_deviation():
     """By hand: red (255 / 255 - 0.5) / 0.25 = 2, green (0 - 0.1) / 0.5 = -0.2, blue 0."""
     backbone = create_backbone("test_vit", SIZE, mean=(0.5, 0.1, 0.2), std=(0.25, 0.5, 1.0))
     images = torch.tensor([255, 0, 51], dtype=torch.uint8)[None, :, None, None].expand(1, 3, *SIZE)
@@ -62,7 +62,7 @@ def test_every_preset_of_the_config_exists():
     assert set(hint.__args__) == set(NORMALIZATIONS)
 
 
-def test_pictures_are_scaled_before_they_are_rounded_to_half_precision(taxonomy):
+def test_images_are_scaled_before_they_are_rounded_to_half_precision(taxonomy):
     encoder = build_classifier(taxonomy, config(normalization="inception")).encoder
     encoder.backbone.to(torch.bfloat16)
     images = torch.full((1, 3, *SIZE), 127, dtype=torch.uint8)
@@ -77,7 +77,7 @@ def test_normalisation_is_no_weight(taxonomy):
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
-def test_a_batch_of_mixed_categories_equals_one_picture_at_a_time(taxonomy, kind):
+def test_a_batch_of_mixed_categories_equals_one_image_at_a_time(taxonomy, kind):
     model = build_classifier(taxonomy, config(head=kind)).eval()
     images, categories = noise(5), torch.tensor([1, 0, 0, 1, 0])
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_a_backbone_that_does_not_exist_is_refused(taxonomy):
         ({"interpolation": "lanczos"}, "lanczos"),
     ],
 )
-def test_pictures_are_resized_bicubic_unless_the_config_says_otherwise(
+def test_images_are_resized_bicubic_unless_the_config_says_otherwise(
     taxonomy, changes, expected
 ) -> None:
     given = config(backbone="test_resnet", **changes)  # which timm lists as bilinear

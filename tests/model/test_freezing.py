@@ -91,13 +91,13 @@ def test_an_index_before_the_first_block_means_all_blocks_but_not_the_stem(clip,
 
 
 def test_an_index_past_the_last_block_is_refused(clip):
-    with pytest.raises(InputError, match=r"--unlock_block 10: .* has 10 blocks, 0 to 9"):
+    with pytest.raises(InputError, match=r"`unlock_block=10`: .* has 10 blocks, 0 to 9"):
         freeze(clip, BLOCKS)
 
 
 def test_a_part_the_backbone_lacks_is_a_warning():
     backbone = create_backbone("test_resnet")
-    with pytest.warns(UserWarning, match="--unfreeze_cls has no effect: backbone test_resnet"):
+    with pytest.warns(UserWarning, match="`unfreeze_cls` has no effect: backbone test_resnet"):
         freeze(backbone, -1, unfreeze_cls=True)
 
 

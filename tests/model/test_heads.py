@@ -110,7 +110,7 @@ def test_a_category_of_few_rows_uses_running_statistics_and_moves_them_less() ->
     assert norm.running_var[1].item() == pytest.approx(3.9)
 
 
-def test_a_row_without_picture_does_not_change_the_statistics() -> None:
+def test_a_row_without_image_does_not_change_the_statistics() -> None:
     with_filler, without = (CategoryBatchNorm(3, 6, min_rows=3) for _ in range(2))
     x = features()
     category = torch.cat([CATEGORY, torch.tensor([-1])])

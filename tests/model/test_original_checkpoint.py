@@ -21,7 +21,7 @@ from visual_taxonomy.taxonomy import Taxonomy
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("VTAX_SHARED_DIR", ROOT.parent / "shared"))
 COMPETITION = ROOT / "configs" / "competition.json"
-ORDER_IS_YOUR_WORD = "ignore:.* is your word; in another order the answers are wrong"
+ORDER_IS_UNCHECKED = "ignore:.* order is not that of the training, the predictions are wrong"
 HEADS = [(True, True), (True, False), (False, True), (False, False)]
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
@@ -71,8 +71,8 @@ class OriginalSystem(nn.Module):
         return [head(features) for head in heads]
 
 
-def normalised(pictures: Tensor) -> Tensor:
-    return (pictures / 255 - MEAN) / STD
+def normalised(images: Tensor) -> Tensor:
+    return (images / 255 - MEAN) / STD
 
 
 def same_answers(
@@ -94,7 +94,7 @@ def categories_of(rows: int, taxonomy: Taxonomy) -> Tensor:
     return torch.arange(rows) % len(taxonomy.categories)
 
 
-@pytest.mark.filterwarnings(ORDER_IS_YOUR_WORD)
+@pytest.mark.filterwarnings(ORDER_IS_UNCHECKED)
 @pytest.mark.parametrize(("norm", "linear"), HEADS)
 @pytest.mark.parametrize("patch", [32, 14])
 @torch.no_grad()
@@ -103,21 +103,21 @@ def test_a_file_gives_the_answers_of_the_model_that_was_saved(
 ) -> None:
     visual = open_clip.model.VisionTransformer(224, patch, 64, 2, 1, 4.0, output_dim=24)
     system = OriginalSystem(visual, 24, taxonomy, norm, linear).eval()
-    pictures = torch.randint(0, 256, (6, 3, 224, 224), dtype=torch.uint8)
-    features = visual(normalised(pictures))
+    images = torch.randint(0, 256, (6, 3, 224, 224), dtype=torch.uint8)
+    features = visual(normalised(images))
     if norm:
         system.fit_norm(features)
     torch.save({"state_dict": system.state_dict(), "epoch": 1}, tmp_path / "a.pt")
     checkpoint = read_original(tmp_path / "a.pt", attributes_config)
     assert checkpoint.model.backbone == {32: "ViT-B-32", 14: "ViT-L-14"}[patch]
     assert (checkpoint.model.batch_norm, checkpoint.model.inter_linear) == (norm, linear)
-    logits = checkpoint.classifier()(pictures, categories_of(6, taxonomy))
+    logits = checkpoint.classifier()(images, categories_of(6, taxonomy))
     same_answers(system, features, logits, taxonomy)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
-    """64 real pictures, drawn ones where the real are absent, as the original resized them."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
+    """64 real images, drawn ones where the real are absent, as the original resized them."""
     folder = SHARED / "data" / "apparel" / "images"
     if not folder.is_dir():
         drawn = tmp_path_factory.mktemp("drawn")
@@ -136,13 +136,13 @@ def _resized(path: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(ORDER_IS_YOUR_WORD)
+@pytest.mark.filterwarnings(ORDER_IS_UNCHECKED)
 @torch.no_grad()
-def test_64_pictures_have_the_labels_of_a_vit_b_32_of_open_clip(open_clip, pictures) -> None:
+def test_64_images_have_the_labels_of_a_vit_b_32_of_open_clip(open_clip, images) -> None:
     taxonomy = Taxonomy.read(COMPETITION)
     with warnings.catch_warnings(action="ignore"):
         visual = open_clip.create_model("ViT-B-32").visual.eval()
-    expected = torch.cat([visual(normalised(part)) for part in pictures.split(16)])
+    expected = torch.cat([visual(normalised(part)) for part in images.split(16)])
     systems = {heads: OriginalSystem(visual, 512, taxonomy, *heads).eval() for heads in HEADS}
     encoder, ours = None, expected
     for (norm, _), system in systems.items():
@@ -153,7 +153,7 @@ def test_64_pictures_have_the_labels_of_a_vit_b_32_of_open_clip(open_clip, pictu
         model = Checkpoint(taxonomy, config, weights).classifier()
         if encoder is None:  # the tower is the same for all four
             encoder = model.encoder
-            ours = torch.cat([encoder(part) for part in pictures.split(16)])
+            ours = torch.cat([encoder(part) for part in images.split(16)])
         category = categories_of(64, taxonomy)
         logits = model.heads.by_slot(model.heads(ours, category).logits, category)
         answers = same_answers(system, expected, logits, taxonomy)

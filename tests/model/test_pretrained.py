@@ -12,7 +12,7 @@ from visual_taxonomy.model import pretrained
 from visual_taxonomy.model.backbone import Backbone, create_backbone
 from visual_taxonomy.model.pretrained import load_pretrained
 
-# A CLIP tower in small, as `ViT-B-32`: blocks, width, heads, projection. Pictures of 96 x 96.
+# A CLIP tower in small, as `ViT-B-32`: blocks, width, heads, projection. Images of 96 x 96.
 DEPTH, WIDTH, HEADS, PROJECTION, PATCH = 3, 24, 3, 16, 32
 SIZE = (96, 96)
 

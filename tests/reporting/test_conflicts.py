@@ -35,7 +35,7 @@ def cells(figure):
     return values, mesh.to_rgba(mesh.get_array())
 
 
-def test_picture_is_written(tmp_path):
+def test_image_is_written(tmp_path):
     plot_conflicts(COSINES, TASKS, tmp_path / "conflicts.png")
     with Image.open(tmp_path / "conflicts.png") as image:
         assert image.format == "PNG"
@@ -95,7 +95,7 @@ def test_what_never_met_is_white_and_the_legend_says_so_and_what_neither_pulls_i
     assert any("grey neither" in text and "white" not in text for text in texts)
 
 
-def test_of_many_tasks_those_most_apart_are_drawn_in_a_picture_of_bounded_size(texts_of, tmp_path):
+def test_of_many_tasks_those_most_apart_are_drawn_in_an_image_of_bounded_size(texts_of, tmp_path):
     count = 1000
     random = np.random.default_rng(0)
     tasks = Taxonomy.from_dict(

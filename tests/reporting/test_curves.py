@@ -27,7 +27,7 @@ def row(epoch, hm, val_loss, **others):
 ROWS = [row(0, 0.3, 0.9), row(1, 0.5, 0.6), row(2, 0.6, 0.7), row(3, 0.55, 0.8)]
 
 
-def test_picture_is_written(tmp_path):
+def test_image_is_written(tmp_path):
     plot_training(ROWS, tmp_path / "curve.png")
     with Image.open(tmp_path / "curve.png") as image:
         assert image.format == "PNG"

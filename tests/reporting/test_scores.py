@@ -32,7 +32,7 @@ def rendered(table):
 MODEL, MAJORITY = report(80, 500), report(50, 600)
 
 
-def test_picture_is_written(tmp_path):
+def test_image_is_written(tmp_path):
     plot_scores(MODEL, MAJORITY, tmp_path / "scores.png")
     with Image.open(tmp_path / "scores.png") as image:
         assert image.format == "PNG"

@@ -36,7 +36,7 @@ def test_axes_lie_where_their_inches_say():
     assert axes.get_position().bounds == pytest.approx((0.1, 0.4, 0.4, 0.4))
 
 
-def test_saving_writes_a_picture_and_leaves_no_other_file(tmp_path):
+def test_saving_writes_an_image_and_leaves_no_other_file(tmp_path):
     path = tmp_path / "new" / "plot.png"
     save_figure(new_figure(2, 1, "a", "b"), path)
     with Image.open(path) as image:
@@ -44,7 +44,7 @@ def test_saving_writes_a_picture_and_leaves_no_other_file(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_failed_saving_keeps_the_former_picture(tmp_path, monkeypatch):
+def test_failed_saving_keeps_the_former_image(tmp_path, monkeypatch):
     path = tmp_path / "plot.png"
     path.write_bytes(b"former")
     figure = new_figure(2, 1, "a", "b")

@@ -29,7 +29,7 @@ def test_cloth_is_opaque_inside_its_outline_and_absent_outside():
     assert pixels[10, 30].tolist() == [0, 0, 0, 0]
 
 
-def test_cloth_takes_its_colours_from_the_same_place_of_a_picture():
+def test_cloth_takes_its_colours_from_the_same_place_of_an_image():
     canvas = canvas_of()
     image = Image.new("RGBX", canvas.image.size, (10, 20, 30, 255))
     image.putpixel((30, 40), (250, 240, 230, 255))
@@ -52,7 +52,7 @@ def test_sheer_cloth_on_nothing_covers_half_and_holds_half_its_colour():
     np.testing.assert_allclose(array_of(canvas)[40, 30], (0, 50, 100, 128), atol=2)
 
 
-def test_cloth_beside_the_picture_leaves_no_mark():
+def test_cloth_beside_the_image_leaves_no_mark():
     canvas = canvas_of()
     canvas.cloth(np.array(SQUARE) + 500, Image.new("RGBX", canvas.image.size, (9, 9, 9, 255)))
     assert not array_of(canvas).any()

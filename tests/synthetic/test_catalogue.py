@@ -108,8 +108,8 @@ def test_the_parquet_lists_the_attributes_as_the_real_one_does(catalogue):
 def test_every_row_has_a_portrait_jpeg_of_the_asked_height(catalogue):
     assert len(list((catalogue / "images").iterdir())) == 40
     for row in range(40):
-        with Image.open(catalogue / "images" / f"{row:06d}.jpg") as picture:
-            assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (30, 40))
+        with Image.open(catalogue / "images" / f"{row:06d}.jpg") as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (30, 40))
 
 
 def test_few_rows_already_show_all_five_categories(catalogue):
@@ -122,13 +122,13 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(cat
     assert digests(tmp_path) == digests(catalogue)
 
 
-def test_another_seed_gives_other_labels_and_pictures(catalogue, tmp_path):
+def test_another_seed_gives_other_labels_and_images(catalogue, tmp_path):
     synthesize(tmp_path, rows=4, seed=4, image_size=40, workers=1)
     ours, theirs = digests(tmp_path), digests(catalogue)
     assert all(ours[f"images/{i:06d}.jpg"] != theirs[f"images/{i:06d}.jpg"] for i in range(4))
 
 
-def test_more_rows_keep_the_pictures_of_fewer(catalogue, tmp_path):
+def test_more_rows_keep_the_images_of_fewer(catalogue, tmp_path):
     synthesize(tmp_path, rows=5, seed=3, image_size=40, workers=1)
     ours, theirs = digests(tmp_path), digests(catalogue)
     assert all(ours[f"images/{i:06d}.jpg"] == theirs[f"images/{i:06d}.jpg"] for i in range(5))
@@ -170,7 +170,7 @@ def test_of_two_rows_or_more_train_never_stays_empty(tmp_path, share):
 def test_what_an_interrupted_run_left_is_replaced(tmp_path):
     left = tmp_path / ".unfinished" / "images"
     left.mkdir(parents=True)
-    (left / "000009.jpg").write_bytes(b"half a picture")
+    (left / "000009.jpg").write_bytes(b"half an image")
     synthesize(tmp_path, rows=2, image_size=32)
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert len(list((tmp_path / "images").iterdir())) == 2
@@ -207,7 +207,7 @@ def test_a_number_out_of_range_is_an_error_before_anything_is_written(tmp_path, 
 @pytest.mark.parametrize("name", ["train.csv", "test.csv", "attrs_config.json"])
 def test_files_of_the_user_are_never_overwritten(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=rf"{name}: exists already and is not overwritten"):
+    with pytest.raises(InputError, match=rf"{name}: already exists and is not overwritten"):
         synthesize(tmp_path, rows=1, image_size=32)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"

@@ -25,7 +25,7 @@ def test_a_mirrored_outline_is_its_own_mirror_image():
 def test_an_offset_circle_is_a_circle_of_another_radius():
     angles = np.linspace(0, 2 * np.pi, 400)
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1) * 10
-    radii = np.hypot(*offset(circle, 3.0).T)  # clockwise on the picture: right is inside
+    radii = np.hypot(*offset(circle, 3.0).T)  # clockwise on the image: right is inside
     np.testing.assert_allclose(radii, 7, atol=1e-2)
 
 
@@ -42,7 +42,7 @@ def test_a_limb_is_as_wide_as_asked_on_both_sides():
 def test_places_along_a_line_are_even_and_turn_with_it():
     places = along(np.array([[0.0, 0], [30, 0], [30, 30]]), spacing=10, size=4)
     assert places[:, 2].tolist() == [[5, 0], [15, 0], [25, 0], [30, 5], [30, 15], [30, 25]]
-    assert places[0, :2].tolist() == [[4, 0], [0, 4]]  # y: down the picture, right of the line
+    assert places[0, :2].tolist() == [[4, 0], [0, 4]]  # y: down the image, right of the line
     np.testing.assert_allclose(places[-1, :2], [[0, 4], [-4, 0]], atol=1e-9)
 
 

@@ -5,7 +5,7 @@ from visual_taxonomy.synthetic.photograph import photograph
 
 
 def figure_of(rgbx) -> Canvas:
-    """A figure that fills the picture, 90 x 120 when it is photographed, one unit a pixel."""
+    """A figure that fills the image, 90 x 120 when it is photographed, one unit a pixel."""
     canvas = Canvas(120, middle=0, top=0, height=120)
     canvas.image.paste(rgbx, (0, 0, *canvas.image.size))
     return canvas
@@ -15,12 +15,12 @@ def shots(figure: Canvas, count: int = 12) -> np.ndarray:
     return np.array([photograph(figure, np.random.default_rng(i)) for i in range(count)], float)
 
 
-def middle(pictures: np.ndarray) -> np.ndarray:
+def middle(images: np.ndarray) -> np.ndarray:
     """[N, 3] mean colour of the middle, where any turned and moved figure is."""
-    return pictures[:, 50:70, 35:55].mean(axis=(1, 2))
+    return images[:, 50:70, 35:55].mean(axis=(1, 2))
 
 
-def test_a_picture_has_half_the_sides_of_the_figure():
+def test_an_image_has_half_the_sides_of_the_figure():
     assert photograph(figure_of((9, 9, 9, 255)), np.random.default_rng(0)).size == (90, 120)
 
 
@@ -32,9 +32,9 @@ def test_the_camera_keeps_colours_recognisable():
 
 
 def test_a_transparent_figure_leaves_the_backdrop_and_casts_no_shadow():
-    pictures = shots(figure_of((0, 0, 0, 0)))
-    assert pictures.mean() > 140
-    assert np.abs(np.diff(pictures.mean(axis=3), axis=2)).mean() < 8
+    images = shots(figure_of((0, 0, 0, 0)))
+    assert images.mean() > 140
+    assert np.abs(np.diff(images.mean(axis=3), axis=2)).mean() < 8
 
 
 def test_a_figure_of_half_coverage_lets_half_of_the_backdrop_through():
@@ -61,8 +61,8 @@ def test_a_fold_darkens_and_brightens_the_cloth_beside_it():
 def test_a_figure_cut_by_the_lower_edge_stays_cut():
     figure = figure_of((0, 0, 0, 0))
     figure.image.paste((200, 20, 20, 255), (60, 60, 120, 240))  # a leg down to the edge
-    for picture in shots(figure, 30):
-        lowest = picture[-1, 41:49]
+    for image in shots(figure, 30):
+        lowest = image[-1, 41:49]
         assert (lowest[:, 0] > lowest[:, 1] + 60).any()
 
 
@@ -70,8 +70,8 @@ def test_figures_are_turned_moved_and_scaled():
     figure = figure_of((0, 0, 0, 0))
     figure.image.paste((20, 20, 220, 255), (60, 60, 120, 160))
     boxes = []
-    for picture in shots(figure, 20):
-        rows, columns = np.nonzero(picture[..., 2] > picture[..., 0] + 80)
+    for image in shots(figure, 20):
+        rows, columns = np.nonzero(image[..., 2] > image[..., 0] + 80)
         boxes.append((rows.min(), rows.max(), columns.min(), columns.max()))
     spread = np.array(boxes).std(axis=0)
     assert spread.min() > 0.8
@@ -79,5 +79,5 @@ def test_figures_are_turned_moved_and_scaled():
 
 
 def test_the_sensor_is_noisy():
-    picture = shots(figure_of((128, 128, 128, 255)), 1)[0][50:70, 35:55]
-    assert 0.3 < picture.std(axis=(0, 1)).mean() < 8
+    image = shots(figure_of((128, 128, 128, 255)), 1)[0][50:70, 35:55]
+    assert 0.3 < image.std(axis=(0, 1)).mean() < 8

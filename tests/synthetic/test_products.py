@@ -20,7 +20,7 @@ def plain_labels(category: str) -> dict[str, str]:
     return labels
 
 
-def picture(category: str, labels: dict[str, str], seed: int = 7, size: int = SIZE):
+def draw(category: str, labels: dict[str, str], seed: int = 7, size: int = SIZE):
     return np.asarray(draw_product(category, labels, np.random.default_rng(seed), size), np.float64)
 
 
@@ -36,22 +36,22 @@ def red(category: str, seed: int = 1, **changes: str) -> np.ndarray:
 
 @pytest.mark.parametrize("category", TAXONOMY.categories)
 @pytest.mark.parametrize("size", [32, 33, 160])
-def test_a_picture_is_rgb_of_the_asked_height_and_three_quarters_as_wide(category, size):
+def test_an_image_is_rgb_of_the_asked_height_and_three_quarters_as_wide(category, size):
     drawn = draw_product(category, plain_labels(category), np.random.default_rng(0), size)
     assert drawn.mode == "RGB"
     assert drawn.size == (round(size * 3 / 4), size)
 
 
 @pytest.mark.parametrize("category", TAXONOMY.categories)
-def test_the_same_chance_draws_the_same_picture(category):
+def test_the_same_chance_draws_the_same_image(category):
     labels = plain_labels(category)
-    assert (picture(category, labels) == picture(category, labels)).all()
-    assert (picture(category, labels) != picture(category, labels, seed=8)).any()
+    assert (draw(category, labels) == draw(category, labels)).all()
+    assert (draw(category, labels) != draw(category, labels, seed=8)).any()
 
 
 @pytest.mark.parametrize("task", TAXONOMY.tasks, ids=lambda task: task.name)
 def test_every_class_of_every_attribute_shows(task):
-    """Whatever class takes the place of another, some spot of the picture changes clearly."""
+    """Whatever class takes the place of another, some spot of the image changes clearly."""
     seen = []
     for label in task.classes:
         labels = plain_labels(task.category)
@@ -61,7 +61,7 @@ def test_every_class_of_every_attribute_shows(task):
         if task.attribute == "sleeve_styling" and label == "sleeveless":
             labels["sleeve_length"] = "sleeveless"
         labels[task.attribute] = label
-        seen.append(picture(task.category, labels))
+        seen.append(draw(task.category, labels))
     for i, one in enumerate(seen):
         for other in seen[:i]:
             # the camera is the same: a difference is one of the garment
@@ -69,7 +69,7 @@ def test_every_class_of_every_attribute_shows(task):
 
 
 def accuracy(task: Task, train: int = 24, test: int = 12) -> float:
-    """How often ridge regression on thumbnails names the class, of so many pictures of each.
+    """How often ridge regression on thumbnails names the class, of so many images of each.
 
     All other labels are those of products of the catalogue.
     """
@@ -119,7 +119,7 @@ def test_a_linear_model_of_thumbnails_beats_guessing(category, attribute):
 @pytest.mark.parametrize("row", range(40))
 def test_every_row_of_a_catalogue_can_be_drawn(row):
     category, labels = draw_labels(11, row)
-    drawn = picture(category, labels, seed=row, size=48)
+    drawn = draw(category, labels, seed=row, size=48)
     assert drawn.std() > 10
 
 
@@ -132,12 +132,12 @@ def test_a_plain_kurti_has_its_colour_in_the_middle(label, rgb):
     labels = plain_labels("Kurtis") | {
         "color": label, "pattern": "solid", "print_or_pattern_type": "solid",
     }  # fmt: skip
-    chests = [picture("Kurtis", labels, seed)[40:56, 33:39].mean((0, 1)) for seed in range(40)]
+    chests = [draw("Kurtis", labels, seed)[40:56, 33:39].mean((0, 1)) for seed in range(40)]
     assert np.abs(np.median(chests, axis=0) - rgb).max() < 45
 
 
 @pytest.mark.parametrize("category", TAXONOMY.categories)
-def test_a_large_picture_shows_what_a_small_one_shows(category):
+def test_a_large_image_shows_what_a_small_one_shows(category):
     labels = plain_labels(category) | {"pattern": "solid", "print_or_pattern_type": "solid"}
     small = draw_product(category, labels, np.random.default_rng(1), 64)
     large = draw_product(category, labels, np.random.default_rng(1), 256).resize(small.size)

@@ -60,7 +60,7 @@ def update() -> Callable[..., Tensor]:
 
 
 class Catalogue(nn.Module):
-    """A trunk, a neck with batch normalization per category, a head per task.
+    """A backbone, a neck with batch normalization per category, a head per task.
 
     The images are fixed random numbers: eight of category A (tasks A/x, A/y, A/z), eight of B.
     """
@@ -70,7 +70,7 @@ class Catalogue(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.passes = 0
-        self.trunk = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+        self.backbone = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
         self.necks = nn.ModuleDict(
             {name: nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 5), nn.ReLU()) for name in "AB"}
         )
@@ -80,16 +80,16 @@ class Catalogue(nn.Module):
 
     @property
     def shared(self) -> list[nn.Parameter]:
-        return [*self.trunk.parameters(), *self.necks.parameters()]
+        return [*self.backbone.parameters(), *self.necks.parameters()]
 
     def _count(self, gradient: Tensor) -> None:
         self.passes += 1
 
     def features(self, images: Tensor) -> Tensor:
-        hidden = self.trunk[1](self.trunk[0](images))
+        hidden = self.backbone[1](self.backbone[0](images))
         if hidden.requires_grad:
             hidden.register_hook(self._count)
-        return self.trunk[3](self.trunk[2](hidden))
+        return self.backbone[3](self.backbone[2](hidden))
 
     def losses(self, features: Tensor, tasks: Sequence[str] = tasks) -> dict[str, Tensor]:
         found = {}

@@ -42,7 +42,7 @@ def tensors(method):
 def test_shared_update_is_the_sum_of_weight_times_gradient(name, catalogue):
     per_task = catalogue.naive_gradients()
     weights, found = catalogue.step(build_task_weighting(name, catalogue.tasks))
-    for parameter in ("trunk.0.weight", "trunk.2.bias"):
+    for parameter in ("backbone.0.weight", "backbone.2.bias"):
         expected = sum(
             weight * gradients[parameter]
             for weight, gradients in zip(weights.values(), per_task, strict=True)
@@ -100,9 +100,11 @@ def test_absent_tasks_change_nothing_and_nothing_of_theirs_changes(name, catalog
 @EVERY
 def test_one_active_task_gives_a_positive_multiple_of_its_gradient(name, catalogue):
     method = build_task_weighting(name, catalogue.tasks)
-    gradient = catalogue.naive_gradients(["B/x"])[0]["trunk.0.weight"]
+    gradient = catalogue.naive_gradients(["B/x"])[0]["backbone.0.weight"]
     _, found = catalogue.step(method, ["B/x"], generator=seeded())
-    cosine = torch.cosine_similarity(found["trunk.0.weight"].flatten(), gradient.flatten(), dim=0)
+    cosine = torch.cosine_similarity(
+        found["backbone.0.weight"].flatten(), gradient.flatten(), dim=0
+    )
     assert cosine.item() == pytest.approx(1.0, abs=1e-4)
 
 

@@ -10,7 +10,7 @@ from visual_taxonomy.data.sampler import BatchSampler
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.progress import SILENT
-from visual_taxonomy.training.batch_source import BatchSource, pictures_of
+from visual_taxonomy.training.batch_source import BatchSource, images_of
 from visual_taxonomy.training.feature_cache import FeatureBatches
 
 HALF = (0.5, 0.5, 0.5)
@@ -56,8 +56,8 @@ def test_a_source_goes_on_where_its_state_was_taken(source):
     assert source.is_epoch_over
 
 
-def test_pictures_in_memory_are_refused_for_several_machines(table_of, tmp_path):
+def test_images_in_memory_are_refused_for_several_machines(table_of, tmp_path):
     config = TrainConfig(DataConfig(tmp_path, tmp_path, image_cache=Path("ram")))
     parallel = SimpleNamespace(num_machines=2)
-    with pytest.raises(InputError, match="--image_cache ram is for one machine; name a folder"):
-        pictures_of(config, table_of(1), Preprocessing((8, 8), HALF, HALF), parallel, SILENT)
+    with pytest.raises(InputError, match="`image_cache=ram` is for one machine; name a folder"):
+        images_of(config, table_of(1), Preprocessing((8, 8), HALF, HALF), parallel, SILENT)

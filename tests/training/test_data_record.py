@@ -71,14 +71,14 @@ def test_the_order_of_the_taxonomy_does_not_matter(table: Table) -> None:
     assert np.array_equal(digest_labels(table), digest_labels(other))
 
 
-def test_another_picture_under_an_id_is_told_by_size_or_time(table: Table, tmp_path: Path) -> None:
+def test_another_image_under_an_id_is_told_by_size_or_time(table: Table, tmp_path: Path) -> None:
     larger = table.path(2)
     larger.write_bytes(larger.read_bytes() + b"more")
     state = table.path(5).stat()
     os.utime(table.path(5), ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     assert changes(tmp_path / DATA_NAME, record(table)) == [
-        "1 picture has another size in bytes (id 2)",
-        "1 picture has another time of change (id 5)",
+        "1 image has another size in bytes (id 2)",
+        "1 image has another time of change (id 5)",
     ]
 
 
@@ -94,7 +94,7 @@ def test_rows_that_are_gone_new_or_moved_are_named(table: Table, tmp_path: Path)
 
 def test_changes_are_refused_unless_they_are_accepted(table: Table, tmp_path: Path) -> None:
     now = record(with_label(table, 0, 0))
-    refused = r"^--resume: the data have changed .* 1 row has other labels \(id 0\); use .*accept"
+    refused = r"^`resume`: the data have changed .* 1 row has other labels \(id 0\); use .*accept"
     with pytest.raises(InputError, match=refused):
         refuse_changes(tmp_path, now, is_accepted=False)
     with pytest.warns(UserWarning, match="^the data have changed since the run in"):
@@ -107,8 +107,8 @@ def test_a_damaged_record_is_named(table: Table, tmp_path: Path) -> None:
         changes(tmp_path / DATA_NAME, record(table))
 
 
-def test_a_picture_that_is_not_there_is_recorded_as_such(table: Table, tmp_path: Path) -> None:
+def test_an_image_that_is_not_there_is_recorded_as_such(table: Table, tmp_path: Path) -> None:
     table.path(1).unlink()
     assert changes(tmp_path / DATA_NAME, record(table)) == [
-        "1 picture has another size in bytes (id 1)"
+        "1 image has another size in bytes (id 1)"
     ]

@@ -1,4 +1,4 @@
-"""Training on cached features against training on the pictures themselves."""
+"""Training on cached features against training on the images themselves."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def scores(result: Result) -> list[tuple[float, float]]:
     return [(row["val_loss"], row["hm"]) for row in result.history]
 
 
-def test_a_view_for_each_epoch_trains_as_the_pictures_do(catalogue, tmp_path):
+def test_a_view_for_each_epoch_trains_as_the_images_do(catalogue, tmp_path):
     plain = run(config_of(catalogue, tmp_path / "plain"))
     cache = tmp_path / "cache"
     cached = run(config_of(catalogue, tmp_path / "a", feature_cache=cache, feature_views=2))
@@ -79,7 +79,7 @@ def test_a_second_run_trains_on_what_the_first_one_kept(catalogue, tmp_path):
     assert sorted((tmp_path / "cache").iterdir()) == files
 
 
-def test_rows_without_features_become_rows_without_picture(table_of):
+def test_rows_without_features_become_rows_without_image(table_of):
     table = table_of(3)
     features = torch.arange(12.0).view(2, 3, 2)
     features[:, 1] = torch.nan
@@ -94,7 +94,7 @@ def test_rows_without_features_become_rows_without_picture(table_of):
     assert not features[0, 0].isnan().any()
 
 
-def test_the_key_changes_with_pictures_weights_and_preprocessing(table_of, taxonomy):
+def test_the_key_changes_with_images_weights_and_preprocessing(table_of, taxonomy):
     table = table_of(2)
     config = ModelConfig(backbone="test_vit", image_size=(32, 48), head="linear")
     encoder = build_classifier(taxonomy, config).encoder
@@ -109,7 +109,7 @@ def test_the_key_changes_with_pictures_weights_and_preprocessing(table_of, taxon
     with torch.no_grad():
         next(encoder.parameters()).add_(1.0)
     others.add(request_key(encoder, config, table, ""))
-    table.path(0).write_bytes(b"another picture")
+    table.path(0).write_bytes(b"another image")
     others.add(request_key(encoder, config, table, ""))
     table.path(0).unlink()
     others.add(request_key(encoder, config, table, ""))
@@ -134,7 +134,7 @@ def test_features_are_computed_once_and_a_damaged_file_is_named(tmp_path):
 
 def test_features_of_a_backbone_that_trains_are_refused(catalogue, tmp_path):
     config = config_of(catalogue, tmp_path, feature_cache=tmp_path)
-    with pytest.raises(InputError, match="--feature_cache needs --freeze_backbone"):
+    with pytest.raises(InputError, match="`feature_cache` needs `freeze_backbone`"):
         replace(config, model=replace(config.model, freeze_backbone=False))
-    with pytest.raises(InputError, match="--feature_views needs --feature_cache"):
+    with pytest.raises(InputError, match="`feature_views` needs `feature_cache`"):
         config_of(catalogue, tmp_path, feature_views=2)

@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_names_step_task_and_learning_rate(value):
     losses = EpochLosses()
     add(losses, 41, {"c/a": (2.0, 1), "c/b": (1.0, 1)})
     add(losses, 42, {"c/a": (2.0, 1), "c/b": (value, 1)})
-    message = rf"step 42: the loss of 'c/b' is {value} at learning rate 0\.000123; lower .*--resume"
+    message = rf"step 42: the loss of 'c/b' is {value} at learning rate 0\.000123; lower .*`resume`"
     with pytest.raises(InputError, match=message):
         losses.fetch(learning_rate=1.2345e-4)
 

@@ -20,7 +20,7 @@ COUNTS = [
     torch.tensor([5, 80, 15]),  # Kurtis/sleeve
     torch.tensor([100]),  # Kurtis/occasion, one class
 ]
-# Rows: Saree, Kurti, no picture, Saree, Kurti, Kurti; slots in the order of the category.
+# Rows: Saree, Kurti, no image, Saree, Kurti, Kurti; slots in the order of the category.
 CATEGORIES = torch.tensor([0, 1, -1, 0, 1, 1])
 TARGETS = torch.tensor(
     [[2, -1, -1], [1, 0, 0], [0, 0, 0], [0, 1, -1], [-1, 2, 0], [0, -1, -1]], dtype=torch.long
@@ -114,7 +114,7 @@ def test_a_task_of_one_class_never_takes_part(make):
     assert make().entries(torch.tensor([1, 1]), targets).tasks == ()
 
 
-def test_rows_without_a_picture_take_no_part(make):
+def test_rows_without_an_image_take_no_part(make):
     objective = make()
     assert objective.entries(torch.tensor([-1, -1]), torch.zeros(2, 3).long()).tasks == ()
     output = output_of(objective)
@@ -268,7 +268,7 @@ def test_influence_balancing_is_validated_by_cross_entropy(make, epoch):
 @pytest.mark.parametrize("loss_type", ["CE-CB", "F-CB"])
 @pytest.mark.parametrize("rule", ["DRW", "CBReweight", "IBReweight"])
 def test_weighting_classes_twice_is_a_warning(make, loss_type, rule):
-    with pytest.warns(UserWarning, match=f"--loss_type {loss_type} weights .*{rule} does so again"):
+    with pytest.warns(UserWarning, match=f"`loss_type={loss_type}` weights .*{rule} does so again"):
         make(loss_type=loss_type, train_rule=rule)
 
 

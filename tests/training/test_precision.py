@@ -1,4 +1,4 @@
-"""What `--precision auto` of a training run is taken for, and said of it."""
+"""What `precision=auto` of a training run is taken for, and said of it."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -34,7 +34,7 @@ CSV = "id,Category,len,attr_1,attr_2\n1,Sarees,2,zari,red\n2,Sarees,2,no,\n"
 
 
 def config(**changes: object) -> DataConfig:
-    plain = {"img_dir": Path("pictures"), "csv_path": Path("train.csv"), "group_duplicates": False}
+    plain = {"img_dir": Path("images"), "csv_path": Path("train.csv"), "group_duplicates": False}
     return DataConfig(**{**plain, **changes}, train_workers=0)
 
 
@@ -83,7 +83,7 @@ def test_the_split_takes_each_row_once(table_of, tmp_path):
     assert tables.test is None
 
 
-def test_rows_keep_their_order_labels_and_pictures(table_of, tmp_path):
+def test_rows_keep_their_order_labels_and_images(table_of, tmp_path):
     table = table_of(10)
     tables = split_table(table, config(), tmp_path / "run")
     for part in (tables.training, tables.validation):
@@ -135,9 +135,9 @@ def test_a_split_of_other_rows_is_refused(table_of, tmp_path):
         split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
 
 
-def test_equal_pictures_stay_on_one_side(table_of, tmp_path):
+def test_equal_images_stay_on_one_side(table_of, tmp_path):
     table = table_of(20)
-    for row in range(0, 20, 4):  # of four pictures, the two of one category are equal
+    for row in range(0, 20, 4):  # of four images, the two of one category are equal
         table.path(row + 2).write_bytes(table.path(row).read_bytes())
     progress = []
     tables = split_table(
@@ -162,7 +162,7 @@ def test_a_side_without_rows_is_refused(table_of, tmp_path, is_validation, side)
 
 
 def test_a_table_of_one_row_is_too_small(table_of, tmp_path):
-    with pytest.raises(InputError, match=r"train\.csv: .* 1 rows are too few for --val_ratio 0\.2"):
+    with pytest.raises(InputError, match=r"train\.csv: .* 1 rows are too few for `val_ratio=0\.2`"):
         split_table(table_of(1), config(), tmp_path / "run")
 
 
@@ -215,7 +215,7 @@ def test_a_test_part_is_taken_from_the_training_rows_only(table_of, tmp_path):
 
 
 def test_a_test_part_that_would_be_empty_is_refused(table_of, tmp_path):
-    with pytest.raises(InputError, match=r"leaves no row for test; .* for --test_ratio 0\.01"):
+    with pytest.raises(InputError, match=r"leaves no row for test; .* for `test_ratio=0\.01`"):
         split_table(table_of(8), config(test_ratio=0.01), tmp_path)
 
 

@@ -109,8 +109,8 @@ def test_records_survive_a_dict():
         ([2.0, 1.5, 1.2], None),
         ([2.0, 0.4, 4.0], None),  # overfitting
         ([0.01, 0.05, 0.2], None),
-        ([2.0, 1.0, 30.0], "30 in epoch 3, 1 at best (epoch 2); lower --scratch_lr"),
-        ([1e10, 2e10], "2e+10 in epoch 2, 1e+10 at best (epoch 1); lower --scratch_lr"),
+        ([2.0, 1.0, 30.0], "30 in epoch 3, 1 at best (epoch 2); lower `scratch_lr`"),
+        ([1e10, 2e10], "2e+10 in epoch 2, 1e+10 at best (epoch 1); lower `scratch_lr`"),
         ([1e10, 2.0, 1.0], None),  # found its way back
         ([2.0, math.nan], None),
         ([math.nan, math.nan], None),

@@ -107,7 +107,7 @@ def test_validation_and_test_may_not_share_rows_either(folder: Path) -> None:
 def test_near_duplicates_across_files_are_counted(folder: Path) -> None:
     (folder / "000009.png").write_bytes((folder / "000000.png").read_bytes())
     data = config(folder, val_csv_path=folder / "val.csv", test_csv_path=folder / "test.csv")
-    message = r"val\.csv: 1 of 2 pictures are near-duplicates of pictures of .*train\.csv; scores"
+    message = r"val\.csv: 1 of 2 images are near-duplicates of images of .*train\.csv; scores"
     with pytest.warns(UserWarning, match=message) as caught:
         assert choose_parts(read(data), data, None).tolist().count(TEST) == 2
     assert len(caught) == 1
@@ -122,11 +122,11 @@ def test_near_duplicates_are_not_looked_for_when_nobody_wants_to_know(folder: Pa
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"split_path": Path("a"), "val_csv_path": Path("b")}, "--split_path and --val_csv_path"),
-        ({"split_path": Path("a"), "test_ratio": 0.1}, "--split_path and --test_ratio both say"),
-        ({"test_csv_path": Path("a"), "test_ratio": 0.1}, "--test_csv_path and --test_ratio both"),
-        ({"test_ratio": 0.8}, "--test_ratio must be 0 or more and leave rows to train on"),
-        ({"split_seed": -1}, "--split_seed must be 0 or more"),
+        ({"split_path": Path("a"), "val_csv_path": Path("b")}, "`split_path` and `val_csv_path`"),
+        ({"split_path": Path("a"), "test_ratio": 0.1}, "`split_path` and `test_ratio` both say"),
+        ({"test_csv_path": Path("a"), "test_ratio": 0.1}, "`test_csv_path` and `test_ratio` both"),
+        ({"test_ratio": 0.8}, "`test_ratio` must be 0 or more and leave rows to train on"),
+        ({"split_seed": -1}, "`split_seed` must be 0 or more"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(

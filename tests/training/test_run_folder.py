@@ -137,7 +137,7 @@ def test_a_kill_while_replacing_leaves_one_whole_run(
     before = files(config.run.folder)
     command = [sys.executable, "-c", KILLED, str(config.run.save_dir), function, str(number)]
     assert subprocess.run(command, check=False).returncode == 9
-    with pytest.raises(InputError, match="holds a run already"), claim(config):
+    with pytest.raises(InputError, match="already holds a run"), claim(config):
         pass
     found = {name: text for name, text in files(config.run.folder).items() if name[0] != "."}
     if expected == "old":
@@ -163,7 +163,7 @@ def test_a_first_start_that_was_killed_is_started_anew_or_resumed(config: TrainC
 def test_what_a_run_has_left_is_not_started_over(name: str, config: TrainConfig) -> None:
     config.run.folder.mkdir(parents=True)
     (config.run.folder / name).write_text("old")
-    with pytest.raises(InputError, match=r"holds a run already: resume it \(--resume\)"):
+    with pytest.raises(InputError, match=r"already holds a run: resume it \(`resume`\)"):
         start(config, "new")
     assert files(config.run.folder) == {name: "old"}
 
@@ -172,7 +172,7 @@ def test_a_refused_resume_changes_nothing(config: TrainConfig) -> None:
     start(config, "old")
     before = files(config.run.folder)
     other = replace(changed(config, resume=True), optimizer=OptimizerConfig(scratch_lr=0.5))
-    with pytest.raises(InputError, match=r"--scratch_lr is 0\.5, but the run in .* has 0\.0001"):
+    with pytest.raises(InputError, match=r"`scratch_lr` is 0\.5, but the run in .* has 0\.0001"):
         start(other, "new")
     late = changed(config, resume=True)
     with pytest.raises(InputError, match=r"last\.pt lacks"), claim(late):
@@ -187,7 +187,7 @@ def test_the_place_of_data_and_caches_may_change(config: TrainConfig) -> None:
     start(replace(changed(cached, resume=True), data=moved), "resumed")
     assert read_toml(TrainConfig, config.run.folder / CONFIG_NAME).data.img_dir == Path("x")
     without = replace(changed(cached, resume=True), data=config.data)
-    with pytest.raises(InputError, match="--image_cache is None, but the run"):
+    with pytest.raises(InputError, match="`image_cache` is None, but the run"):
         start(without, "other")
 
 
@@ -200,7 +200,7 @@ def test_the_second_at_once_is_refused_with_who_holds_the_folder(
     with claim(holding):
         before = files(config.run.folder)
         process = f"process {os.getpid()} on {socket.gethostname()} since 20"
-        with pytest.raises(InputError, match=rf"another training is using it \({process}"):
+        with pytest.raises(InputError, match=rf"another training run uses it \({process}"):
             start(changed(config, **flags), "second")
         assert files(config.run.folder) == before
 
@@ -221,7 +221,7 @@ def test_two_names_of_one_folder_are_one_lock(config: TrainConfig, tmp_path: Pat
     with claim(config):
         (tmp_path / "link").symlink_to(config.run.folder)
         other = changed(config, save_dir=tmp_path, run_name="link")
-        with pytest.raises(InputError, match="another training is using it"):
+        with pytest.raises(InputError, match="another training run uses it"):
             start(other, "second")
 
 
@@ -285,5 +285,5 @@ def test_the_working_directory_does_not_matter(
 
 
 def test_resume_and_overwrite_exclude_each_other() -> None:
-    with pytest.raises(InputError, match="--resume and --overwrite exclude each other"):
+    with pytest.raises(InputError, match="`resume` and `overwrite` exclude each other"):
         RunConfig(resume=True, overwrite=True)

@@ -94,7 +94,7 @@ def test_a_resume_without_a_run_says_where_it_looked(
 ) -> None:
     run = make_run()
     folder = re.escape(str(run.saver.folder))
-    with pytest.warns(UserWarning, match=rf"^--resume: {folder}/last\.pt is not there, so the run"):
+    with pytest.warns(UserWarning, match=rf"^`resume`: {folder}/last\.pt is not there, so the run"):
         assert not run.saver.restore(run.parts)
 
 
@@ -115,7 +115,7 @@ def test_a_part_that_is_missing_is_named_with_file_and_remedy(
 ) -> None:
     run = make_run()
     rewrite(last_of(run), lambda state: state.pop(name))
-    message = rf"last\.pt lacks {name}: another version of vtax wrote it, .*anew \(--over"
+    message = rf"last\.pt lacks {name}: another version of vtax wrote it, .*anew \(`over`"
     with pytest.raises(InputError, match=message):
         run.saver.restore(run.parts)
 
@@ -145,7 +145,7 @@ def test_a_scale_that_a_run_in_another_precision_does_not_have_is_named(
 ) -> None:
     last_of(make_run(scales=False))
     half = make_run()
-    lacks = r"lacks optimizer\.scaler\.scale, .* another --precision; resume"
+    lacks = r"lacks optimizer\.scaler\.scale, .* another `precision`; resume"
     with pytest.raises(InputError, match=lacks):
         half.saver.restore(half.parts)
 
@@ -159,7 +159,7 @@ def test_a_config_that_was_damaged_after_the_start_is_refused(
     damaged = replace(config, optimizer=replace(config.optimizer, scratch_lr=9.0))
     saver = replace(run.saver, config=damaged)
     rate = config.optimizer.scratch_lr
-    message = rf"--scratch_lr is 9\.0, but the run in .* has {rate} .*last\.pt\); correct config"
+    message = rf"`scratch_lr` is 9\.0, but the run in .* has {rate} .*last\.pt\); correct config"
     with pytest.raises(InputError, match=message):
         saver.restore(run.parts)
     rewrite(path, lambda state: state.pop("config"))  # as version 0.1 wrote it

@@ -89,5 +89,5 @@ def test_sums_alone_are_trained_in_float16(config, tables, parallel, method):
     summed = replace(half, objective=ObjectiveConfig(method=method))
     assert build_trainer(summed, parallel, tables).optimizer.scaler is not None
     weighted = replace(half, objective=ObjectiveConfig(method="UW"))
-    with pytest.raises(InputError, match="--precision 16 scales the losses, which --method UW"):
+    with pytest.raises(InputError, match="`precision=16` scales the losses, which `method=UW`"):
         build_trainer(weighted, parallel, tables)

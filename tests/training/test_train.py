@@ -46,7 +46,7 @@ PAIRS = [(loss, rule) for loss in LOSSES for rule in CLASS_WEIGHTINGS]
 
 @pytest.fixture(scope="session")
 def small_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 pictures: most tasks are missing from most batches."""
+    """40 images: most tasks are missing from most batches."""
     folder = tmp_path_factory.mktemp("small") / "catalogue"
     synthesize(folder, 50, seed=2, image_size=48, workers=1)
     return folder
@@ -81,7 +81,7 @@ def weights(result: Result) -> dict[str, torch.Tensor]:
     return torch.load(result.folder / "last.pt", weights_only=True)["weights"]
 
 
-@pytest.mark.filterwarnings("ignore:--loss_type .* weights rare classes itself")
+@pytest.mark.filterwarnings("ignore:`loss_type=.* weights rare classes itself")
 @pytest.mark.parametrize(("loss", "rule"), PAIRS)
 def test_every_loss_trains_with_every_schedule(
     loss: str, rule: str, small_catalogue: Path, tmp_path: Path
@@ -136,7 +136,7 @@ def test_every_method_trains_and_resumes_bit_equal(
     assert tables[0].read_text() == tables[1].read_text()
 
 
-def test_from_a_cache_no_picture_is_read_again(
+def test_from_a_cache_no_image_is_read_again(
     small_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def build_and_remove(config: TrainConfig, *rest: object, **more: object) -> Trainer:
@@ -210,7 +210,7 @@ def test_after_a_validation_loss_that_is_not_finite_the_next_earns_all(
 ) -> None:
     validate_as(value, 1.0)
     config = config_of(small_catalogue, tmp_path)
-    message = f"^epoch 1: the validation loss is {value}, which earns neither best_both"
+    message = f"^epoch 1: the validation loss is {value}, so neither best_both"
     with pytest.warns(UserWarning, match=message) as caught:
         result = run(config)
     assert len(caught) == 1
@@ -363,13 +363,13 @@ def test_a_run_that_ends_far_off_says_so(
     small_catalogue: Path, tmp_path: Path, validate_as: Callable[..., None]
 ) -> None:
     validate_as(1.0, 1e9)
-    message = r"^the run has diverged: .* in epoch 2, .* at best \(epoch 1\); lower --scratch_lr"
+    message = r"^the run has diverged: .* in epoch 2, .* at best \(epoch 1\); lower `scratch_lr`"
     with pytest.warns(UserWarning, match=message):
         run(config_of(small_catalogue, tmp_path))
 
 
 @pytest.mark.parametrize("save_every", [1, 200])
-def test_with_all_pictures_unreadable_there_is_no_checkpoint(
+def test_with_all_images_unreadable_there_is_no_checkpoint(
     save_every: int, small_catalogue: Path, tmp_path: Path
 ) -> None:
     catalogue = tmp_path / "catalogue"
@@ -377,7 +377,7 @@ def test_with_all_pictures_unreadable_there_is_no_checkpoint(
     for path in (catalogue / "images").iterdir():
         path.write_bytes(b"")
     config = config_of(catalogue, tmp_path / "out")
-    with pytest.raises(InputError, match=r"no picture of the training rows .* \(the file is empty"):
+    with pytest.raises(InputError, match=r"no image of the training rows .* \(the file is empty"):
         run(replace(config, run=replace(config.run, save_every=save_every)))
     assert not (tmp_path / "out").exists()
 

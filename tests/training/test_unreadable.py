@@ -1,4 +1,4 @@
-"""Pictures that cannot be read: counted once, named, listed; none at all is an error."""
+"""Images that cannot be read: counted once, named, listed; none at all is an error."""
 
 import csv
 from collections.abc import Callable
@@ -33,14 +33,14 @@ def read(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_each_picture_counts_once_however_often_it_is_met(
+def test_each_image_counts_once_however_often_it_is_met(
     tables: dict[str, Table], tmp_path: Path
 ) -> None:
     seen = Unreadable()
     for _ in range(3):
         seen.add(TRAINING, batch([0, 1, 2], {1: "the file is empty"}))
         seen.add(VALIDATION, batch([0, 2], {2: 'damaged, "very"'}))
-    expected = r"^2 pictures could not be read and were skipped: \S+000001\.png \(the file is empty"
+    expected = r"^2 images could not be read and were skipped: \S+000001\.png \(the file is empty"
     with pytest.warns(UserWarning, match=expected):
         seen.report(ALONE, tables, tmp_path)
     seen.report(ALONE, tables, tmp_path)  # nothing new: a second warning would be an error
@@ -74,7 +74,7 @@ def test_a_part_of_which_nothing_can_be_read_is_an_error(
     seen = Unreadable()
     seen.add(VALIDATION if part == TRAINING else TRAINING, batch([0], {}))
     seen.add(part, batch([1, FILLER], {1: "the file is empty"}))
-    message = rf"no picture of the {part} rows can be read, first \S+\.png \(the file is empty\);"
+    message = rf"no image of the {part} rows can be read, first \S+\.png \(the file is empty\);"
     with pytest.raises(InputError, match=message):
         seen.check(ALONE, tables)
     seen.add(part, batch([0], {}))
@@ -86,7 +86,7 @@ def test_a_resumed_run_knows_those_of_before(
 ) -> None:
     first = Unreadable()
     first.add(TRAINING, batch([0, 1], {1: "the file is empty"}))
-    with pytest.warns(UserWarning, match="1 picture could not be read and was skipped"):
+    with pytest.warns(UserWarning, match="1 image could not be read and was skipped"):
         first.report(ALONE, tables, tmp_path)
     resumed = Unreadable()
     resumed.load(tables, tmp_path)
@@ -94,7 +94,7 @@ def test_a_resumed_run_knows_those_of_before(
     resumed.report(ALONE, tables, tmp_path)
     assert not recwarn
     resumed.add(TRAINING, batch([0, 2], {2: "the file is missing"}))
-    with pytest.warns(UserWarning, match="2 pictures could not be read"):
+    with pytest.warns(UserWarning, match="2 images could not be read"):
         resumed.report(ALONE, tables, tmp_path)
     assert [row["id"] for row in read(tmp_path)] == ["1", "2"]
 
@@ -107,7 +107,7 @@ def test_what_other_processes_have_found_counts(
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     seen = Unreadable()
-    seen.add(TRAINING, batch([1], {1: "the file is empty"}))  # the other one could read a picture
-    with pytest.warns(UserWarning, match="2 pictures could not be read"):
+    seen.add(TRAINING, batch([1], {1: "the file is empty"}))  # the other one could read an image
+    with pytest.warns(UserWarning, match="2 images could not be read"):
         seen.report(Parallel(SimpleNamespace(world_size=2, is_global_zero=True)), tables, tmp_path)
     assert [row["id"] for row in read(tmp_path)] == ["1", "3"]

@@ -29,7 +29,7 @@ class ClassWeighting:
 
     def __post_init__(self) -> None:
         if self.num_epochs < 1:
-            raise InputError(f"num_epochs: {self.num_epochs} is no number >= 1")
+            raise InputError(f"num_epochs must be at least 1, not {self.num_epochs}")
 
     def __call__(self, class_counts: Tensor, epoch: int) -> Tensor:
         """Class weights of an epoch, [C] in float32 on the device of the counts.

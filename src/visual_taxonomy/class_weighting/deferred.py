@@ -51,13 +51,13 @@ class Deferred(ClassBalanced):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.onset, int | float) or not 0 <= self.onset < math.inf:
-            raise InputError(f"onset: {self.onset!r} is no share of the run and no epoch >= 1")
+            raise InputError(f"onset: {self.onset!r}, expected a fraction of the run or an epoch")
         if self.onset > 1 and self.onset != int(self.onset):
-            raise InputError(f"onset: {self.onset} is no whole epoch; a share must be below 1")
+            raise InputError(f"onset: {self.onset}, expected a fraction below 1 or a whole epoch")
         if self.start_epoch >= self.num_epochs:
             warnings.warn(
-                f"DRW starts at epoch {self.start_epoch} of a run of {self.num_epochs}: it will "
-                "never be active; lower the onset",
+                f"DRW starts at epoch {self.start_epoch} of a run of {self.num_epochs}, so it "
+                "will never be active; lower the onset",
                 stacklevel=3,
             )
 

@@ -10,8 +10,8 @@ from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.errors import InputError
 
 _LEAST = {"batch_size": 1, "rows": 4, "picture_size": 32, "workers": 0, "seconds": 0}
-"""Flag -> smallest value. Four drawn rows have the two labelled ones that 8 bits need; smaller
-pictures are not drawn."""
+"""Flag -> smallest value. Of four drawn rows two are labelled, which 8-bit calibration needs;
+smaller images cannot be drawn."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,15 @@ class Benchmark:
 
     model: ModelConfig = field(default_factory=lambda: ModelConfig(pretrained_ckpt="none"))
     batch_size: int = 64
-    """Pictures a training step."""
+    """Images per training step."""
     rows: int = 256
-    """Pictures drawn."""
+    """Number of images to draw."""
     picture_size: int = 512
     """Height of the drawn JPEGs in pixels."""
     workers: int = 2
-    """Processes that load pictures, no more than there are cores."""
+    """Processes that load images; at most one per core."""
     seconds: float = 5.0
-    """Time for each measurement, at least."""
+    """Minimum time of each measurement."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
     out: Path | None = None
@@ -56,7 +56,7 @@ def benchmark(options: Benchmark) -> int:
     from visual_taxonomy.atomic import write_text
     from visual_taxonomy.commands.benchmarking import as_text_table, measure_all
 
-    with console.status("drawing pictures") as status:
+    with console.status("drawing images") as status:
         figures = measure_all(
             options.model,
             batch_size=options.batch_size,
@@ -72,7 +72,7 @@ def benchmark(options: Benchmark) -> int:
     )
     console.print(
         f"{options.model.backbone} on {figures.device}, {figures.threads} threads; "
-        f"matrix products, GFLOP/s: {products}; {figures.gflop_per_image:.2f} GFLOP a picture"
+        f"matrix products, GFLOP/s: {products}; {figures.gflop_per_image:.2f} GFLOP per image"
     )
     console.print(as_text_table(figures.measurements))
     if options.out is not None:

@@ -1,6 +1,6 @@
 """How fast this machine decodes, loads, trains and predicts, beside what it could at most.
 
-Pictures are drawn JPEGs and weights are random: neither changes the work.
+Images are drawn JPEGs and weights are random: neither changes the work.
 """
 
 import resource
@@ -29,7 +29,7 @@ from visual_taxonomy.config import (
     RunConfig,
     TrainConfig,
 )
-from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.sampler import Draw
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.data.transforms import evaluation_transform
@@ -57,11 +57,11 @@ class Measurement:
 
     Args:
         what: What was timed.
-        images_per_second: Pictures it finished in a second.
+        images_per_second: Images it finished in a second.
         utilisation: Share of the matrix products this machine can do in the same time; None where
             the work is not matrix products, or their rate in that precision is not measured.
         resident_mb: Most memory the process has held so far, in megabytes.
-        waiting: Share of the time spent waiting for pictures, in training.
+        waiting: Share of the time spent waiting for images, in training.
     """
 
     what: str
@@ -79,7 +79,7 @@ class Figures:
         device: Where it ran.
         threads: Of torch.
         matrix_gflops: Billions of floating-point operations a second, by precision.
-        gflop_per_image: Billions of them to encode one picture.
+        gflop_per_image: Billions of them to encode one image.
         measurements: The lines.
     """
 
@@ -101,12 +101,12 @@ def measure_all(
     accelerator: Accelerator = "auto",
     on_measured: Callable[[Measurement], None] = lambda measurement: None,
 ) -> Figures:
-    """Draw pictures and measure everything this machine can run.
+    """Draw images and measure everything this machine can run.
 
     Args:
         model: Backbone and what of it is trained.
-        batch_size: Pictures a training step.
-        rows: Pictures drawn.
+        batch_size: Images a training step.
+        rows: Images drawn.
         picture_size: Their height in pixels.
         workers: Loading processes.
         seconds: For each measurement, at least.
@@ -165,7 +165,7 @@ def matrix_rates(
 
 
 def forward_flops(encoder: torch.nn.Module, image_size: tuple[int, int]) -> int:
-    """Floating-point operations to encode one picture, counted by torch."""
+    """Floating-point operations to encode one image, counted by torch."""
     image = torch.zeros(1, 3, *image_size, dtype=torch.uint8)
     image = image.to(next(encoder.parameters()).device)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -183,12 +183,12 @@ def drawn_table(folder: Path, rows: int, height: int) -> Table:
 
 def measure_decoding(table: Table, image_size: tuple[int, int], seconds: float) -> Measurement:
     """Decode and resize in one process."""
-    pictures = _pictures(table, image_size)
+    dataset = _dataset(table, image_size)
 
     def decode() -> Iterator[int]:
         while True:
             for row in range(len(table)):
-                yield len(pictures[Draw(row, 0)].rows)
+                yield len(dataset[Draw(row, 0)].rows)
 
     return _measurement("decode and resize, one core", decode(), seconds)
 
@@ -198,7 +198,7 @@ def measure_loading(
 ) -> Measurement:
     """Load batches in worker processes, as training and prediction do."""
     loader = make_loader(
-        _pictures(table, image_size), batches_in_order(len(table), batch_size), workers
+        _dataset(table, image_size), batches_in_order(len(table), batch_size), workers
     )
 
     def load() -> Iterator[int]:
@@ -219,13 +219,13 @@ def measure_training(
     seconds: float,
     image_cache: Path | None = None,
 ) -> Measurement:
-    """Training steps from files, or from a cache of pictures.
+    """Training steps from files, or from a cache of images.
 
     Args:
         parallel: A launched process.
         model: What to train.
         table: Rows to train on.
-        batch_size: Pictures a step.
+        batch_size: Images a step.
         workers: Loading processes.
         precision: A name in `DTYPES`.
         rate: Floating-point operations a second of matrix products in that precision.
@@ -277,7 +277,7 @@ def measure_prediction(
     Args:
         engine: The model, ready.
         table: The rows.
-        flops: Floating-point operations of one picture.
+        flops: Floating-point operations of one image.
         rate: Those that matrix products in the engine's precision reach in a second.
         seconds: For how long, at least.
     """
@@ -311,7 +311,7 @@ def as_text_table(measurements: Sequence[Measurement]) -> TextTable:
 def _measurement(
     what: str, work: Iterator[int], seconds: float, seconds_at_best: float | None = None
 ) -> Measurement:
-    """Time an endless iterator of picture counts, after a first item to warm up."""
+    """Time an endless iterator of image counts, after a first item to warm up."""
     next(work)
     images, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not images:
@@ -344,9 +344,9 @@ def _engines(
                 yield make_engine(bundle, InferenceConfig(workers=workers, engine=name))
 
 
-def _pictures(table: Table, image_size: tuple[int, int]) -> PictureDataset:
+def _dataset(table: Table, image_size: tuple[int, int]) -> ImageDataset:
     transform = evaluation_transform(image_size)
-    return PictureDataset(table.path, table.categories, table.targets, transform, image_size)
+    return ImageDataset(table.path, table.categories, table.targets, transform, image_size)
 
 
 def _endless(source: BatchSource) -> Iterator[Batch]:

@@ -65,7 +65,7 @@ def read_defaults(kind: type, path: Path, command: str) -> Defaults:
         flags = ", ".join(entry.name for entry in fields(kind))
         raise InputError(
             f"{path} is the config of a training run, for `vtax train`; `vtax {command}` takes "
-            f"a TOML file with flags of its own: {flags}"
+            f"a TOML file with its own flags: {flags}"
         )
     given = typed_fields(kind, _in_sections(kind, values, path), str(path))
     return Defaults(path, _unchecked(kind, given))
@@ -84,7 +84,7 @@ def _in_sections(kind: type, values: Mapping[str, Any], path: Path) -> dict[str,
     for name in values.keys() & home.keys() - own:
         section = sorted_values.setdefault(home[name], {})
         if not isinstance(section, dict) or name in section:
-            raise InputError(f"{path}: '{name}' stands there twice, alone and in [{home[name]}]")
+            raise InputError(f"{path}: '{name}' is given twice, at the top and in [{home[name]}]")
         section[name] = values[name]
     return sorted_values
 

@@ -11,31 +11,31 @@ from visual_taxonomy.errors import InputError
 
 @dataclass(frozen=True)
 class Convert:
-    """Make a checkpoint of vtax from one of the original competition system."""
+    """Convert a checkpoint of the original competition system."""
 
     checkpoint: tyro.conf.Positional[Path]
     """Checkpoint of the original system."""
     attributes_config: Path
-    """JSON it was trained with: its file names no attribute and no class, the order counts."""
+    """The JSON it was trained with. The checkpoint has no names: their order here counts."""
     out: Path
     """File to write."""
     batch_norm: bool = True
-    """Whether it has a BatchNorm of the category. Its weights say so; a no is checked."""
+    """Whether it has a BatchNorm per category. Detected; a no is checked against the weights."""
     inter_linear: bool = True
-    """Whether it has a Linear of the category. Its weights say so; a no is checked."""
+    """Whether it has a linear layer per category. Detected; a no is checked against the weights."""
 
 
 def convert(options: Convert) -> int:
-    """Make a checkpoint of vtax from one of the original competition system."""
+    """Convert a checkpoint of the original competition system."""
     from visual_taxonomy.checkpoint import read_original, write_checkpoint
 
     if options.out.exists():
-        raise InputError(f"--out {options.out} exists already; name another file, or remove it")
+        raise InputError(f"--out {options.out}: already exists; name another file, or remove it")
     checkpoint = read_original(options.checkpoint, options.attributes_config)
     for layer in ("batch_norm", "inter_linear"):
         if getattr(checkpoint.model, layer) and not getattr(options, layer):
             raise InputError(
-                f"--no-{layer}: {options.checkpoint} holds the weights of that layer; leave the "
+                f"--no-{layer}: {options.checkpoint} has the weights of that layer; leave the "
                 "flag out"
             )
     write_checkpoint(options.out, checkpoint)

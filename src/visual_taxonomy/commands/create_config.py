@@ -13,14 +13,14 @@ class CreateConfig:
     """Build the taxonomy from the labels of a CSV."""
 
     csv_path: Path
-    """Labelled CSV (or Parquet); empty = unknown, and so are NA, N/A, NaN, None, null, ...
-    (--missing_values)."""
+    """Labelled CSV (or Parquet).
+    Empty cells mean unknown, and so do NA, N/A, NaN, None, null, ... (--missing_values)."""
     parq_path: Path | None = None
-    """Parquet with Category and Attribute_list; names come from the CSV when left out."""
+    """Parquet with Category and Attribute_list; by default the names come from the CSV."""
     out_path: Path = Path("config/attrs_config.json")
     """JSON file to write."""
     overwrite: bool = False
-    """Replace an existing JSON file of other content."""
+    """Replace an existing JSON file that differs."""
     labels: LabelReading = field(default_factory=LabelReading)
 
 

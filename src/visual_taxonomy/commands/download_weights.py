@@ -11,18 +11,18 @@ from visual_taxonomy.commands.terminal import console, show_progress
 
 @dataclass(frozen=True)
 class DownloadWeights:
-    """Fetch the published fashion weights of a backbone."""
+    """Download the published fashion weights of a backbone."""
 
     name: tyro.conf.Positional[Literal["ViT-B-32", "ViT-L-14"]]
     """Backbone."""
     out_dir: Path = Path("weights")
     """Folder for the file."""
     base_url: str | None = None
-    """Address of a mirror; the publisher's when left out."""
+    """Address of a mirror; None: the publisher."""
 
 
 def download_weights(options: DownloadWeights) -> int:
-    """Fetch the published fashion weights of a backbone."""
+    """Download the published fashion weights of a backbone."""
     from visual_taxonomy.model.download import download_weights as fetch
 
     with show_progress(console, f"downloading {options.name}") as advance:

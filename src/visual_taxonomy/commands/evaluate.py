@@ -24,22 +24,23 @@ class Evaluate:
     """Score a checkpoint or a bundle on labelled rows."""
 
     img_dir: Path
-    """Folder of the pictures."""
+    """Folder of the images."""
     csv_path: Path
-    """Labelled CSV (or Parquet), as for training; empty = unknown, and so are NA, N/A, NaN, None,
-    null, ... (--missing_values)."""
+    """Labelled CSV (or Parquet), as for training.
+    Empty cells mean unknown, and so do NA, N/A, NaN, None, null, ... (--missing_values)."""
     ckpt_path: Path
-    """Checkpoint, or bundle of `vtax export`."""
+    """Checkpoint, or bundle from `vtax export`."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
+    """Expected taxonomy; only checkpoints of the original system need one."""
     out: Path | None = None
     """JSON file for the detailed metrics."""
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
     overwrite: bool = False
-    """Replace existing plots, and a JSON file that is no report of this command."""
+    """Replace existing plots, and a JSON file that is not a report of this command."""
     unknown_labels: UnknownLabels = "error"
-    """Labels that the model does not know: an error, counted as wrong, or taken for unknown."""
+    """What to do with labels that the model does not know.
+    error: stop; wrong: count them as wrong; ignore: treat them as unknown."""
     labels: LabelReading = field(default_factory=LabelReading)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
@@ -52,7 +53,7 @@ def evaluate(options: Evaluate) -> int:
     from visual_taxonomy.data.table import read_table
     from visual_taxonomy.evaluation import evaluate as score
     from visual_taxonomy.evaluation import majority_report
-    from visual_taxonomy.reporting.gallery import pick_pictures, plot_gallery
+    from visual_taxonomy.reporting.gallery import pick_images, plot_gallery
     from visual_taxonomy.reporting.scores import plot_scores, score_table
 
     _check_outputs(options)
@@ -78,9 +79,9 @@ def evaluate(options: Evaluate) -> int:
         write_text(options.out, text)
     if options.plots is not None:
         plot_scores(report, baseline, options.plots / SCORES_NAME)
-        plot_gallery(pick_pictures(predictor, table), options.plots / GALLERY_NAME)
+        plot_gallery(pick_images(predictor, table), options.plots / GALLERY_NAME)
     if problems:
-        errors.print(f"{len(problems)} pictures could not be read; their labels count as missed")
+        errors.print(f"{len(problems)} images could not be read; their labels count as missed")
         return EXIT_UNREADABLE
     return 0
 
@@ -92,6 +93,6 @@ def _check_outputs(options: Evaluate) -> None:
         check_output("--out", options.out, inputs, replaceable)
     if options.plots is not None:
         for name in (SCORES_NAME, GALLERY_NAME):
-            # A picture of the catalogue may be called so.
+            # An image of the catalogue may be called so.
             read = [*inputs, options.img_dir / name]
             check_output("--plots", options.plots / name, read, options.overwrite)

@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a checkpoint as a folder that runs anywhere with the same answers."""
+    """Write a checkpoint as a folder that runs without torch and gives the same predictions."""
 
     out: Path
-    """Folder to make."""
+    """Folder to create."""
     checkpoint: tyro.conf.Positional[Path | None] = None
     """Checkpoint."""
     ckpt_path: Path | None = None
-    """The checkpoint, under the name of the flag in predict and evaluate."""
+    """The checkpoint as a flag, as in predict and evaluate."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
+    """Expected taxonomy; only checkpoints of the original system need one."""
     to: Literal["bundle", "onnx", "openvino"] = "bundle"
-    """bundle: weights for torch and an ONNX graph; onnx: the graph; openvino: its own form."""
+    """bundle: weights for torch and an ONNX graph; onnx: the graph; openvino: its own format."""
     int8: bool = False
-    """Multiply in 8 bits in the graph, calibrated on the pictures of the CSV."""
+    """Quantise the matrix products to 8 bits, calibrated on images of the CSV."""
     csv_path: Path | None = None
-    """Labelled CSV (or Parquet) to compare checkpoint and export on."""
+    """Labelled CSV (or Parquet) on which checkpoint and export are compared."""
     img_dir: Path | None = None
-    """Folder of its pictures."""
+    """Folder of the images of the CSV."""
     min_agreement: float | None = None
-    """Least share of equal labels; None: 0.999, with --int8 0.99."""
+    """Minimum label agreement with the checkpoint; None: 0.999, with --int8 0.99."""
     max_rows: int = 2000
-    """Most rows of the CSV to compare on; if it has more, they are drawn at random."""
+    """Maximum number of rows to compare on, drawn at random from a longer CSV."""
     calibration_rows: int = 256
-    """Most rows to calibrate --int8 with, at most half the CSV; they are not compared on."""
+    """Rows to calibrate --int8 on, at most half of the CSV; the comparison leaves them out."""
     workers: int = 2
-    """Processes or threads that load its pictures, no more than there are cores."""
+    """Processes or threads that load images; at most one per core."""
     labels: LabelReading = field(default_factory=LabelReading)
 
     def __post_init__(self) -> None:
@@ -58,14 +58,14 @@ class Export:
 
     @property
     def path(self) -> Path:
-        """The checkpoint, whichever way it was given."""
+        """The checkpoint, from either argument."""
         path = self.checkpoint or self.ckpt_path
         assert path is not None
         return path
 
 
 def export(options: Export) -> int:
-    """Write a checkpoint as a folder that runs anywhere with the same answers."""
+    """Write a checkpoint as a folder that runs without torch and gives the same predictions."""
     from visual_taxonomy.inference.export.bundle_writer import export as write
 
     trial = _trial(options)
@@ -89,7 +89,9 @@ def export(options: Export) -> int:
             f"the checkpoint {found['hm_checkpoint']:.4f}"
         )
     else:
-        console.print("agreement with the checkpoint: not measured (give --csv_path, --img_dir)")
+        console.print(
+            "label agreement with the checkpoint: not measured (give --csv_path and --img_dir)"
+        )
     megabytes = sum(path.stat().st_size for path in options.out.iterdir()) / 1e6
     console.print(f"{megabytes:.1f} MB: {options.out}")
     return 0

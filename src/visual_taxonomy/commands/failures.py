@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.screen import STDOUT
 from visual_taxonomy.commands.terminal import EXIT_FAILED, EXIT_INPUT
 from visual_taxonomy.errors import InputError, SystemLimitError
@@ -35,7 +36,7 @@ _SYSTEM: dict[int, tuple[str, str]] = {
     errno.EROFS: ("the disk is read-only", _ELSEWHERE),
     errno.EISDIR: ("is a folder", "name a file, or move the folder away"),
     errno.ENOTDIR: ("a file where a folder has to be", "name another path"),
-    errno.EEXIST: ("exists already", "remove it or name another path"),
+    errno.EEXIST: ("already exists", "remove it or name another path"),
     errno.ENOTEMPTY: ("the folder is not empty", "remove it or name another path"),
     errno.ENOSPC: ("no space left on the disk", "free some or name a folder on another disk"),
     errno.EDQUOT: ("your share of the disk is used up", "free some or name another disk"),
@@ -109,9 +110,9 @@ _OUR_FAULTS = (AssertionError, AttributeError, IndexError, KeyError, NameError, 
 def explain(error: BaseException) -> Failure | None:
     """What to say about an exception; None for a fault of this program."""
     if isinstance(error, InputError):
-        return Failure(_own_words(error), EXIT_INPUT)
+        return Failure(as_flags(_own_words(error)), EXIT_INPUT)
     if isinstance(error, SystemLimitError):
-        return Failure(str(error), EXIT_FAILED)
+        return Failure(as_flags(str(error)), EXIT_FAILED)
     if isinstance(error, _OUR_FAULTS):
         return None
     if (need := _memory(error)) is not None:
@@ -150,7 +151,7 @@ def _memory(error: BaseException) -> str | None:
     ):
         detail = f" ({_first_line(text)})" if text else ""
         return (
-            f"out of memory{detail}; a smaller batch size, smaller pictures or fewer workers "
+            f"out of memory{detail}; a smaller batch size, smaller images or fewer workers "
             "need less"
         )
     return None

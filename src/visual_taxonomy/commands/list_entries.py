@@ -31,16 +31,16 @@ REGISTRIES = {
 
 @dataclass(frozen=True)
 class List:
-    """Show what can be chosen."""
+    """List the available losses, schedules, methods, backbones or engines."""
 
     what: tyro.conf.Positional[Literal["losses", "schedules", "methods", "backbones", "engines"]]
-    """The table to show."""
+    """What to list."""
     verbose: bool = False
     """Formula, parameters, defaults and paper of each entry."""
 
 
 def list_entries(options: List) -> int:
-    """Show what can be chosen."""
+    """List the available losses, schedules, methods, backbones or engines."""
     if options.what == "backbones":
         from visual_taxonomy.model.backbone import backbone_names
 

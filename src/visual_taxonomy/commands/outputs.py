@@ -39,7 +39,7 @@ def check_output(flag: str, path: Path, inputs: Iterable[Path | None], overwrite
         raise InputError(f"{flag} {path}: is {kind}, expected a file; name another one")
     if not overwrite and os.path.lexists(path):
         raise InputError(
-            f"{flag} {path}: exists already; name another file, or replace it with --overwrite"
+            f"{flag} {path}: already exists; name another file, or replace it with --overwrite"
         )
 
 

@@ -20,30 +20,29 @@ class Predict:
     """Predict the attributes of the products of a CSV."""
 
     img_dir: Path
-    """Folder of the pictures."""
+    """Folder of the images."""
     csv_path: Path
     """CSV (or Parquet) with id and Category."""
     ckpt_path: Path
-    """Checkpoint, bundle of `vtax export`, or a folder of checkpoints: one CSV each."""
+    """Checkpoint, bundle from `vtax export`, or a folder of checkpoints, one CSV for each."""
     attributes_config: Path | None = None
-    """Taxonomy to check against that of the checkpoint; one of the original system needs it."""
+    """Expected taxonomy; only checkpoints of the original system need one."""
     out_csv_path: Path | None = None
-    """CSV to write; beside the checkpoint, under its name, when left out. A folder for a folder.
+    """CSV to write, or a folder for a folder of checkpoints; by default beside the checkpoint.
     Run the same command again to resume an interrupted prediction."""
     overwrite: bool = False
     """Replace an existing CSV.
-    Without it, the finished CSV of this very command is left as it is; any other is refused."""
+    Without it, a finished CSV of the same command is kept; any other is an error."""
     columns: Literal["auto", "named", "competition"] = "auto"
     """Columns of the CSV.
-    named: one for each attribute (color, ...), empty where the category has no such attribute.
-    competition: len, attr_1 ... attr_10, with dummy_value beyond the attributes of the category.
-    auto: named if the input has columns named like attributes, competition if it has attr_1, ...
-    or len; if it has none of them, as in the CSV that the model was trained on."""
+    named: one per attribute (color, ...), empty where the category lacks the attribute.
+    competition: len, attr_1 ... attr_10, filled up with dummy_value.
+    auto: like the input CSV; if that has no such columns, like the training CSV."""
     probabilities: bool = False
     """Add columns with the probability of each label.
     named: color_prob, ...; competition: prob_1, ..."""
     skip_missing: bool = False
-    """Treat a missing picture like an unreadable one instead of refusing to start."""
+    """Treat a missing image like an unreadable one instead of refusing to start."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
 
@@ -75,10 +74,10 @@ def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
         problems = finished(out, table, request)
         if problems is None:
             raise InputError(
-                f"--out_csv_path {out}: exists already and answers another request (its model, "
+                f"--out_csv_path {out}: already exists and answers another request (its model, "
                 "CSV, images or options differ); name another file, or replace it with --overwrite"
             )
-        console.print(f"{out}: finished already; give --overwrite to predict it again")
+        console.print(f"{out}: already finished; use --overwrite to predict it again")
         return EXIT_UNREADABLE if problems else 0
     with show_progress(console, "predicting", len(table)) as advance:
         written = write_predictions(
@@ -99,7 +98,7 @@ def _report(written: "Written", rows: int) -> int:
         )
     console.print(f"{rows} rows: {written.path}")
     if written.problems:
-        errors.print(f"{len(written.problems)} pictures could not be read: {written.errors_path}")
+        errors.print(f"{len(written.problems)} images could not be read: {written.errors_path}")
         return EXIT_UNREADABLE
     return 0
 

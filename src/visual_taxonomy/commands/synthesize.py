@@ -8,22 +8,22 @@ from visual_taxonomy.commands.terminal import console, show_progress
 
 @dataclass(frozen=True)
 class Synthesize:
-    """Draw a catalogue of garments whose pictures show their labels."""
+    """Draw a catalogue of garments, with images that show their labels."""
 
     out: Path
-    """Folder to write."""
+    """Folder to create."""
     rows: int = 2000
-    """Products, training and test together."""
+    """Number of products, training and test together."""
     seed: int = 0
     """The same seed draws the same catalogue."""
     image_size: int = 160
-    """Height of the pictures in pixels; they are three quarters as wide."""
+    """Height of the images in pixels; the width is three quarters of it."""
     test_share: float = 0.2
-    """Share of the rows in test.csv."""
+    """Fraction of the products in test.csv."""
 
 
 def synthesize(options: Synthesize) -> int:
-    """Draw a catalogue of garments whose pictures show their labels."""
+    """Draw a catalogue of garments, with images that show their labels."""
     from visual_taxonomy.synthetic.catalogue import synthesize as draw
 
     with show_progress(console, "drawing", options.rows) as advance:

@@ -13,6 +13,7 @@ from rich.progress import (
 )
 from typing_extensions import override
 
+from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.screen import Screen
 from visual_taxonomy.progress import Advance, Reporter
 
@@ -21,7 +22,7 @@ EXIT_FAILED = 1
 EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3
-"""Done, but some pictures could not be read."""
+"""Done, but some images could not be read."""
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C or SIGTERM."""
 
@@ -67,7 +68,7 @@ class TerminalReporter(Reporter):
 
     @override
     def note(self, text: str) -> None:
-        self.console.print(text)
+        self.console.print(as_flags(text))
 
     @contextmanager
     @override

@@ -63,12 +63,12 @@ def _report(result: "Result", config: TrainConfig) -> None:
     if result.test is not None:
         _report_test(result, best, config)
     if (folder / UNREADABLE_NAME).exists():
-        console.print(f"pictures that could not be read: {folder / UNREADABLE_NAME}")
-    console.print(f"take {best}; tables and plots: {folder}")
+        console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
+    console.print(f"use {best}; tables and plots are in {folder}")
 
 
 def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> None:
-    """Score the rows that nothing was chosen by."""
+    """Score the rows that no choice depended on."""
     import json
 
     from visual_taxonomy.atomic import write_text
@@ -96,9 +96,9 @@ def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> Non
     path = result.folder / TEST_METRICS_NAME
     write_text(path, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     console.print(score_table(report, baseline))
-    console.print(f"its scores on {len(table)} test rows, by which nothing was chosen: {path}")
+    console.print(f"its scores on {len(table)} test rows, which no choice depended on: {path}")
     if problems:
-        errors.print(f"{len(problems)} test pictures could not be read; their labels are missed")
+        errors.print(f"{len(problems)} test images could not be read; their labels count as missed")
 
 
 def _resume(folder: Path) -> str:
@@ -110,7 +110,7 @@ def _of_killed_loader(reason: str, config: TrainConfig) -> str:
     has_saved = (folder / "last.pt").exists()
     again = f"resume: {_resume(folder)}" if has_saved else "start again (nothing was saved yet)"
     return (
-        f"a process that loads pictures has ended ({reason}), most likely because "
+        f"a process that loads images has ended ({reason}), most likely because "
         f"the system ran out of memory and killed it; lower --train_workers (now "
         f"{data.train_workers}) and --val_workers (now {data.val_workers}), then {again}"
     )

@@ -11,8 +11,9 @@ import tyro
 from visual_taxonomy.errors import InputError
 
 _DESCRIPTION = (
-    "Many attributes of a product from its picture.\n"
-    "`vtax COMMAND --config FILE.toml` takes flags from a file; `vtax --version` tells the version."
+    "Predict many attributes of a product from its image.\n"
+    "`vtax COMMAND --config FILE.toml` reads flags from a file.\n"
+    "`vtax --version` prints the version."
 )
 _WIDE = "9999"
 _RULE = re.compile(r"\s*([╭╰]|[─-]{3}|$)")

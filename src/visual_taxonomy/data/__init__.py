@@ -1,1 +1,1 @@
-"""From table and pictures to batches."""
+"""From table and images to batches."""

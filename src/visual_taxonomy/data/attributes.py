@@ -64,7 +64,7 @@ class LabelColumns:
             raise InputError(
                 f"{self.file.path}, column 'Category': '{shown(category)}' has no label in any "
                 "row, so its attributes are not known; label a row, remove the category, or give "
-                f"--parq_path{unread}"
+                f"`parq_path`{unread}"
             )
         return names
 
@@ -94,8 +94,8 @@ class LabelColumns:
             raise self.file.error(
                 wrong,
                 "len",
-                f"'{value}', expected how many attributes the category has, such as 3; correct it, "
-                "or remove the column",
+                f"'{value}', expected the number of attributes of the category, such as 3; correct "
+                "it, or remove the column",
             )
         longest = pl.DataFrame({"category": self.file.column("Category"), "len": numbers})
         rows = longest.drop_nulls().group_by("category").max().iter_rows()
@@ -111,8 +111,8 @@ class LabelColumns:
         found = [f"'{shown(name)}' ({text})" for name, text in texts.items() if text]
         if found:
             warnings.warn(
-                f"{self.file.path}: taken for text, not for an attribute, and left out: "
-                f"{', '.join(found)}; --attribute_columns names the columns that are attributes",
+                f"{self.file.path}: columns that look like free text are left out: "
+                f"{', '.join(found)}; name the attributes with `attribute_columns`",
                 stacklevel=2,
             )
         return [name for name, text in texts.items() if not text]
@@ -137,7 +137,7 @@ def read_attributes(parq_path: Path) -> dict[str, list[str]]:
         require_regular(parq_path)
         frame = read_parquet(parq_path)
     except FileNotFoundError:
-        raise InputError(f"{parq_path}: no such file; check --parq_path") from None
+        raise InputError(f"{parq_path}: no such file; check `parq_path`") from None
     except IsADirectoryError:
         raise InputError(f"{parq_path}: is a folder; name the file in it") from None
     except OSError as error:
@@ -165,7 +165,7 @@ def read_attributes(parq_path: Path) -> dict[str, list[str]]:
 def _category(path: Path, row: int, name: str | None, known: Mapping[str, object]) -> str:
     name = (name or "").strip()
     if not name or name in known:
-        problem = "is there twice" if name else "is empty"
+        problem = "appears twice" if name else "is empty"
         raise InputError(f"{path}, row {row}, column 'Category': '{shown(name)}' {problem}")
     return name
 

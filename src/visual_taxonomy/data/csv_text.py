@@ -94,7 +94,7 @@ def _read_header(path: Path, content: bytes) -> tuple[list[str], int, int]:
     except csv.Error as error:
         raise InputError(f"{path}, row {lines + 1}: the header cannot be read ({error})") from None
     if names is None:
-        raise InputError(f"{path}: the file is empty; it needs a header and a row a product")
+        raise InputError(f"{path}: the file is empty; it needs a header and a row for each product")
     return names, start, lines + reader.line_num + 1
 
 
@@ -155,7 +155,7 @@ def _fault(path: Path, content: bytes, names: list[str], reason: str) -> InputEr
                 f"(too many: {extra}); put a value that holds a comma in quotes, or name the column"
             )
     reason = shown(reason.partition("\n")[0], 200)
-    return InputError(f"{path}: not a readable CSV ({reason}); save it anew as 'CSV UTF-8'")
+    return InputError(f"{path}: not a readable CSV ({reason}); save it again as 'CSV UTF-8'")
 
 
 def _rows(content: bytes) -> Iterator[tuple[int, list[str] | csv.Error]]:

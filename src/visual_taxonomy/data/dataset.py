@@ -1,6 +1,6 @@
-"""Rows of a table as batches of pictures and labels.
+"""Rows of a table as batches of images and labels.
 
-Shapes: N pictures of a batch, A slots, H and W in pixels.
+Shapes: N images of a batch, A slots, H and W in pixels.
 """
 
 import signal
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.images import (
     DECODE_MARGIN,
-    NO_PICTURE,
+    NO_IMAGE,
     UnreadableImage,
     decode_image,
 )
@@ -31,47 +31,47 @@ _AHEAD = 4
 
 
 class Batch(NamedTuple):
-    """N pictures with their labels; rows without a picture have category -1 and no label."""
+    """N images with their labels; rows without an image have category -1 and no label."""
 
     images: Tensor
     """[N, 3, H, W] uint8, channels last in memory."""
     categories: Tensor
-    """[N] category indices, -1 where there is no picture."""
+    """[N] category indices, -1 where there is no image."""
     targets: Tensor
     """[N, A] class indices, -1 where unknown."""
     rows: Tensor
     """[N] rows of the table, -1 for a filler."""
     problems: dict[int, str]
-    """Row -> why its picture could not be read."""
+    """Row -> why its image could not be read."""
 
 
-class PictureDataset(Dataset[Batch]):
-    """Reads the picture of a row and transforms it; what it returns is a batch of one.
+class ImageDataset(Dataset[Batch]):
+    """Reads the image of a row and transforms it; what it returns is a batch of one.
 
-    Random transforms draw from a generator seeded by (seed, epoch, row): the same picture is
+    Random transforms draw from a generator seeded by (seed, epoch, row): the same image is
     augmented alike whichever process loads it, and a resumed run sees what the first one would
     have seen.
 
     Args:
-        picture: Gives the picture of a row: a path, encoded bytes, a decoded picture, or its
+        image_of: Gives the image of a row: a path, encoded bytes, a decoded image, or its
             pixels [H, W, 3] uint8; raises UnreadableImage if there is none.
         categories: [N] category indices of the rows.
         targets: [N, A] class indices of the rows, -1 where unknown.
-        transform: From the uint8 tensor [3, H, W] of a picture to one of the image size.
-        image_size: H and W, for the blank that stands for an unreadable picture.
+        transform: From the uint8 tensor [3, H, W] of an image to one of the image size.
+        image_size: H and W, for the blank that stands for an unreadable image.
         seed: Of the random transforms; None if the transform draws nothing, which saves time.
     """
 
     def __init__(
         self,
-        picture: Callable[[int], Path | bytes | Image.Image | np.ndarray],
+        image_of: Callable[[int], Path | bytes | Image.Image | np.ndarray],
         categories: np.ndarray,
         targets: np.ndarray,
         transform: Transform,
         image_size: tuple[int, int],
         seed: int | None = None,
     ) -> None:
-        self.picture = picture
+        self.image_of = image_of
         self.categories = categories
         self.targets = targets
         self.transform = transform
@@ -83,11 +83,11 @@ class PictureDataset(Dataset[Batch]):
 
     def __getitem__(self, draw: Draw) -> Batch:
         if draw.row == FILLER:
-            return self._without_picture(FILLER, {})
+            return self._without_image(FILLER, {})
         try:
             pixels = self._pixels(draw.row)
         except UnreadableImage as reason:
-            return self._without_picture(draw.row, {draw.row: str(reason)})
+            return self._without_image(draw.row, {draw.row: str(reason)})
         return Batch(
             _channels_last(self._transformed(pixels, draw)),
             torch.tensor([self.categories[draw.row]]),
@@ -97,31 +97,31 @@ class PictureDataset(Dataset[Batch]):
         )
 
     def _pixels(self, row: int) -> np.ndarray:
-        source = self.picture(row)
+        source = self.image_of(row)
         if isinstance(source, np.ndarray):
             return source
         height, width = self.image_size
         return decode_image(source, least_size=(DECODE_MARGIN * height, DECODE_MARGIN * width))
 
     def _transformed(self, pixels: np.ndarray, draw: Draw) -> Tensor:
-        picture = torch.from_numpy(pixels).permute(2, 0, 1)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
         if self.seed is None:
-            return self.transform(picture)
+            return self.transform(image)
         entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
         # Not torch.manual_seed, which would seed the GPU too: dropout draws from there.
         generator = torch.default_generator
         state = generator.get_state()
         generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
         try:
-            return self.transform(picture)
+            return self.transform(image)
         finally:
             generator.set_state(state)
 
-    def _without_picture(self, row: int, problems: dict[int, str]) -> Batch:
+    def _without_image(self, row: int, problems: dict[int, str]) -> Batch:
         slots = self.targets.shape[1]
         return Batch(
             _channels_last(torch.full((3, *self.image_size), 128, dtype=torch.uint8)),
-            torch.tensor([NO_PICTURE]),
+            torch.tensor([NO_IMAGE]),
             torch.full((1, slots), UNKNOWN),
             torch.tensor([row]),
             problems,
@@ -165,7 +165,7 @@ def batches_in_order(
 
 
 def make_loader(
-    dataset: PictureDataset,
+    dataset: ImageDataset,
     batches: BatchSampler | Sequence[list[Draw]],
     workers: int,
     pin_memory: bool = False,
@@ -197,7 +197,7 @@ def make_loader(
     )
 
 
-def _batch_bytes(dataset: PictureDataset, batches: BatchSampler | Sequence[list[Draw]]) -> int:
+def _batch_bytes(dataset: ImageDataset, batches: BatchSampler | Sequence[list[Draw]]) -> int:
     """Of the largest batch."""
     if isinstance(batches, BatchSampler):
         rows = batches.rows_per_batch

@@ -1,6 +1,6 @@
-"""Find near-duplicate pictures, so that none stands on both sides of a split.
+"""Find near-duplicate images, so that none stands on both sides of a split.
 
-Shapes: N pictures, B bytes of a fingerprint.
+Shapes: N images, B bytes of a fingerprint.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ _TILE = 2048
 
 
 def fingerprint(path: Path) -> np.ndarray:
-    """[B] uint8: whether the picture is readable (1 or 0), then its 16 x 16 RGB thumbnail.
+    """[B] uint8: whether the image is readable (1 or 0), then its 16 x 16 RGB thumbnail.
 
-    Product pictures on white resemble each other: the usual 64 bits would merge different
+    Product images on white resemble each other: the usual 64 bits would merge different
     garments of one cut. The thumbnail keeps colour and print and costs 769 bytes.
     """
     thumbnail = np.zeros(1 + _SIDE * _SIDE * 3, dtype=np.uint8)
@@ -43,12 +43,12 @@ def fingerprints(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """[N, B] uint8 fingerprints of picture files; a file with several names is decoded once.
+    """[N, B] uint8 fingerprints of image files; a file with several names is decoded once.
 
     Args:
         paths: N files; an unreadable one gets zeros and will form a group of its own.
         workers: Threads that decode (Pillow lets go of Python's lock while it does).
-        on_progress: Called now and then with the pictures done and N.
+        on_progress: Called now and then with the images done and N.
     """
     prints = np.zeros((len(paths), 1 + _SIDE * _SIDE * 3), dtype=np.uint8)
     first_rows: dict[object, int] = {}
@@ -76,20 +76,20 @@ def _file(path: Path) -> object:
 
 
 def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np.ndarray:
-    """[N] int64 group of each picture: the smallest row of the pictures it duplicates.
+    """[N] int64 group of each image: the smallest row of the images it duplicates.
 
-    Two pictures are near-duplicates if their thumbnails differ by at most `max_difference` of
+    Two images are near-duplicates if their thumbnails differ by at most `max_difference` of
     the contrast of the flatter one,
 
         rms(a - b) <= max(max_difference * min(std(a), std(b)), 2 grey levels),
 
     and groups are the connected components. An index (see `Neighbours`) spares comparing all
     pairs. Found are copies that were resized or compressed again; a crop of more than about 1 %
-    is another picture.
+    is another image.
 
     Args:
         prints: [N, B] of `fingerprints`.
-        max_difference: Share of the contrast; 0.1 was chosen by looking at 10,537 real pictures.
+        max_difference: Share of the contrast; 0.1 was chosen by looking at 10,537 real images.
             From about 0.15 on, different garments on the same model begin to merge.
 
     Example:

@@ -1,10 +1,10 @@
-"""Pictures decoded once, kept in one memory-mapped file that all processes share.
+"""Images decoded once, kept in one memory-mapped file that all processes share.
 
 A folder holds, for each size asked for, a file of pixels that only grows and an index (JSON
 behind a checksum) of what of it is finished. The index is replaced once the pixels are on the
 disk, so a build that is killed has the last few seconds of its work to do again, no more.
 
-Shapes: N pictures, H and W in pixels.
+Shapes: N images, H and W in pixels.
 """
 
 import errno
@@ -30,7 +30,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.data.cached_pictures import CachedPictures, Place, map_file
+from visual_taxonomy.data.cached_images import CachedImages, Place, map_file
 from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.leftovers import remove_leftovers_in
@@ -39,7 +39,7 @@ IN_MEMORY = Path("ram")
 """The place that is no folder."""
 
 CACHE_MARGIN = 8 / 7
-"""Cached pictures cover the image size times this, as 256 covers 224.
+"""Cached images cover the image size times this, as 256 covers 224.
 
 A crop of 0.9 of the area has at least 0.9 of each side, so training enlarges none.
 """
@@ -47,15 +47,15 @@ A crop of 0.9 of the area has at least 0.9 of each side, so training enlarges no
 _CHUNK = 64
 _SECONDS_BETWEEN_COMMITS = 5.0
 _CHECKED = 64
-"""Pictures whose checksum is compared when a cache is opened, evenly spread."""
+"""Images whose checksum is compared when a cache is opened, evenly spread."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _VERSION = 1
-"""Of the files; a cache of another version is built anew."""
+"""Of the files; a cache of another version is built again."""
 
 
 class _Source(NamedTuple):
-    """A picture file as it is now; a change of any of the three is another picture."""
+    """An image file as it is now; a change of any of the three is another image."""
 
     path: str
     file_size: int
@@ -63,7 +63,7 @@ class _Source(NamedTuple):
 
 
 def cached_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    """The height and width that cached pictures of a model for `image_size` cover.
+    """The height and width that cached images of a model for `image_size` cover.
 
     Example:
         >>> cached_size((224, 224))
@@ -79,7 +79,7 @@ def open_cache(
     least_size: tuple[int, int],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
-) -> CachedPictures:
+) -> CachedImages:
     """`cache_in_memory` for the place "ram", `cache_in_folder` for all others.
 
     Raises:
@@ -96,19 +96,19 @@ def cache_in_folder(
     least_size: tuple[int, int],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
-) -> CachedPictures:
-    """Pictures from a cache folder, after adding those that are new or have changed.
+) -> CachedImages:
+    """Images from a cache folder, after adding those that are new or have changed.
 
     Processes may call this at the same time: one builds, the others wait and find the work done.
-    A damaged cache is built anew. Pictures that cannot be read are tried again by each call.
+    A damaged cache is built again. Images that cannot be read are tried again by each call.
 
     Args:
         folder: The cache; made if it is not there.
-        paths: N picture files.
-        least_size: Pictures are reduced until one side is about to fall below this height or
+        paths: N image files.
+        least_size: Images are reduced until one side is about to fall below this height or
             width; smaller ones stay as they are.
         workers: Threads that decode.
-        on_progress: Called now and then with the pictures done and the pictures to do.
+        on_progress: Called now and then with the images done and the images to do.
 
     Raises:
         InputError: The folder cannot be written, or the disk is full.
@@ -118,9 +118,9 @@ def cache_in_folder(
         >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp())
         >>> Image.new("RGB", (40, 20), "red").save(folder / "1.png")
-        >>> pictures = cache_in_folder(folder / "cache", [folder / "1.png"], (10, 10))
+        >>> images = cache_in_folder(folder / "cache", [folder / "1.png"], (10, 10))
         >>> (folder / "1.png").unlink()
-        >>> pictures(0).shape
+        >>> images(0).shape
         (10, 20, 3)
     """
     name = f"{least_size[0]}x{least_size[1]}"
@@ -153,14 +153,14 @@ def cache_in_memory(
     least_size: tuple[int, int],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
-) -> CachedPictures:
+) -> CachedImages:
     """The same without a folder: in shared memory that is free again when the last user ends.
 
     Raises:
         InputError: The system has no such memory (only Linux has), or it is full.
     """
     if not hasattr(os, "memfd_create"):
-        raise InputError("--image_cache ram needs Linux; name a folder instead")
+        raise InputError("`image_cache=ram` needs Linux; name a folder instead")
     sources = [_look(path) for path in paths]
     known: dict[_Source, Place] = {}
     problems: dict[_Source, str] = {}
@@ -170,15 +170,15 @@ def cache_in_memory(
             build = _Build(file, known, problems, least_size)
             build.add(list(dict.fromkeys(sources)), workers, on_progress, file.flush)
             path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
-            pictures = _gather(path, sources, known, problems)
-            weakref.finalize(pictures, opened.pop_all().close)
-            return pictures
+            images = _gather(path, sources, known, problems)
+            weakref.finalize(images, opened.pop_all().close)
+            return images
     except OSError as error:
         raise _cannot_write(IN_MEMORY, error) from error
 
 
 class _Build:
-    """Appends pictures to a file."""
+    """Appends images to a file."""
 
     def __init__(
         self,
@@ -233,7 +233,7 @@ class _Build:
 
 
 class _DecodeAgain:
-    """Pixels of a damaged place, from the picture file that the index names for it.
+    """Pixels of a damaged place, from the image file that the index names for it.
 
     The index is read in the process that finds the first damage: most never need it.
     """
@@ -260,7 +260,7 @@ def _decode(path: Path, least_size: tuple[int, int]) -> np.ndarray:
 
 
 def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
-    """Reduce a picture [H, W, 3], keeping its ratio, to the smallest that covers a size.
+    """Reduce an image [H, W, 3], keeping its ratio, to the smallest that covers a size.
 
     Example:
         >>> shrink(np.zeros((100, 300, 3), np.uint8), (10, 20)).shape
@@ -279,7 +279,7 @@ def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
 
 
 def _look(path: Path) -> _Source:
-    """The picture as it is now; of one that is not there, decoding will say why."""
+    """The image as it is now; of one that is not there, decoding will say why."""
     try:
         state = path.stat()
     except OSError:
@@ -293,11 +293,11 @@ def _gather(
     known: dict[_Source, Place],
     problems: dict[_Source, str],
     decode_again: _DecodeAgain | None = None,
-) -> CachedPictures:
+) -> CachedImages:
     places = [known.get(source, (0, 0, 0, 0)) for source in sources]
     of_rows = {row: problems[source] for row, source in enumerate(sources) if source in problems}
     array = np.array(places, np.int64).reshape(-1, 4)
-    return CachedPictures(path, array, of_rows, decode_again)
+    return CachedImages(path, array, of_rows, decode_again)
 
 
 def _commit(file: io.BufferedRandom, index: Path, known: dict[_Source, Place]) -> None:
@@ -341,5 +341,5 @@ def _checksum(content: mmap.mmap, place: Place) -> int:
 
 def _cannot_write(place: Path, error: OSError) -> InputError:
     if error.errno in _NO_ROOM:
-        return InputError(f"--image_cache {place}: no space left; name a folder on another disk")
-    return InputError(f"--image_cache {place}: cannot be written ({error.strerror or error})")
+        return InputError(f"`image_cache` {place}: no space left; name a folder on another disk")
+    return InputError(f"`image_cache` {place}: cannot be written ({error.strerror or error})")

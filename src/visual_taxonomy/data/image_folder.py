@@ -1,4 +1,4 @@
-"""Which file of a folder is the picture of which product."""
+"""Which file of a folder is the image of which product."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ from visual_taxonomy.errors import InputError
 
 
 class ImageFolder:
-    """The pictures of a folder by product id; the folder is read once.
+    """The images of a folder by product id; the folder is read once.
 
-    The picture of product 1163 is `001163` or `1163` with one of `IMAGE_SUFFIXES`, in upper or
+    The image of product 1163 is `001163` or `1163` with one of `IMAGE_SUFFIXES`, in upper or
     lower case; of several files for one product the first by that order counts.
 
     Raises:
@@ -30,13 +30,13 @@ class ImageFolder:
             with os.scandir(path) as entries:
                 names = [os.path.splitext(entry.name) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{path}: no such image folder; check --img_dir") from None
+            raise InputError(f"{path}: no such image folder; check `img_dir`") from None
         except OSError as error:
             reason = error.strerror or error
-            raise InputError(f"{path}: cannot be read ({reason}); check --img_dir") from None
-        pictures = [(stem, suffix) for stem, suffix in names if suffix.lower() in IMAGE_SUFFIXES]
-        pictures.sort(key=lambda name: (IMAGE_SUFFIXES.index(name[1].lower()), name), reverse=True)
-        self._names = {stem: stem + suffix for stem, suffix in pictures}
+            raise InputError(f"{path}: cannot be read ({reason}); check `img_dir`") from None
+        images = [(stem, suffix) for stem, suffix in names if suffix.lower() in IMAGE_SUFFIXES]
+        images.sort(key=lambda name: (IMAGE_SUFFIXES.index(name[1].lower()), name), reverse=True)
+        self._names = {stem: stem + suffix for stem, suffix in images}
 
     def find(self, product_id: str) -> str | None:
         """The file's name, None if there is none."""
@@ -44,7 +44,7 @@ class ImageFolder:
 
     @staticmethod
     def usual_name(product_id: str) -> str:
-        """The name a product's picture usually has."""
+        """The name a product's image usually has."""
         return _padded(product_id) + IMAGE_SUFFIXES[0]
 
 

@@ -1,6 +1,6 @@
-"""Decode one picture of any common kind to 8-bit RGB, or say in a few words why not.
+"""Decode one image of any common kind to 8-bit RGB, or say in a few words why not.
 
-Shapes: H and W in pixels, of the upright picture.
+Shapes: H and W in pixels, of the upright image.
 """
 
 import io
@@ -26,13 +26,13 @@ from PIL import (
 from visual_taxonomy.regular_file import irregular_kind
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-"""Suffixes of picture files, in lower case, the preferred one first."""
+"""Suffixes of image files, in lower case, the preferred one first."""
 
 MAX_PIXELS = 178_000_000
-"""Pixels (width x height) above which a picture is taken for a decompression bomb."""
+"""Pixels (width x height) above which an image is taken for a decompression bomb."""
 
-NO_PICTURE = -1
-"""Category of a row of a batch that holds no picture: a filler, or a file that is unreadable."""
+NO_IMAGE = -1
+"""Category of a row of a batch that holds no image: a filler, or a file that is unreadable."""
 
 DECODE_MARGIN = 2
 """JPEGs are decoded at reduced size as long as both sides keep this many times the image size."""
@@ -46,14 +46,14 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: np.rot90,
 }
-"""EXIF orientation -> what sets the picture upright."""
+"""EXIF orientation -> what sets the image upright."""
 
 _LAID_ON_ITS_SIDE = 5
 """From this orientation on, width and height change places."""
 
 
-class UnreadableImage(Exception):  # noqa: N818 - it says what the picture is
-    """A picture that cannot be decoded; the message is a short reason without the file's name.
+class UnreadableImage(Exception):  # noqa: N818 - it says what the image is
+    """An image that cannot be decoded; the message is a short reason without the file's name.
 
     Example:
         >>> raise UnreadableImage("the file is empty")
@@ -68,15 +68,15 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     least_side: int | None = None,
 ) -> Image.Image:
-    """`decode_image` as a Pillow picture.
+    """`decode_image` as a Pillow image.
 
     Args:
-        source: Path of the file, its content, or a picture that Pillow has opened.
+        source: Path of the file, its content, or an image that Pillow has opened.
         max_pixels: Most pixels accepted.
         least_side: Pixels that both sides keep at least; None decodes the full size.
 
     Raises:
-        UnreadableImage: The file is missing, empty, no picture, oversized or damaged.
+        UnreadableImage: The file is missing, empty, no image, oversized or damaged.
 
     Example:
         >>> file = io.BytesIO()
@@ -100,18 +100,18 @@ def decode_image(
     and the EXIF orientation is applied. The kind is told by the content, not by the suffix.
 
     Args:
-        source: Path of the file, or its content. A picture that Pillow has opened becomes RGB in
+        source: Path of the file, or its content. An image that Pillow has opened becomes RGB in
             the same way, but is taken as it stands: whoever opened it may have turned it.
         max_pixels: Most pixels accepted; checked in the header, before anything is decoded.
         least_size: Decode a JPEG at 1/2, 1/4 or 1/8 of its size (faster) as long as the upright
-            picture keeps this height and width. None decodes the full size.
+            image keeps this height and width. None decodes the full size.
 
     Returns:
         [H, W, 3] uint8. JPEGs come from simplejpeg where it reads them without complaint and
         from Pillow otherwise; both are libjpeg-turbo and give the same pixels.
 
     Raises:
-        UnreadableImage: The file is missing, empty, no picture, oversized or damaged.
+        UnreadableImage: The file is missing, empty, no image, oversized or damaged.
 
     Example:
         >>> file = io.BytesIO()
@@ -121,7 +121,7 @@ def decode_image(
         >>> decode_image(b"GIF, is it?")
         Traceback (most recent call last):
         ...
-        visual_taxonomy.data.images.UnreadableImage: not a JPEG, PNG, WebP, BMP or GIF picture
+        visual_taxonomy.data.images.UnreadableImage: not a JPEG, PNG, WebP, BMP or GIF image
     """
     try:
         if isinstance(source, Image.Image):
@@ -147,7 +147,7 @@ def decode_image(
 def _open(path: Path) -> IO[bytes]:
     kind = irregular_kind(path)
     if kind is not None:
-        raise UnreadableImage(f"{kind}, not a picture")
+        raise UnreadableImage(f"{kind}, not an image")
     return path.open("rb")
 
 
@@ -199,7 +199,7 @@ def _decode_jpeg(file: IO[bytes], image: JpegImagePlugin.JpegImageFile, divisor:
 def _reader(head: bytes) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
     """The Pillow class for a file that starts with `head`.
 
-    Not Image.open: it warns of large pictures by a limit that is one global of the process.
+    Not Image.open: it warns of large images by a limit that is one global of the process.
     """
     if head.startswith(b"\xff\xd8\xff"):
         return JpegImagePlugin.JpegImageFile
@@ -211,7 +211,7 @@ def _reader(head: bytes) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
         return GifImagePlugin.GifImageFile
     if head.startswith(b"BM"):
         return BmpImagePlugin.BmpImageFile
-    raise UnreadableImage("not a JPEG, PNG, WebP, BMP or GIF picture")
+    raise UnreadableImage("not a JPEG, PNG, WebP, BMP or GIF image")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -227,5 +227,5 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF data is no reason to lose the picture
+    except Exception:  # damaged EXIF data is no reason to lose the image
         return 1

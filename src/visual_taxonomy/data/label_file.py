@@ -44,7 +44,7 @@ class LabelFile:
         stripped = raw.select(pl.all().fill_null("").str.strip_chars())
         has_value = stripped.select(pl.any_horizontal(pl.all() != "")).to_series()
         if not has_value.any():
-            raise InputError(f"{path}: the file has no rows; it needs a line for each product")
+            raise InputError(f"{path}: the file has no rows; it needs a row for each product")
         raw = raw.with_row_index(_ROW)
         if not has_value.all():
             raw, stripped = raw.filter(has_value), stripped.filter(has_value)
@@ -119,7 +119,7 @@ class LabelFile:
     def empty(self, rows: np.ndarray, column: str, remedy: str) -> InputError:
         """The error for cells that must hold a value and hold none, or a text that means none."""
         text = self._stripped[column][int(rows[0])]
-        marker = f"'{shown(text)}' means unknown (see --missing_values)" if text else "is empty"
+        marker = f"'{shown(text)}' means unknown (see `missing_values`)" if text else "is empty"
         return self.error(rows, column, f"{marker}; {remedy}")
 
     def line(self, row: int) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 from visual_taxonomy.taxonomy import MISSING_VALUES
 
 UnknownLabels = Literal["error", "wrong", "ignore"]
-"""What becomes of a label that is no class of its attribute; see `read_table`."""
+"""What to do with a label that is not a class of its attribute; see `read_table`."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class LabelReading:
     """
 
     missing_values: tuple[str, ...] = MISSING_VALUES
-    """Texts that mean an unknown label, in this case of letters; empty cells always do."""
+    """Cell texts that mean an unknown label (case-sensitive); empty cells always do."""
     attribute_columns: tuple[str, ...] | None = None
-    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but those of free text."""
+    """Columns that hold labels; None: attr_1, attr_2, ..., or else all but free text."""
 
     def __post_init__(self) -> None:
-        # Cells lose their outer white space before they are compared.
+        # Cells are stripped before they are compared, so a marker with spaces would never match.
         object.__setattr__(self, "missing_values", tuple(v.strip() for v in self.missing_values))

@@ -1,4 +1,4 @@
-"""Tell whether an error means that a process that loads pictures has died."""
+"""Tell whether an error means that a process that loads images has died."""
 
 import traceback
 

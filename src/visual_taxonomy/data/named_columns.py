@@ -66,7 +66,7 @@ def read_columns(
             continue
         if name in found:
             raise InputError(
-                f"{path}: column '{shown(name)}' is there twice; rename or remove one"
+                f"{path}: column '{shown(name)}' appears twice; rename or remove one"
                 f"{header_hint(names)}"
             )
         _check_number(path, name)
@@ -76,7 +76,7 @@ def read_columns(
     labels = [name for name in found if name not in _PLAIN_NAMES.values()]
     for name in wanted:
         if name not in labels:
-            raise InputError(f"{path}: --attribute_columns {unknown_name(name, labels)}")
+            raise InputError(f"{path}: `attribute_columns` {unknown_name(name, labels)}")
     return {k: v for k, v in found.items() if k not in labels or k in wanted}, first_line
 
 
@@ -120,7 +120,7 @@ def _plain(name: str) -> str:
 def _warn_of_nameless(path: Path, position: int, column: pl.Series) -> None:
     if column.null_count() < len(column):
         warnings.warn(
-            f"{path}: column {position} has no name (so pandas writes its index) and is not read; "
+            f"{path}: column {position} has no name, like the index that pandas writes: ignored; "
             "give it a name if it holds labels",
             stacklevel=1,
         )

@@ -44,11 +44,11 @@ class Neighbours:
     halved along its widest column; the upper half visits the lower one as guests, and guests stay
     only where the box around the natives is within their limit. Small parts are compared all with
     all. What no column separates may be a crowd around one point, such as a million white
-    pictures: those near its centre are connected through it, and what is connected already is
+    images: those near its centre are connected through it, and what is connected already is
     not compared.
 
     The first columns are principal components of a sample, scaled so that distances in them never
-    exceed the rms of the thumbnails: they lose no pair. Pictures of noise have no principal
+    exceed the rms of the thumbnails: they lose no pair. Images of noise have no principal
     components; for them there are random directions, along which thumbnails differ by their
     rms on average. A near pair that differs by more than `_MARGIN` times that is lost.
 

@@ -74,5 +74,5 @@ def _damaged_column(path: Path) -> str:
 def _reason(error: BaseException) -> str:
     text = shown(str(error).partition("\n")[0], 200)
     if "utf" in text.casefold():
-        return f"holds text that is not UTF-8 ({text}); write the column anew"
-    return f"not a Parquet file, or damaged ({text}); write it anew"
+        return f"holds text that is not UTF-8 ({text}); write the column again"
+    return f"not a Parquet file, or damaged ({text}); write it again"

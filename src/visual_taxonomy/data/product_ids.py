@@ -1,4 +1,4 @@
-"""The ids of a catalogue: there, each of one product, and fit to name a picture in a folder."""
+"""The ids of a catalogue: there, each of one product, and fit to name an image in a folder."""
 
 import re
 from pathlib import PurePath, PureWindowsPath
@@ -20,7 +20,7 @@ def read_ids(file: LabelFile) -> list[str]:
 
     Raises:
         InputError: An id is missing, too long for a file's name, names a place outside the folder
-            of the pictures, or two rows have one product.
+            of the images, or two rows have one product.
     """
     ids = file.column("id")
     empty = np.flatnonzero((ids == "").to_numpy())
@@ -31,8 +31,8 @@ def read_ids(file: LabelFile) -> list[str]:
         raise file.error(
             long,
             "id",
-            f"'{shown(ids[int(long[0])])}' is too long for the name of a picture, which has "
-            f"{_MAX_BYTES} bytes at most; shorten it",
+            f"'{shown(ids[int(long[0])])}' is too long: the name of an image has at most "
+            f"{_MAX_BYTES} bytes; shorten it",
         )
     suspects = np.flatnonzero(ids.str.contains(_SUSPECT).to_numpy())
     outside = np.array([row for row in suspects.tolist() if _leaves_folder(ids[row])], dtype=int)
@@ -40,8 +40,8 @@ def read_ids(file: LabelFile) -> list[str]:
         raise file.error(
             outside,
             "id",
-            f"'{shown(ids[int(outside[0])])}' names a file outside the folder of the pictures; "
-            "use an id without '..' that does not start at the root",
+            f"'{shown(ids[int(outside[0])])}' names a file outside the image folder; "
+            "use an id without '..' that is not an absolute path",
         )
     _check_distinct(file, ids)
     return ids.to_list()
@@ -54,7 +54,7 @@ def _leaves_folder(product_id: str) -> bool:
 
 
 def _check_distinct(file: LabelFile, ids: pl.Series) -> None:
-    # 12 and 000012 are one product, because they are one picture: see ImageFolder.
+    # 12 and 000012 are one product, because they are one image: see ImageFolder.
     plain = ids.str.replace("^0+([0-9]+)$", "$1") if ids.str.starts_with("0").any() else ids
     repeated = np.flatnonzero(~plain.is_first_distinct().to_numpy())
     if not len(repeated):
@@ -65,6 +65,5 @@ def _check_distinct(file: LabelFile, ids: pl.Series) -> None:
     raise file.error(
         repeated,
         "id",
-        f"'{shown(value)}' is there already in row {file.line(first)}{other}; "
-        "remove one of the rows",
+        f"'{shown(value)}' is already in row {file.line(first)}{other}; remove one of the rows",
     )

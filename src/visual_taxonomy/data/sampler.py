@@ -14,14 +14,14 @@ from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.errors import InputError
 
 FILLER = -1
-"""The row of a draw that stands for no picture."""
+"""The row of a draw that stands for no image."""
 
 BATCH_SAMPLINGS = ("mixed", "sequential", "joint")
-"""The values of `--batch_sampling`."""
+"""The values of `batch_sampling`."""
 
 
 class Draw(NamedTuple):
-    """One picture of a batch; with the epoch, its random augmentation needs no hidden state."""
+    """One image of a batch; with the epoch, its random augmentation needs no hidden state."""
 
     row: int
     """Row of the table, or `FILLER`."""

@@ -1,6 +1,6 @@
 """Which rows are for what: chosen by category and seed, written to a file and read back.
 
-Shapes: N rows, G groups (near-duplicate pictures), K categories.
+Shapes: N rows, G groups (near-duplicate images), K categories.
 """
 
 from collections.abc import Sequence
@@ -154,7 +154,7 @@ def read_split(
     repeated = np.flatnonzero(~given.is_first_distinct().to_numpy())
     if len(repeated):
         value = given[int(repeated[0])]
-        raise file.error(repeated, "id", f"'{value}' is there already; remove one of the rows")
+        raise file.error(repeated, "id", f"'{value}' appears twice; remove one of the rows")
     wanted = pl.Series([str(each) for each in ids], dtype=pl.String)
     if not accept_other_ids:
         _check_ids(file, given, wanted)
@@ -173,5 +173,5 @@ def _check_ids(file: LabelFile, given: pl.Series, wanted: pl.Series) -> None:
     if len(missing):
         raise InputError(
             f"{file.path}: {len(missing):,} of {len(wanted):,} ids of the catalogue are missing, "
-            f"first '{missing[0]}'; add them, or leave --split_path out to make a new split"
+            f"first '{missing[0]}'; add them, or leave `split_path` out to make a new split"
         )

@@ -28,7 +28,7 @@ _WRONG = -2
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Products with their categories, labels and pictures; plain arrays, cheap to send to workers.
+    """Products with their categories, labels and images; plain arrays, cheap to send to workers.
 
     Args:
         taxonomy: What the numbers below mean.
@@ -37,7 +37,7 @@ class Table:
         targets: [N, A] int64 index of the class, slots in the order of `taxonomy.slots`;
             -1 where it is unknown or the category has no such slot.
         image_names: [N] str names of the files in `img_dir`.
-        img_dir: The folder of the pictures.
+        img_dir: The folder of the images.
         columns: The column names of the file, as `LabelFile` gives them.
     """
 
@@ -62,7 +62,7 @@ class Table:
         return tuple(name for name in self.columns if name in attributes)
 
     def path(self, row: int) -> Path:
-        """The file of a row's picture."""
+        """The file of a row's image."""
         return self.img_dir / str(self.image_names[row])
 
     def take(self, rows: np.ndarray) -> "Table":
@@ -104,10 +104,10 @@ def read_table(
 
     Args:
         csv_path: CSV in UTF-8, or Parquet.
-        img_dir: Folder of the pictures; see `ImageFolder` for their names.
+        img_dir: Folder of the images; see `ImageFolder` for their names.
         taxonomy: Categories, attributes and classes.
         labelled: Read the labels; otherwise all targets are unknown.
-        missing_images: "error", or "keep" rows without a picture under the name it should have.
+        missing_images: "error", or "keep" rows without an image under the name it should have.
         reading: Which texts mean unknown, and which columns hold labels.
         unknown_labels: What becomes of labels that the taxonomy does not have. "error" refuses
             them; "ignore" takes them for unknown; "wrong" adds them to the classes of the
@@ -247,7 +247,7 @@ def _note_markers(file: LabelFile, columns: Sequence[str], on_note: Callable[[st
         each = ", ".join(f"'{text}' {markers[text]:,}" for text in by_count)
         on_note(
             f"note: {file.path}: cells read as unknown because they hold a marker of a missing "
-            f"value: {sum(markers.values()):,} ({each}); --missing_values changes the markers"
+            f"value: {sum(markers.values()):,} ({each}); change the markers with `missing_values`"
         )
 
 
@@ -279,9 +279,9 @@ def _find_images(
         first = ids[missing[0]]
         raise InputError(
             f"{file.path}, row {file.line(missing[0])}, column 'id': '{shown(first)}' has no "
-            f"picture; looked for {shown(folder.usual_name(first))} in {img_dir} "
-            f"({len(missing):,} of {len(ids):,} rows have none); add the pictures, "
-            "remove the rows, or correct --img_dir"
+            f"image; looked for {shown(folder.usual_name(first))} in {img_dir} "
+            f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
+            "remove the rows, or correct `img_dir`"
         )
     return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
 
@@ -328,7 +328,9 @@ def build_taxonomy(
     ]
     if unlabelled:
         names = ", ".join(unlabelled)
-        warnings.warn(f"{csv_path}: no label, so only class 'default', in {names}", stacklevel=2)
+        warnings.warn(
+            f"{csv_path}: no label in {names}; their only class is 'default'", stacklevel=2
+        )
     filled = {
         category: {attribute: classes or ["default"] for attribute, classes in each.items()}
         for category, each in mapping.items()

@@ -7,7 +7,7 @@ Torch resizes uint8 tensors whose channels stand last in memory (as decoders giv
 times as fast as Pillow, and warps them in one step faster than Pillow in three;
 benchmarks/load.py prints both.
 
-Shapes: H and W in pixels. Points are (x, y) in pixels from the upper left corner of a picture; the
+Shapes: H and W in pixels. Points are (x, y) in pixels from the upper left corner of an image; the
 center of its first pixel is (0.5, 0.5).
 """
 
@@ -39,7 +39,7 @@ def training_transform(image_size: tuple[int, int], interpolation: str = "bicubi
         interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
 
     Returns:
-        A function from an RGB picture, uint8 [3, H, W], to a uint8 tensor of the image size.
+        A function from an RGB image, uint8 [3, H, W], to a uint8 tensor of the image size.
     """
     crop = partial(_random_crop, image_size=image_size, interpolation=interpolation)
     return v2.Compose([crop, _random_warp])
@@ -53,7 +53,7 @@ def evaluation_transform(image_size: tuple[int, int], interpolation: str = "bicu
         interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
 
     Returns:
-        A function from an RGB picture, uint8 [3, H, W], to a uint8 tensor of the image size.
+        A function from an RGB image, uint8 [3, H, W], to a uint8 tensor of the image size.
 
     Example:
         >>> import torch
@@ -64,12 +64,12 @@ def evaluation_transform(image_size: tuple[int, int], interpolation: str = "bicu
 
 
 def rotation(angle: float, height: int, width: int) -> np.ndarray:
-    """The points of a picture [3, 3] that a rotation about its center takes to given ones.
+    """The points of an image [3, 3] that a rotation about its center takes to given ones.
 
     Args:
         angle: In degrees, counter-clockwise as seen.
-        height: H of the picture.
-        width: W of the picture.
+        height: H of the image.
+        width: W of the image.
 
     Example:
         >>> rotation(90, height=4, width=4) @ [1.0, 3.0, 1.0]  # (1, 3) shows what was at (1, 1)
@@ -106,12 +106,12 @@ def homography(source: Sequence[Sequence[float]], target: Sequence[Sequence[floa
     return np.append(np.linalg.solve(rows, np.ravel(target)), 1.0).reshape(3, 3)
 
 
-def warp(picture: Tensor, matrix: np.ndarray) -> Tensor:
-    """Resample a picture, bilinear, black outside.
+def warp(image: Tensor, matrix: np.ndarray) -> Tensor:
+    """Resample an image, bilinear, black outside.
 
     Args:
-        picture: uint8 [3, H, W].
-        matrix: [3, 3], takes a point of the result to the point of the picture shown there.
+        image: uint8 [3, H, W].
+        matrix: [3, 3], takes a point of the result to the point of the image shown there.
 
     Returns:
         uint8 [3, H, W], channels last in memory.
@@ -121,36 +121,36 @@ def warp(picture: Tensor, matrix: np.ndarray) -> Tensor:
         >>> warp(torch.tensor([10, 20, 30], dtype=torch.uint8).expand(3, 1, 3), mirror)[0]
         tensor([[30, 20, 10]], dtype=torch.uint8)
     """
-    _, height, width = picture.shape
+    _, height, width = image.shape
     to_unit = np.array([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])
     of_x, of_y, of_one = torch.from_numpy(to_unit @ matrix).float()[..., None].unbind(1)
     of_row = of_y * torch.arange(0.5, height) + of_one
     points = (of_x * torch.arange(0.5, width))[:, None] + of_row[..., None]
     grid = points[:2].div_(points[2]).permute(1, 2, 0)
-    sampled = F.grid_sample(picture[None].float(), grid[None], align_corners=False)[0]
+    sampled = F.grid_sample(image[None].float(), grid[None], align_corners=False)[0]
     channels = sampled.round_().numpy().astype(np.uint8)  # three times as fast as torch's
     return torch.from_numpy(np.stack(list(channels), axis=-1)).permute(2, 0, 1)
 
 
-def _resize(picture: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
+def _resize(image: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
     if interpolation == "lanczos":  # torch has no such filter for tensors
-        image = Image.fromarray(picture.permute(1, 2, 0).contiguous().numpy())
-        pixels = np.array(image.resize(image_size[::-1], Image.Resampling.LANCZOS))
+        pillow = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+        pixels = np.array(pillow.resize(image_size[::-1], Image.Resampling.LANCZOS))
         return torch.from_numpy(pixels).permute(2, 0, 1)
-    # Not v2.Resize: looking for pictures in what it gets takes it a twentieth of the time.
-    return functional.resize(picture, list(image_size), InterpolationMode(interpolation))
+    # Not v2.Resize: looking for images in what it gets takes it a twentieth of the time.
+    return functional.resize(image, list(image_size), InterpolationMode(interpolation))
 
 
-def _random_crop(picture: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
-    top, left, height, width = v2.RandomResizedCrop.get_params(picture, [0.9, 1.0], [3 / 4, 4 / 3])
-    crop = picture[:, top : top + height, left : left + width]
-    # Copied first: torch resizes a view of a larger picture slowly.
+def _random_crop(image: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
+    top, left, height, width = v2.RandomResizedCrop.get_params(image, [0.9, 1.0], [3 / 4, 4 / 3])
+    crop = image[:, top : top + height, left : left + width]
+    # Copied first: torch resizes a view of a larger image slowly.
     dense = crop.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     return _resize(dense, image_size, interpolation)
 
 
-def _random_warp(picture: Tensor) -> Tensor:
-    _, height, width = picture.shape
+def _random_warp(image: Tensor) -> Tensor:
+    _, height, width = image.shape
     matrix = np.eye(3)
     if torch.rand(1) < 0.5:
         matrix[0] = -1.0, 0.0, width
@@ -158,4 +158,4 @@ def _random_warp(picture: Tensor) -> Tensor:
     if torch.rand(1) < 0.5:
         corners, moved = v2.RandomPerspective.get_params(width, height, 0.1)
         matrix = matrix @ homography(moved, corners)
-    return warp(picture, matrix)
+    return warp(image, matrix)

@@ -40,7 +40,7 @@ def fits_shared_memory(num_bytes: int) -> bool:
             f"{SHARED_MEMORY} has {free >> 20:,} MB free, but loading ahead needs "
             f"{needed >> 20:,} MB: batches come through pipes, which is slower; for more room "
             "start the container with --shm-size=2g (docker, podman), or choose a smaller "
-            "--batch_size",
+            "`batch_size`",
             stacklevel=3,
         )
     return needed <= free

@@ -70,6 +70,6 @@ def note_unseen(
     more = f", and of {rest:,} more classes" if rest > 0 else ""
     fate = "count as wrong" if unknown_labels == "wrong" else "are ignored"
     on_note(
-        f"note: labels that the model does not know {fate} (--unknown_labels {unknown_labels}): "
+        f"note: labels that the model does not know {fate} (`unknown_labels={unknown_labels}`): "
         f"{sum(rows.values()):,} ({names}{more})"
     )

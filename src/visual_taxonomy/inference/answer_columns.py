@@ -101,8 +101,8 @@ class NamedColumns(AnswerColumns):
         wrong = next((name for name in self.names if name.casefold() in reserved), None)
         if wrong is not None:
             raise InputError(
-                f"--columns named: an attribute is called '{wrong}', which is the name of another "
-                "column; use --columns competition"
+                f"`columns=named`: an attribute is called '{wrong}', which is the name of another "
+                "column; use `columns=competition`"
             )
 
     @override
@@ -113,8 +113,8 @@ class NamedColumns(AnswerColumns):
             twice = next((name for name in header if header.count(name) > 1), None)
             if twice is not None:
                 raise InputError(
-                    f"--probabilities: an attribute is called '{twice}', which is the name of a "
-                    "column of probabilities; use --columns competition"
+                    f"`probabilities`: an attribute is called '{twice}', which is the name of a "
+                    "column of probabilities; use `columns=competition`"
                 )
         return header
 

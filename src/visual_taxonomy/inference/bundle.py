@@ -57,7 +57,7 @@ class Bundle:
         folder: Where it lies.
         taxonomy: What the outputs mean.
         model: Backbone and heads, as in the checkpoint.
-        preprocessing: From a decoded picture to what the model takes.
+        preprocessing: From a decoded image to what the model takes.
         files: Name of each model file -> its SHA-256.
         int8: Whether the matrix products of the graph are in 8 bits.
         class_counts: Task name -> training labels of each class.
@@ -150,7 +150,9 @@ def read_bundle(folder: Path) -> Bundle:
             **{name: content[name] for name in _PLAIN},
         )
     except FileNotFoundError:
-        raise InputError(f"{folder}: no bundle of `vtax export` ({MANIFEST} is missing)") from None
+        raise InputError(
+            f"{folder}: not a bundle of `vtax export` ({MANIFEST} is missing)"
+        ) from None
     except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
 

@@ -68,7 +68,7 @@ class Replay(NamedTuple):
     entries: list[Entry]
     """The lines that hold."""
     size: int
-    """Bytes of the journal up to the last of them; 0 to start it anew."""
+    """Bytes of the journal up to the last of them; 0 to start it again."""
     chain: Chain
     """The digest up to there."""
     dropped: int = 0

@@ -1,8 +1,8 @@
-"""From a checkpoint or a bundle and pictures to named labels with probabilities.
+"""From a checkpoint or a bundle and images to named labels with probabilities.
 
 Nothing here imports torch: a bundle is run without it.
 
-Shapes: N pictures, A slots, C classes of the widest task.
+Shapes: N images, A slots, C classes of the widest task.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +17,15 @@ from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
-from visual_taxonomy.inference.engines.base import Picture
+from visual_taxonomy.inference.engines.base import ImageSource
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.taxonomy import UNKNOWN
 
 if TYPE_CHECKING:
     from visual_taxonomy.checkpoint import Checkpoint
 
-NO_ANSWER = "the model's answer is not a number; use another checkpoint, or --precision 32"
-"""Why a picture that could be read has no label."""
+NO_ANSWER = "the model's answer is not a number; use another checkpoint, or precision 32"
+"""Why an image that could be read has no label."""
 
 _DEFAULTS = InferenceConfig()
 
@@ -36,22 +36,22 @@ class RowScores(NamedTuple):
     rows: np.ndarray
     """[N] numbers of the rows."""
     probabilities: np.ndarray
-    """[N, A, C] float32; 0 where there is no picture, slot or class."""
+    """[N, A, C] float32; 0 where there is no image, slot or class."""
     classes: np.ndarray
-    """[N, A] index of the most probable class; -1 without picture or slot."""
+    """[N, A] index of the most probable class; -1 without image or slot."""
     problems: dict[int, str]
-    """Row -> why its picture could not be read, or has no answer."""
+    """Row -> why its image could not be read, or has no answer."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one picture.
+    """The answer for one image.
 
     Args:
         category: The product's category, as asked.
-        labels: Attribute -> most probable class; empty where the picture could not be read.
+        labels: Attribute -> most probable class; empty where the image could not be read.
         probabilities: Attribute -> class -> probability.
-        problem: Why the picture could not be read, if so.
+        problem: Why the image could not be read, if so.
     """
 
     category: str
@@ -61,7 +61,7 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model, ready for pictures of any of its categories.
+    """A trained model, ready for images of any of its categories.
 
     Args:
         model: A checkpoint or a bundle.
@@ -114,22 +114,22 @@ class Predictor:
 
         return cls(read_model(path, attributes_config), config)
 
-    def predict(self, pictures: Sequence[Picture], categories: Sequence[str]) -> list[Prediction]:
-        """Predict the attributes of N pictures, of mixed categories in one batch.
+    def predict(self, images: Sequence[ImageSource], categories: Sequence[str]) -> list[Prediction]:
+        """Predict the attributes of N images, of mixed categories in one batch.
 
         Args:
-            pictures: [N] paths, encoded bytes, or decoded pictures.
+            images: [N] paths, encoded bytes, or decoded images.
             categories: [N] names of their categories.
 
         Raises:
             InputError: A category does not exist, or the lengths differ.
         """
-        if len(pictures) != len(categories):
-            raise InputError(f"{len(pictures)} pictures but {len(categories)} categories")
+        if len(images) != len(categories):
+            raise InputError(f"{len(images)} images but {len(categories)} categories")
         indices = np.array([self.taxonomy.category_index(c) for c in categories], dtype=np.int64)
         return [
             self._named(int(indices[row]), scores.probabilities[i], scores.problems.get(int(row)))
-            for scores in self.score(pictures.__getitem__, indices)
+            for scores in self.score(images.__getitem__, indices)
             for i, row in enumerate(scores.rows)
         ]
 
@@ -143,14 +143,14 @@ class Predictor:
     def predict_classes(
         self, table: Table, on_progress: Callable[[int], None] = lambda done: None
     ) -> tuple[np.ndarray, dict[int, str]]:
-        """The most probable classes of all rows, [N, A], and the rows without a picture.
+        """The most probable classes of all rows, [N, A], and the rows without an image.
 
         Args:
             table: The rows.
             on_progress: Called with the number of rows done.
 
         Returns:
-            Class indices, -1 where there is no answer; row -> why its picture could not be read.
+            Class indices, -1 where there is no answer; row -> why its image could not be read.
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
@@ -161,15 +161,15 @@ class Predictor:
         return classes, problems
 
     def score(
-        self, picture: Callable[[int], Picture], categories: np.ndarray
+        self, image_of: Callable[[int], ImageSource], categories: np.ndarray
     ) -> Iterator[RowScores]:
         """Probabilities of rows 0 ... N - 1, in order, a batch at a time.
 
         Args:
-            picture: Gives the picture of a row; called in the loading processes.
+            image_of: Gives the image of a row; called in the loading processes.
             categories: [N] indices of the rows' categories.
         """
-        for batch, probabilities in self.engine.answers(self.engine.batches(picture, categories)):
+        for batch, probabilities in self.engine.answers(self.engine.batches(image_of, categories)):
             probabilities[batch.categories < 0] = 0.0
             has_answer = probabilities.sum(axis=2) > 0  # not where the model gave NaN
             probabilities[~has_answer] = 0.0

@@ -29,8 +29,8 @@ class Written:
     Args:
         path: The predictions.
         errors_path: The rows without answer; there is no such file where there are none.
-        problems: Id -> why its picture could not be read.
-        seconds: Category -> seconds its pictures took, batches shared evenly.
+        problems: Id -> why its image could not be read.
+        seconds: Category -> seconds its images took, batches shared evenly.
         rows: Category -> its rows that were predicted now.
         resumed: Rows that an earlier run had predicted.
         dropped: Rows that an earlier run had predicted and that were predicted again.
@@ -69,7 +69,7 @@ def write_predictions(
         path: The CSV to write.
         with_probabilities: Add a column with the probability of each label.
         on_progress: Called with the number of rows done.
-        request: From `request_of`; None always starts anew.
+        request: From `request_of`; None always starts again.
         columns: From `choose_columns`; None: the competition's.
 
     Raises:

@@ -25,11 +25,11 @@ class ResumableCsv:
     Beside `out.csv` stand `.out.csv.part` with the rows so far and `.out.csv.part.jsonl`, the
     journal. When the same request comes again, the rows up to the first that does not hold are
     kept: rows whose bytes are not what was written, or whose `stamp` has changed, are cut off
-    with all that follow. Another request starts anew. Made by `resumable`.
+    with all that follow. Another request starts again. Made by `resumable`.
 
     Args:
         path: The CSV to make in the end.
-        request: What tells this request from others; None starts anew and cannot be resumed.
+        request: What tells this request from others; None starts again and cannot be resumed.
         stamp: Says what rows were made from.
     """
 
@@ -120,7 +120,7 @@ def resumable(
 
     Args:
         path: The CSV to make; its folder is made if it is not there.
-        request: What tells this request from others; None starts anew and leaves nothing behind
+        request: What tells this request from others; None starts again and leaves nothing behind
             when the block ends with an error.
         stamp: Says what rows were made from: those it says something else of are made again.
 

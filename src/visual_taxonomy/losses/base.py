@@ -78,7 +78,7 @@ def checked(
         >>> checked("scale", 0.0, low=0, low_included=False)
         Traceback (most recent call last):
         ...
-        visual_taxonomy.errors.InputError: scale: 0.0 is no finite number > 0
+        visual_taxonomy.errors.InputError: scale: 0.0, expected a finite number > 0
     """
     # NaN fails every comparison, so it is refused with what is out of range.
     fits = isinstance(value, int | float) and low <= value <= high and math.isfinite(value)
@@ -86,4 +86,4 @@ def checked(
         return float(value)
     end = f" and <= {high}" if math.isfinite(high) else ""
     sign = ">=" if low_included else ">"
-    raise InputError(f"{name}: {value!r} is no finite number {sign} {low}{end}")
+    raise InputError(f"{name}: {value!r}, expected a finite number {sign} {low}{end}")

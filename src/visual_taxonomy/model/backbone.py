@@ -1,4 +1,4 @@
-"""The image encoder: any timm model by name, and the two CLIP towers under the names of open_clip.
+"""The backbone: any timm model by name, and the two CLIP towers under the names of open_clip.
 
 Shapes: N images, H x W pixels, D features.
 """
@@ -68,7 +68,7 @@ _RESERVED = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoi
 
 
 class Backbone(nn.Module):
-    """An image encoder that knows its feature width and the preprocessing it expects.
+    """An image model that knows its feature width and the preprocessing it expects.
 
     Args:
         name: The name it was asked for by.
@@ -146,7 +146,7 @@ class Backbone(nn.Module):
         finally:
             self.train(training)
         if not isinstance(features, Tensor) or features.ndim != 2:
-            raise InputError(f"backbone {self.name} does not give one feature vector per image")
+            raise InputError(f"backbone {self.name} does not return one feature vector per image")
         return features.shape[1]
 
 
@@ -217,7 +217,7 @@ def _unknown_backbone(name: str) -> InputError:
     ours = ", ".join(BACKBONES)
     return InputError(
         f"backbone '{name}' is neither one of ours ({ours}) nor a timm model.{hint} "
-        "`vtax list backbones` shows all; one of your own is MODULE:FUNCTION."
+        "`vtax list backbones` shows all; name your own as MODULE:FUNCTION."
     )
 
 
@@ -244,7 +244,7 @@ def _create_model(
         if reserved in arguments:
             raise InputError(
                 f"backbone {name}: parameter '{reserved}' is not accepted here; weights are "
-                "loaded with --pretrained_ckpt"
+                "loaded with `pretrained_ckpt`"
             )
     try:
         # Only models with a fixed size take img_size; others would refuse the argument.

@@ -29,7 +29,7 @@ class Encoder(nn.Module):
     Images are scaled in float32, then take the type of the backbone's weights.
 
     Args:
-        backbone: The image encoder.
+        backbone: From normalised images to features.
 
     Example:
         >>> encoder = Encoder(create_backbone("test_vit"))

@@ -165,12 +165,12 @@ def _checksum_file(path: Path) -> Path:
 
 
 def _interrupted(url: str, part: Path, reason: str) -> InputError:
-    return InputError(f"{url}: cut off ({reason}); run the command again to go on from {part.name}")
+    return InputError(f"{url}: cut off ({reason}); run the command again to continue {part.name}")
 
 
 def _cannot_write(part: Path, error: OSError) -> InputError:
     if error.errno == errno.ENOSPC:
         return InputError(
-            f"{part}: the disk is full; make room and run the command again to go on from there"
+            f"{part}: the disk is full; free some space and run the command again to continue"
         )
     return InputError(f"{part.parent}: cannot be written ({error})")

@@ -1,4 +1,4 @@
-"""Which parts of a backbone train: the flags --unlock_block, --unfreeze_* and --freeze_backbone.
+"""Which parts of a backbone train: `unlock_block`, `unfreeze_*` and `freeze_backbone`.
 
 What is frozen in front of the first trained part costs no memory in training: its parameters ask
 for no gradient, nor does the image, so torch keeps none of its activations.
@@ -74,8 +74,8 @@ def backbone_parts(backbone: Backbone) -> BackboneParts:
     model = backbone.model
     if not hasattr(model, "group_matcher"):
         raise InputError(
-            f"timm does not tell the blocks of backbone {backbone.name}; give --unlock_block 0 or "
-            "--freeze_backbone"
+            f"timm does not tell the blocks of backbone {backbone.name}; give `unlock_block=0` or "
+            "`freeze_backbone`"
         )
     matcher = model.group_matcher(coarse=True)
     follows = _follower_test(matcher)
@@ -146,9 +146,9 @@ def freeze(
     parts = backbone_parts(backbone)
     if unlock_block >= len(parts.blocks):
         raise InputError(
-            f"--unlock_block {unlock_block}: backbone {backbone.name} has {len(parts.blocks)} "
+            f"`unlock_block={unlock_block}`: backbone {backbone.name} has {len(parts.blocks)} "
             f"blocks, 0 to {len(parts.blocks) - 1}, so none would train; to train none on "
-            "purpose, give --freeze_backbone"
+            "purpose, give `freeze_backbone`"
         )
     for block in parts.blocks[unlock_block:]:
         _train(block)
@@ -162,7 +162,7 @@ def freeze(
     for flag, (given, parameters) in flags.items():
         if given and not parameters:
             warnings.warn(
-                f"--{flag} has no effect: backbone {backbone.name} has no such part", stacklevel=2
+                f"`{flag}` has no effect: backbone {backbone.name} has no such part", stacklevel=2
             )
         if given:
             _train(parameters)

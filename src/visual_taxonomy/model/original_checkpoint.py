@@ -4,8 +4,8 @@ Such a file is a dict of `state_dict`, `metrics`, `epoch` and `args` (its flags)
 attribute and no class: they are numbered in the order of the attributes JSON it was trained with.
 
     clip_model.visual.*                the image tower, in the layout of open_clip
-    b_norm.bn_layers.K.*               BatchNorm of category K; absent with --no-batch_norm
-    inter_linear.ln_layers.K.*         its Linear to half width; absent with --no-inter_linear
+    b_norm.bn_layers.K.*               BatchNorm of category K; absent without `batch_norm`
+    inter_linear.ln_layers.K.*         its Linear to half width; absent without `inter_linear`
     <category in lower case>_fcs.I.*   Linear of its attribute I, an output for each class
 """
 
@@ -268,7 +268,7 @@ def _number(kind: object, content: object) -> float:
     """The number that a NumPy scalar in a file says, as Python's own."""
     code = f"{kind.order}{kind.code}" if isinstance(kind, _NumpyType) else ""
     if not _NUMBER.fullmatch(code) or not isinstance(content, bytes):
-        raise UnpicklingError("a NumPy scalar that is no number")
+        raise UnpicklingError("a NumPy scalar that is not a number")
     return np.frombuffer(content, code, count=1).item()
 
 

@@ -82,11 +82,11 @@ def convert_weights(backbone: Backbone, source: Path | str, weights: Weights) ->
 
 
 def _fetch(backbone: Backbone, source: str) -> Weights:
-    config = getattr(backbone.model, "pretrained_cfg", None) or {}  # absent in models of your own
+    config = getattr(backbone.model, "pretrained_cfg", None) or {}  # absent in your own models
     hub_id = config.get("hf_hub_id") if source == "timm" else source.removeprefix("hf-hub:")
     if not hub_id:
         raise InputError(
-            f"the hub has no weights of timm for backbone {backbone.name}; give a file, or `none` "
+            f"the hub has no weights of timm for backbone {backbone.name}; give a file, or 'none' "
             "for random weights"
         )
     try:
@@ -104,8 +104,8 @@ def _remedy(backbone: Backbone) -> str:
     if backbone.name in BACKBONES:
         return f"`vtax download-weights {backbone.name}` fetches the published one"
     return (
-        "a .safetensors, .pt or .pth file in timm's layout; or name `timm` to fetch timm's own "
-        "weights when online, `none` for random weights"
+        "a .safetensors, .pt or .pth file in timm's layout; or name 'timm' to fetch timm's own "
+        "weights when online, 'none' for random weights"
     )
 
 
@@ -177,7 +177,7 @@ def _convert(backbone: Backbone, source: Path | str, weights: Weights) -> Weight
                 f"{source}: cannot be converted for backbone {backbone.name} "
                 f"({type(error).__name__}: {error})"
             ) from error
-    if getattr(model, "num_classes", True):  # models of your own may have no classifier to drop
+    if getattr(model, "num_classes", True):  # your own models may have no classifier to drop
         return weights
     return {key: value for key, value in weights.items() if not _is_classifier(backbone, key)}
 

@@ -1,1 +1,1 @@
-"""Pictures of what a run did."""
+"""Images of what a run did."""

@@ -1,4 +1,4 @@
-"""A sheet of pictures, each with what was predicted for it and what is true."""
+"""A sheet of samples, each with what was predicted for it and what is true."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from visual_taxonomy.reporting.style import (
 )
 
 _WIDTH = 3.2
-"""Inches a picture is wide, and high at most."""
+"""Inches an image is wide, and high at most."""
 
 _GAP = 0.4
 _SIZE = 7.5
@@ -37,12 +37,12 @@ _LINE = 0.185
 """Inches a line of text takes."""
 
 _ANSWER = 1.42
-"""Inches from the left of a picture to the predicted class below it."""
+"""Inches from the left of an image to the predicted class below it."""
 
 
 @dataclass(frozen=True)
-class LabelledPicture:
-    """A picture with its labels.
+class LabelledImage:
+    """An image with its labels.
 
     Args:
         image: In any mode of Pillow.
@@ -56,21 +56,21 @@ class LabelledPicture:
     rows: Sequence[tuple[str, str, float, str | None]]
 
 
-def pick_pictures(predictor: Predictor, table: Table, most: int = 12) -> list[LabelledPicture]:
+def pick_images(predictor: Predictor, table: Table, most: int = 12) -> list[LabelledImage]:
     """Evenly chosen rows of a table, category after category, with their predictions.
 
-    Rows whose picture cannot be read are left out.
+    Rows whose image cannot be read are left out.
 
     Args:
         predictor: The model.
         table: Labelled rows.
-        most: Pictures at most.
+        most: Images at most.
     """
     by_category = np.argsort(table.categories, kind="stable")
     chosen = by_category[np.linspace(0, len(table) - 1, min(most, len(table))).astype(int)]
     names = [table.taxonomy.categories[table.categories[row]] for row in chosen]
     paths = [table.path(row) for row in chosen]
-    pictures = []
+    samples = []
     for row, path, prediction in zip(chosen, paths, predictor.predict(paths, names), strict=True):
         if prediction.problem is not None:
             continue
@@ -83,46 +83,46 @@ def pick_pictures(predictor: Predictor, table: Table, most: int = 12) -> list[La
             )
             for slot, (attribute, label) in enumerate(prediction.labels.items())
         ]
-        pictures.append(LabelledPicture(read_image(path), prediction.category, lines))
-    return pictures
+        samples.append(LabelledImage(read_image(path), prediction.category, lines))
+    return samples
 
 
 def plot_gallery(
-    pictures: Sequence[LabelledPicture], path: Path, title: str = "", columns: int = 4
+    samples: Sequence[LabelledImage], path: Path, title: str = "", columns: int = 4
 ) -> None:
-    """Draw pictures in a grid; right labels are green, wrong ones red, those without truth grey.
+    """Draw images in a grid; right labels are green, wrong ones red, those without truth grey.
 
     Args:
-        pictures: What to draw, row by row.
+        samples: What to draw, row by row.
         path: The PNG to write.
         title: Of the figure; made from the labels if empty.
-        columns: Pictures side by side, >= 1.
+        columns: Images side by side, >= 1.
 
     Raises:
-        InputError: There is no picture to draw.
+        InputError: There is no image to draw.
         OSError: The folder cannot be written to.
     """
-    if not pictures:
-        raise InputError(f"{path}: no picture to draw; the table of rows is empty")
-    columns = min(columns, len(pictures))
-    shelves = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-    heights = [_LINE * max(_num_lines(picture) for picture in shelf) for shelf in shelves]
+    if not samples:
+        raise InputError(f"{path}: no image to draw; the table of rows is empty")
+    columns = min(columns, len(samples))
+    shelves = [samples[i : i + columns] for i in range(0, len(samples), columns)]
+    heights = [_LINE * max(_num_lines(sample) for sample in shelf) for shelf in shelves]
     figure = new_figure(
         max(columns * (_WIDTH + _GAP) - _GAP + 2 * MARGIN, 6.5),
         HEAD + sum(heights) + len(shelves) * (_WIDTH + _GAP + 0.15),
-        title or _title(pictures),
+        title or _title(samples),
         "✓ right    ✗ wrong, the truth below    ? truth unknown    % probability of the prediction",
     )
     top = HEAD
     for shelf, height in zip(shelves, heights, strict=True):
-        for column, picture in enumerate(shelf):
+        for column, sample in enumerate(shelf):
             left = MARGIN + column * (_WIDTH + _GAP)
-            _draw_image(figure, picture.image, left, top)
+            _draw_image(figure, sample.image, left, top)
             axes = add_axes(figure, left, top + _WIDTH + 0.12, _WIDTH, height)
             axes.set_axis_off()
             axes.set_xlim(0, _WIDTH)
             axes.set_ylim(height, 0)
-            _write_labels(axes, picture)
+            _write_labels(axes, sample)
         top += _WIDTH + height + _GAP + 0.15
     save_figure(figure, path)
 
@@ -132,12 +132,12 @@ def _is_wrong(row: tuple[str, str, float, str | None]) -> bool:
     return true is not None and true != predicted
 
 
-def _num_lines(picture: LabelledPicture) -> int:
-    return 1 + sum(2 if _is_wrong(row) else 1 for row in picture.rows)
+def _num_lines(sample: LabelledImage) -> int:
+    return 1 + sum(2 if _is_wrong(row) else 1 for row in sample.rows)
 
 
-def _title(pictures: Sequence[LabelledPicture]) -> str:
-    known = [row for picture in pictures for row in picture.rows if row[3] is not None]
+def _title(samples: Sequence[LabelledImage]) -> str:
+    known = [row for sample in samples for row in sample.rows if row[3] is not None]
     if not known:
         return "Predicted labels; the truth is unknown"
     right = sum(not _is_wrong(row) for row in known)
@@ -145,7 +145,7 @@ def _title(pictures: Sequence[LabelledPicture]) -> str:
 
 
 def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> None:
-    """The picture on a light square, whole, its sides in proportion."""
+    """The image on a light square, whole, its sides in proportion."""
     small = image.convert("RGBA")
     small.thumbnail((512, 512))
     axes = add_axes(figure, left, top, _WIDTH, _WIDTH)
@@ -160,10 +160,10 @@ def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> 
     axes.set_ylim((small.height + side) / 2 - 0.5, (small.height - side) / 2 - 0.5)
 
 
-def _write_labels(axes: Axes, picture: LabelledPicture) -> None:
+def _write_labels(axes: Axes, sample: LabelledImage) -> None:
     y = _LINE / 2
-    write(axes, 0, y, shorten(picture.category, 30), INK, _SIZE, weight="bold")
-    for row in picture.rows:
+    write(axes, 0, y, shorten(sample.category, 30), INK, _SIZE, weight="bold")
+    for row in sample.rows:
         attribute, predicted, probability, true = row
         mark, colour = ("?", MUTED) if true is None else ("✓", GREEN)
         if _is_wrong(row):

@@ -1,1 +1,1 @@
-"""How the pictures of the drawn catalogue are made, from cloth to photograph."""
+"""How the images of the drawn catalogue are made, from cloth to photograph."""

@@ -23,10 +23,10 @@ from visual_taxonomy.synthetic.outlines import Outline, Points, at, curve, mirro
 
 Colour = tuple[int, int, int]
 Cloth: TypeAlias = Image.Image | Colour
-"""RGBX picture as large as the canvas, all opaque, or one colour."""
+"""RGBX image as large as the canvas, all opaque, or one colour."""
 
 SUPERSAMPLING = 2
-"""Figures are drawn so many times larger than the picture, then reduced: smooth edges."""
+"""Figures are drawn so many times larger than the image, then reduced: smooth edges."""
 
 _COARSE = 4
 """Pixels of the figure to one of its relief, which is soft anyway."""
@@ -60,10 +60,10 @@ def _strokes(script: str) -> tuple[_Stroke, ...]:
 
 
 class Pen:
-    """Draws on a picture in units of its own.
+    """Draws on an image in units of its own.
 
     Args:
-        image: The picture, which is changed.
+        image: The image, which is changed.
         scale: Pixels to a unit.
         origin: Pixel of the point (0, 0).
 
@@ -117,16 +117,16 @@ class Pen:
 
 
 class Canvas(Pen):
-    """A transparent picture that takes shaded cloth and folds, in body units.
+    """A transparent image that takes shaded cloth and folds, in body units.
 
-    `image` is RGBX, `SUPERSAMPLING` times as large as the finished picture: colours multiplied by
+    `image` is RGBX, `SUPERSAMPLING` times as large as the finished image: colours multiplied by
     their coverage, which is X, so that means of pixels are right.
 
     Args:
-        image_size: Height H of the finished 3:4 picture in pixels.
-        middle: x of the body at the middle of the picture.
-        top: y of the body at the top of the picture.
-        height: Body units from top to bottom of the picture.
+        image_size: Height H of the finished 3:4 image in pixels.
+        middle: x of the body at the middle of the image.
+        top: y of the body at the top of the image.
+        height: Body units from top to bottom of the image.
 
     Example:
         >>> canvas = Canvas(40, middle=0, top=0, height=80)
@@ -147,7 +147,7 @@ class Canvas(Pen):
     def cloth(
         self, outlines: Outline, cloth: Cloth, depth: float = 0.35, opacity: float = 1.0
     ) -> None:
-        """Lay a piece of cloth on the picture, darker towards its edges.
+        """Lay a piece of cloth on the image, darker towards its edges.
 
         Args:
             outlines: [P, 2] its outline, or [N, P, 2] those of many pieces.
@@ -169,7 +169,7 @@ class Canvas(Pen):
     def _lay(self, points: Points, cloth: Cloth, opacity: float) -> None:
         left, top = np.maximum(points.min(axis=0), 0).astype(int).tolist()
         right, low = np.minimum(points.max(axis=0) + 2, self.image.size).astype(int).tolist()
-        if left >= right or top >= low:  # all of it is off the picture
+        if left >= right or top >= low:  # all of it is off the image
             return
         box = (left, top, right, low)
         mask = Image.new("L", (right - left, low - top))

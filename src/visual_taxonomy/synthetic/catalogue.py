@@ -1,4 +1,4 @@
-"""A drawn catalogue in the layout of the real one: tables and pictures in a folder."""
+"""A drawn catalogue in the layout of the real one: tables and images in a folder."""
 
 import shutil
 from collections import deque
@@ -26,7 +26,7 @@ _MAX_COLUMNS = 10
 _CHUNK = 8
 
 _ROWS_WORTH_A_PROCESS = 100
-"""A process takes about as long to start as to draw so many pictures."""
+"""A process takes about as long to start as to draw so many images."""
 
 _FILES = (
     "images", "attrs_config.json", "category_attributes.parquet", "test_labels.csv", "test.csv",
@@ -46,19 +46,19 @@ def synthesize(
     """Draw a catalogue in the layout of the real one.
 
     Writes `images/{id:06d}.jpg`, `train.csv` (labels with holes, and `LABEL_NOISE` of them wrong),
-    `test.csv` (no labels), `test_labels.csv` (what the test pictures show: no hole, no error),
+    `test.csv` (no labels), `test_labels.csv` (what the test images show: no hole, no error),
     `category_attributes.parquet` and `attrs_config.json`. Everything is made in a folder beside
     and moved to its place at the end, train.csv last: what is there is complete. The same
     arguments give the same bytes, whatever the number of workers.
 
     Args:
         out: Folder to write to; made if it does not exist.
-        rows: Pictures to draw, train and test together; at least 1.
+        rows: Images to draw, train and test together; at least 1.
         seed: Seed of all chance, at least 0.
-        image_size: Height of the pictures in pixels, at least 32; the width is three quarters.
+        image_size: Height of the images in pixels, at least 32; the width is three quarters.
         test_share: Share of the rows held back as test, at least 0 and below 1.
         workers: Processes that draw, this one among them; None chooses, every core at most.
-        on_progress: Called with the number of pictures drawn so far, after every few.
+        on_progress: Called with the number of images drawn so far, after every few.
 
     Raises:
         InputError: A number is out of its range, or `out` already holds such files.
@@ -107,14 +107,14 @@ def _check_free(out: Path) -> None:
         raise InputError(f"{out}: is a file, expected a folder to write the catalogue to")
     for name in reversed(_FILES):
         if (out / name).exists():
-            message = "exists already and is not overwritten; choose another folder or remove it"
+            message = "already exists and is not overwritten; choose another folder or remove it"
             raise InputError(f"{out / name}: {message}")
 
 
 def _run(
     draw: Callable[[range], int], chunks: list[range], workers: int, meanwhile: Callable[[], None]
 ) -> Iterator[int]:
-    """Pictures drawn in one chunk after another; does `meanwhile` while the workers start."""
+    """Images drawn in one chunk after another; does `meanwhile` while the workers start."""
     workers = min(workers, len(chunks))
     if workers == 1:
         meanwhile()
@@ -139,8 +139,8 @@ def _draw_rows(folder: Path, seed: int, image_size: int, rows: range) -> int:
     for row in rows:
         category, labels = draw_labels(seed, row)
         rng = np.random.default_rng((seed, row, 1))
-        picture = draw_product(category, labels, rng, image_size)
-        picture.save(folder / f"{row:06d}.jpg", quality=int(rng.integers(60, 96)))
+        image = draw_product(category, labels, rng, image_size)
+        image.save(folder / f"{row:06d}.jpg", quality=int(rng.integers(60, 96)))
     return len(rows)
 
 

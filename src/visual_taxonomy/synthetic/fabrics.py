@@ -41,13 +41,13 @@ class Fabric:
 
     @cached_property
     def pen(self) -> Pen:
-        """Draws on the cloth, in body units; only a cloth drawn on needs a picture."""
+        """Draws on the cloth, in body units; only a cloth drawn on needs an image."""
         image = Image.new("RGBX", self.canvas.image.size, (*self.base, 255))
         return Pen(image, self.canvas.scale, tuple(self.canvas.origin))
 
     @property
     def cut(self) -> Cloth:
-        """What `Canvas.cloth` lays: the picture, or the colour where that is all there is."""
+        """What `Canvas.cloth` lays: the image, or the colour where that is all there is."""
         return self.pen.image if "pen" in vars(self) else self.base
 
     def tone(self, strength: float) -> Colour:
@@ -175,13 +175,13 @@ def _add_words(fabric: Fabric, rng: np.random.Generator) -> None:
 
 
 CHEST = (0.0, 220.0)
-"""Where words and pictures on a top begin, in body units."""
+"""Where words and images on a top begin, in body units."""
 
 _REPEATED = {
     "floral": "flower", "botanical": "leaf", "ethnic motif": "paisley", "elephant": "elephant",
     "peacock": "peacock", "diamonds": "diamond",
 }  # fmt: skip
-_PICTURES = {"graphic": ("mountains", "star"), "quirky": ("cat", "smiley")}
+_IMAGES = {"graphic": ("mountains", "star"), "quirky": ("cat", "smiley")}
 
 
 def decorate(
@@ -198,8 +198,8 @@ def decorate(
         _add_confetti(fabric, inks, rng)
     elif print_type == "dots":
         add_motifs(fabric, "dot", 25, inks, rng)
-    elif print_type in _PICTURES:
-        kinds = _PICTURES[print_type]
+    elif print_type in _IMAGES:
+        kinds = _IMAGES[print_type]
         place = at((CHEST[0], CHEST[1] + 20), wide=rng.uniform(0.45, 0.55))
         fabric.pen.draw(MOTIFS[kinds[rng.integers(len(kinds))]], motif_inks(inks), place)
     elif print_type in _REPEATED:

@@ -11,7 +11,7 @@ import numpy as np
 from visual_taxonomy.taxonomy import Task, Taxonomy
 
 LABEL_NOISE = 0.02
-"""Share of the labels in train.csv that name another class than the picture shows."""
+"""Share of the labels in train.csv that name another class than the image shows."""
 
 _HOLE_CORRELATION = 0.35
 """How much holes gather on the same products: correlation of two attributes being unknown."""

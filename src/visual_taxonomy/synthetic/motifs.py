@@ -1,4 +1,4 @@
-"""Small pictures that are printed, woven or sewn onto cloth: flowers, peacocks, a cat's face."""
+"""Small images that are printed, woven or sewn onto cloth: flowers, peacocks, a cat's face."""
 
 import numpy as np
 from PIL import Image

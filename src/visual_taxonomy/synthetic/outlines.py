@@ -40,7 +40,7 @@ def mirrored(half: Outline) -> Points:
 
 
 def offset(line: Points, distance: float | Points) -> Points:
-    """The line moved sideways, to the right of its direction as seen on the picture.
+    """The line moved sideways, to the right of its direction as seen on the image.
 
     Example:
         >>> offset(np.array([[0.0, 0.0], [0.0, 9.0]]), 2.0).tolist()

@@ -11,10 +11,10 @@ from PIL import Image, ImageChops, ImageFilter
 from visual_taxonomy.synthetic.canvas import SUPERSAMPLING, Canvas, Colour
 
 _SOFT = 4
-"""Pixels of the picture to one of the backdrop and the shadow on it, which are blurred anyway."""
+"""Pixels of the image to one of the backdrop and the shadow on it, which are blurred anyway."""
 
 _SPARE = 64
-"""Pixels by which the field of noise is larger than the picture."""
+"""Pixels by which the field of noise is larger than the image."""
 
 _BACKDROPS: tuple[Colour, ...] = (
     (246, 246, 246), (236, 236, 238), (228, 224, 218), (222, 230, 236), (236, 224, 222),
@@ -42,12 +42,12 @@ def photograph(canvas: Canvas, rng: np.random.Generator) -> Image.Image:
     figure, relief = _framed(canvas, rng)
     coverage = figure.getchannel("X")
     gaps = ImageChops.multiply(_backdrop(coverage, rng), _grey(ImageChops.invert(coverage)))
-    picture = ImageChops.add(figure.convert("RGB"), gaps)
-    picture.paste(ImageChops.hard_light(picture, _grey(relief)), mask=coverage)
+    image = ImageChops.add(figure.convert("RGB"), gaps)
+    image.paste(ImageChops.hard_light(image, _grey(relief)), mask=coverage)
     if rng.random() < 0.4:
-        radius = rng.uniform(0.03, 0.25) * picture.height / 160
-        picture = picture.filter(ImageFilter.BoxBlur(radius))
-    return _exposed(picture, rng)
+        radius = rng.uniform(0.03, 0.25) * image.height / 160
+        image = image.filter(ImageFilter.BoxBlur(radius))
+    return _exposed(image, rng)
 
 
 def _grey(layer: Image.Image) -> Image.Image:
@@ -104,22 +104,22 @@ def _backdrop(coverage: Image.Image, rng: np.random.Generator) -> Image.Image:
     return lit.resize(coverage.size, Image.Resampling.BILINEAR)
 
 
-def _exposed(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """What the sensor makes of a picture under uneven light."""
+def _exposed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """What the sensor makes of an image under uneven light."""
     corners = 255 * rng.uniform(0.87, 1, size=(2, 2, 1)) * rng.uniform(0.96, 1, size=3)
     light = Image.fromarray(corners.astype(np.uint8))
-    light = light.resize(picture.size, Image.Resampling.BILINEAR)
+    light = light.resize(image.size, Image.Resampling.BILINEAR)
     left, top = rng.integers(_SPARE, size=2).tolist()
-    grain = _noise(picture.size, int(rng.integers(1, 5)))
-    grain = grain.crop((left, top, left + picture.width, top + picture.height))
+    grain = _noise(image.size, int(rng.integers(1, 5)))
+    grain = grain.crop((left, top, left + image.width, top + image.height))
     dimmed = 0.91 / rng.uniform(0.92, 1.08)  # the light above takes 9 % on average
-    lit = ImageChops.multiply(picture, light)
+    lit = ImageChops.multiply(image, light)
     return ImageChops.add(lit, grain, scale=dimmed, offset=round(-128 / dimmed))
 
 
 @lru_cache(maxsize=8)
 def _noise(size: tuple[int, int], strength: int) -> Image.Image:
-    """A field of noise around 128, `_SPARE` pixels larger than the picture."""
+    """A field of noise around 128, `_SPARE` pixels larger than the image."""
     shape = size[1] + _SPARE, size[0] + _SPARE
     noise = np.random.default_rng(0).standard_normal(shape) * strength + 128
     return _grey(Image.fromarray(noise.round().clip(0, 255).astype(np.uint8)))

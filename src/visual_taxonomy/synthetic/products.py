@@ -1,4 +1,4 @@
-"""Draw one product picture from its labels: the garment, worn or not, and what is sewn onto it."""
+"""Draw one product image from its labels: the garment, worn or not, and what is sewn onto it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -23,7 +23,7 @@ Labels = Mapping[str, str]
 class _Style(NamedTuple):
     """What garments of a category have in common.
 
-    `top` is y at the upper edge of the picture and `height` how much is seen, the least of each;
+    `top` is y at the upper edge of the image and `height` how much is seen, the least of each;
     `prints` are the looks of the print type "default".
     """
 
@@ -61,7 +61,7 @@ def draw_product(
         image_size: Height in pixels; the width is three quarters of it.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
         InputError: There is no such category.

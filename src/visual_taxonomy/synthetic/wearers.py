@@ -75,7 +75,7 @@ def _arm(side: int, upper: float, lower: float) -> Points:
 
 
 def meet_wearer(rng: np.random.Generator, woman: bool, reach: float) -> Wearer:
-    """Somebody to wear a garment; `reach` is the angle of the arm on the right of the picture."""
+    """Somebody to wear a garment; `reach` is the angle of the arm on the right of the image."""
     skin, hair = _SKINS[rng.integers(len(_SKINS))], _HAIRS[rng.integers(len(_HAIRS))]
     legs = _LEGGINGS[rng.integers(len(_LEGGINGS))], _TROUSERS[rng.integers(len(_TROUSERS))]
     left, bend = rng.uniform(6, 16), rng.uniform(-12, 4)

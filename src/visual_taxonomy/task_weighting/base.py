@@ -85,7 +85,7 @@ class TaskWeighting(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         if tuple(state["task_names"]) != self.task_names:
             raise InputError(
-                f"the saved task weighting is of tasks {state['task_names']}, "
+                f"the saved task weighting is for tasks {state['task_names']}, "
                 f"this run has {list(self.task_names)}; resume with the same attributes"
             )
         self.record = StepRecord.from_dict(state["record"])

@@ -1,4 +1,4 @@
-"""Where the batches of a run come from: picture files, or a cache of decoded pictures.
+"""Where the batches of a run come from: image files, or a cache of decoded images.
 
 A source is chosen when the trainer is built (`feature_source.py` has the other one: features of a
 frozen backbone). Whatever gives batches and says how they become features is one.
@@ -13,8 +13,8 @@ from torch import nn
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.cores import available_cores
-from visual_taxonomy.data.cached_pictures import CachedPictures
-from visual_taxonomy.data.dataset import Batch, PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.cached_images import CachedImages
+from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
 from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.data.table import Table
@@ -94,10 +94,10 @@ MakeSource = Callable[[TrainConfig, Tables, Classifier, Parallel, Reporter], Bat
 """Chooses the source of a run: config, rows, model on its device, processes, reporter."""
 
 
-def picture_source(
+def image_source(
     config: TrainConfig, tables: Tables, model: Classifier, parallel: Parallel, reporter: Reporter
 ) -> BatchSource:
-    """Batches of pictures, decoded by worker processes.
+    """Batches of images, decoded by worker processes.
 
     Raises:
         InputError: The image cache cannot be used.
@@ -105,8 +105,8 @@ def picture_source(
     data, on_gpu = config.data, parallel.device.type == "cuda"
     sampler = make_sampler(config, tables, parallel)
     given = model.encoder.backbone.preprocessing
-    training = pictures_of(config, tables.training, given, parallel, reporter, is_augmented=True)
-    validation = pictures_of(config, tables.validation, given, parallel, reporter)
+    training = images_of(config, tables.training, given, parallel, reporter, is_augmented=True)
+    validation = images_of(config, tables.validation, given, parallel, reporter)
     return BatchSource(
         sampler,
         make_loader(training, sampler, data.train_workers, on_gpu),
@@ -137,18 +137,18 @@ def validation_draws(config: TrainConfig, tables: Tables, parallel: Parallel) ->
     )
 
 
-def pictures_of(
+def images_of(
     config: TrainConfig,
     table: Table,
     preprocessing: Preprocessing,
     parallel: Parallel,
     reporter: Reporter,
     is_augmented: bool = False,
-) -> PictureDataset:
-    """The pictures of a table, resized, and augmented if asked."""
+) -> ImageDataset:
+    """The images of a table, resized, and augmented if asked."""
     make = training_transform if is_augmented else evaluation_transform
     size = preprocessing.image_size
-    return PictureDataset(
+    return ImageDataset(
         _read(config, table, size, parallel, reporter),
         table.categories,
         table.targets,
@@ -165,18 +165,18 @@ def _read(
     parallel: Parallel,
     reporter: Reporter,
 ) -> Callable[[int], Path | np.ndarray]:
-    """What gives the picture of a row: its file, or the cache that the first process builds."""
+    """What gives the image of a row: its file, or the cache that the first process builds."""
     place = config.data.image_cache
     if place is None:
         return table.path
     if place == IN_MEMORY and parallel.num_machines > 1:
-        raise InputError("--image_cache ram is for one machine; name a folder that all of them see")
-    pictures: CachedPictures | None = None
+        raise InputError("`image_cache=ram` is for one machine; name a folder that all of them see")
+    images: CachedImages | None = None
     if parallel.is_first:
         paths = [table.path(row) for row in range(len(table))]
         workers = min(config.data.train_workers, available_cores())
-        with reporter.progress("decoding pictures for the cache") as advance:
-            pictures = open_cache(place, paths, cached_size(image_size), workers, advance)
-    found = parallel.broadcast(pictures)
+        with reporter.progress("decoding images for the cache") as advance:
+            images = open_cache(place, paths, cached_size(image_size), workers, advance)
+    found = parallel.broadcast(images)
     assert found is not None  # the first process has it
     return found

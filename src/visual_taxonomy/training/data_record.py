@@ -1,4 +1,4 @@
-"""What a run was trained on, row by row: enough to say at `--resume` which rows have changed.
+"""What a run was trained on, row by row: enough to say, when it resumes, which rows have changed.
 
 Shapes: N rows, C classes of a task.
 """
@@ -17,7 +17,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import UNKNOWN
 
 DATA_NAME = "data.parquet"
-"""In the run folder: id, labels (a digest), size and modified_ns of the picture."""
+"""In the run folder: id, labels (a digest), size and modified_ns of the image."""
 
 _NO_FILE = (-1, -1)
 
@@ -25,7 +25,7 @@ _NO_FILE = (-1, -1)
 def record(table: Table) -> pl.DataFrame:
     """A row for each row of the table; the digest of its labels depends on nothing but their text.
 
-    Sizes and times come from one pass over the folder of the pictures.
+    Sizes and times come from one pass over the folder of the images.
     """
     found = _look(table.img_dir, set(table.image_names.tolist()))
     states = [found.get(name, _NO_FILE) for name in table.image_names.tolist()]
@@ -106,13 +106,13 @@ def changes(path: Path, now: pl.DataFrame) -> list[str]:
         ),
         _counted(
             both.filter(other_size)["id"],
-            "picture has another size in bytes",
-            "pictures have another size in bytes",
+            "image has another size in bytes",
+            "images have another size in bytes",
         ),
         _counted(
             both.filter(other_time)["id"],
-            "picture has another time of change",
-            "pictures have another time of change",
+            "image has another time of change",
+            "images have another time of change",
         ),
     ]
     return [text for text in found if text] or ["the rows stand in another order"]
@@ -133,8 +133,8 @@ def refuse_changes(folder: Path, now: pl.DataFrame, is_accepted: bool) -> None:
     text = f"the data have changed since the run in {folder} started: {', '.join(found)}"
     if not is_accepted:
         raise InputError(
-            f"--resume: {text}; use the data that it started with, or resume with these "
-            "(--accept_changed_data)"
+            f"`resume`: {text}; use the data that it started with, or resume with these "
+            "(`accept_changed_data`)"
         )
     warnings.warn(text, stacklevel=2)
 

@@ -1,6 +1,6 @@
 """Features of a frozen backbone, computed once and kept in a file.
 
-Shapes: V views of a picture, N rows, D features, B rows of a batch, A slots.
+Shapes: V views of an image, N rows, D features, B rows of a batch, A slots.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.dataset import Batch
-from visual_taxonomy.data.images import NO_PICTURE
+from visual_taxonomy.data.images import NO_IMAGE
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.leftovers import remove_leftovers_in
@@ -26,15 +26,15 @@ from visual_taxonomy.model.classifier import Encoder
 from visual_taxonomy.taxonomy import UNKNOWN
 from visual_taxonomy.training.feature_file import add_checksums, open_features
 
-UNREADABLE = "the picture could not be read"
+UNREADABLE = "the image could not be read"
 
 
 class FeatureBatches:
-    """Batches whose pictures are already features; a row that has none holds no label either.
+    """Batches whose images are already features; a row that has none holds no label either.
 
     Args:
         features: [V, N, D] (or [V, N, ...]: what a frozen part of the backbone gives) of every view
-            and row; NaN where a picture could not be read.
+            and row; NaN where an image could not be read.
         table: The N rows.
         batches: Draws of each batch; view epoch mod V is taken.
     """
@@ -56,7 +56,7 @@ class FeatureBatches:
             features[is_empty] = 0.0
             yield Batch(
                 features,
-                self.categories[rows].masked_fill(is_empty, NO_PICTURE),
+                self.categories[rows].masked_fill(is_empty, NO_IMAGE),
                 self.targets[rows].masked_fill(is_empty[:, None], UNKNOWN),
                 rows,
                 dict.fromkeys(rows[is_damaged].tolist(), UNREADABLE),
@@ -70,11 +70,11 @@ def encode(
     autocast: Callable[[], AbstractContextManager[object]],
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Features [N, D] in float32 of the rows that a loader gives, NaN where there is no picture.
+    """Features [N, D] in float32 of the rows that a loader gives, NaN where there is no image.
 
     Args:
         encoder: In evaluation mode, on its device.
-        loader: Batches of pictures.
+        loader: Batches of images.
         num_rows: N.
         autocast: The precision.
         on_progress: Called with the number of rows done.
@@ -85,8 +85,8 @@ def encode(
     for batch in loader:
         with torch.inference_mode(), autocast():
             found = encoder(batch.images.to(device, non_blocking=True)).float().cpu()
-        has_picture = batch.categories != NO_PICTURE
-        features[batch.rows[has_picture]] = found[has_picture]
+        has_image = batch.categories != NO_IMAGE
+        features[batch.rows[has_image]] = found[has_image]
         done += len(batch.rows)
         on_progress(done)
     return features
@@ -125,7 +125,7 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
     """A name that changes with whatever changes features.
 
     That is: backbone, its weights, preprocessing, augmentation, and path, size and time of last
-    change of every picture.
+    change of every image.
 
     Args:
         encoder: With its weights loaded.

@@ -1,6 +1,6 @@
-"""Batches of features that a frozen backbone has computed once, in place of pictures.
+"""Batches of features that a frozen backbone has computed once, in place of images.
 
-Shapes: V views of a picture, N rows, D features.
+Shapes: V views of an image, N rows, D features.
 """
 
 from functools import partial
@@ -10,16 +10,16 @@ from typing import cast
 from torch import Tensor, nn
 
 from visual_taxonomy.config import TrainConfig
-from visual_taxonomy.data.dataset import PictureDataset, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, make_loader
 from visual_taxonomy.data.sampler import Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.progress import Reporter
 from visual_taxonomy.training.batch_source import (
     BatchSource,
+    image_source,
+    images_of,
     make_sampler,
-    picture_source,
-    pictures_of,
     validation_draws,
 )
 from visual_taxonomy.training.feature_cache import (
@@ -41,7 +41,7 @@ def source_of(
     Raises:
         InputError: A cache cannot be used, or the disk is full.
     """
-    make = picture_source if config.data.feature_cache is None else feature_source
+    make = image_source if config.data.feature_cache is None else feature_source
     return make(config, tables, model, parallel, reporter)
 
 
@@ -59,8 +59,8 @@ def feature_source(
     found = []
     for table, num_views in ((tables.training, views), (tables.validation, 0)):
         given = model.encoder.backbone.preprocessing
-        pictures = pictures_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
-        found.append(_features(config, table, pictures, num_views, model, parallel, reporter))
+        images = images_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
+        found.append(_features(config, table, images, num_views, model, parallel, reporter))
     draws = validation_draws(config, tables, parallel)
     return BatchSource(
         sampler,
@@ -73,22 +73,22 @@ def feature_source(
 def _features(
     config: TrainConfig,
     table: Table,
-    pictures: PictureDataset,
+    images: ImageDataset,
     views: int,
     model: Classifier,
     parallel: Parallel,
     reporter: Reporter,
 ) -> Tensor:
-    """Features [V, N, D] of a table; `views` of 0 is the picture as it is."""
+    """Features [V, N, D] of a table; `views` of 0 is the image as it is."""
     folder, precision = cast(Path, config.data.feature_cache), config.run.precision
-    seen = f"views {views}, seed {pictures.seed if views else 0}, {precision}"
+    seen = f"views {views}, seed {images.seed if views else 0}, {precision}"
 
     def compute(view: int) -> Tensor:
         size, rows = config.optimizer.batch_size, range(len(table))
         draws = [[Draw(r, view) for r in rows[i : i + size]] for i in rows[::size]]
         on_gpu = parallel.device.type == "cuda"
-        loader = make_loader(pictures, draws, config.data.train_workers, on_gpu)
-        with reporter.progress(f"encoding {len(table)} pictures", len(table)) as advance:
+        loader = make_loader(images, draws, config.data.train_workers, on_gpu)
+        with reporter.progress(f"encoding {len(table)} images", len(table)) as advance:
             block = partial(autocast, parallel.device, precision)
             return encode(model.encoder, loader, len(table), block, advance)
 

@@ -93,8 +93,8 @@ class EpochLosses:
 
 def _not_finite(what: str, step: int, learning_rate: float) -> InputError:
     return InputError(
-        f"step {step}: {what} at learning rate {learning_rate:.3g}; lower --scratch_lr and "
-        "--pretrained_lr or use --precision 32, and go on from the last save with --resume"
+        f"step {step}: {what} at learning rate {learning_rate:.3g}; lower `scratch_lr` and "
+        "`pretrained_lr` or use `precision=32`, and resume from the last save (`resume`)"
     )
 
 

@@ -20,7 +20,7 @@ class Labels(NamedTuple):
     entries: Entries
     """Its labelled entries, on the device."""
     categories: Tensor
-    """[N] category indices on the device, -1 where there is no picture."""
+    """[N] category indices on the device, -1 where there is no image."""
     rows: Tensor
     """[N] rows of the table, on the CPU."""
 

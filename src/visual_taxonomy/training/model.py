@@ -64,7 +64,7 @@ class TrainedModel:
             images: This process's share of the batch, as its source gives it.
             categories: [N] category indices of the global batch, on the device.
             tasks: Of which logits are wanted; None: all.
-            is_watched: Let the features take part in the gradients though the trunk is frozen.
+            is_watched: Let the features take part in the gradients though the backbone is frozen.
         """
         device = self.parallel.device
         with autocast(device, self.precision):
@@ -83,7 +83,7 @@ class TrainedModel:
         self.classifier.train(mode)
 
     def shared_parameters(self) -> list[Tensor]:
-        """Trained parameters that several tasks use: trunk, BatchNorm and Linear of a category."""
+        """Trained parameters of several tasks: backbone, BatchNorm and Linear of a category."""
         heads = self.classifier.heads
         modules = (self.classifier.encoder, heads.norm, heads.linear)
         return [p for module in modules if module for p in module.parameters() if p.requires_grad]

@@ -84,8 +84,8 @@ class Objective(nn.Module):
         self.epoch = 0
         if kind.reweights and self.is_weighted:
             warnings.warn(
-                f"--loss_type {config.loss_type} weights rare classes itself, and --train_rule "
-                f"{config.train_rule} does so again",
+                f"`loss_type={config.loss_type}` weights rare classes itself, and "
+                f"`train_rule={config.train_rule}` does so again",
                 stacklevel=2,
             )
 
@@ -106,7 +106,7 @@ class Objective(nn.Module):
         """Find the labelled entries of a batch, on the CPU.
 
         Args:
-            categories: [N] category indices, -1 for a row without a picture.
+            categories: [N] category indices, -1 for a row without an image.
             targets: [N, A] class indices by slot, -1 where unknown.
         """
         tasks: list[int] = []
@@ -173,7 +173,7 @@ def _scale(loss: nn.Module, name: str) -> float:
     scale = getattr(loss, "scale", None)
     if not isinstance(scale, int | float):
         raise InputError(
-            f"loss '{name}' has head = 'cosine', so it needs an attribute `scale`, the number that "
+            f"loss '{name}' has head = 'cosine', so it needs an attribute 'scale', the number that "
             "it multiplies the cosines by"
         )
     return scale

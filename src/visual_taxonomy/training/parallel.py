@@ -1,9 +1,9 @@
-"""Several processes as one: the trunk sees a share of the batch, the heads see all of it.
+"""Several processes as one: the backbone sees a share of the batch, the heads see all of it.
 
 Each process encodes its share of a global batch. The features are then gathered, and every
 process computes heads, losses and task weights of the whole batch alike. So statistics of
 BatchNorm, label counts and task weights are those of one process; only the gradients of the
-trunk have to be summed, which DistributedDataParallel does while it goes backward.
+backbone have to be summed, which DistributedDataParallel does while it goes backward.
 """
 
 import os

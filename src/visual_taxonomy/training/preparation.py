@@ -48,7 +48,7 @@ def read_labelled_table(
     `reading` and `on_note` as for `read_table`.
 
     Raises:
-        InputError: A row, the taxonomy or a picture's name is wrong.
+        InputError: A row, the taxonomy or an image's name is wrong.
     """
     reading = reading or LabelReading()
     if attributes_config is None:
@@ -86,13 +86,13 @@ def choose_parts(
 
     Args:
         rows: All labelled rows, and what their files say.
-        config: Ratios, seed, whether to group near-duplicate pictures.
+        config: Ratios, seed, whether to group near-duplicate images.
         kept: The split of a run that is resumed.
-        on_progress: Called with the number of pictures compared so far, and of all.
+        on_progress: Called with the number of images compared so far, and of all.
         accept_other_ids: Whether the kept split may be of other rows; new ones are trained on.
 
     Warns:
-        UserWarning: Pictures of one file are near-duplicates of pictures of another.
+        UserWarning: Images of one file are near-duplicates of images of another.
 
     Raises:
         InputError: A split file does not fit the table.
@@ -127,9 +127,9 @@ def cut_table(table: Table, parts: np.ndarray, config: DataConfig) -> Tables:
     """
     wants_test = bool(config.test_ratio or config.test_csv_path or (parts == TEST).any())
     for part, name, flag in (
-        (TRAIN, "training", f"--val_ratio {config.val_ratio}"),
-        (VALIDATION, "validation", f"--val_ratio {config.val_ratio}"),
-        (TEST, "test", f"--test_ratio {config.test_ratio}"),
+        (TRAIN, "training", f"`val_ratio={config.val_ratio}`"),
+        (VALIDATION, "validation", f"`val_ratio={config.val_ratio}`"),
+        (TEST, "test", f"`test_ratio={config.test_ratio}`"),
     ):
         if not (parts == part).any() and (part != TEST or wants_test):
             raise InputError(

@@ -51,7 +51,7 @@ class Recorder:
         """A row of metrics.csv for each epoch that has ended."""
         self.records = Records()
         self.unreadable = Unreadable()
-        """Pictures that could not be read; unreadable.csv holds them, so no state does."""
+        """Images that could not be read; unreadable.csv holds them, so no state does."""
 
     def add_losses(
         self, step: int, losses: Mapping[str, Tensor], counts: Sequence[int], norm: Tensor

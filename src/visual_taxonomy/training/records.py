@@ -92,5 +92,5 @@ def divergence(history: Sequence[Mapping[str, float]]) -> str | None:
     return (
         f"the run has diverged: its validation loss is {last['val_loss']:.3g} in epoch "
         f"{last['epoch'] + 1:.0f}, {best['val_loss']:.3g} at best (epoch {best['epoch'] + 1:.0f}); "
-        "lower --scratch_lr and --pretrained_lr, and train anew (--overwrite)"
+        "lower `scratch_lr` and `pretrained_lr`, and train again (`overwrite`)"
     )

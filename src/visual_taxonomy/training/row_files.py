@@ -37,7 +37,7 @@ def add_files(
         on_note: As for `read_table`.
 
     Raises:
-        InputError: A row is wrong, or an id or a picture stands in two files.
+        InputError: A row is wrong, or an id or an image stands in two files.
     """
     reading = LabelReading(config.missing_values, config.attribute_columns)
     rows = Rows(table, np.full(len(table), TRAIN, dtype=np.int8))
@@ -54,11 +54,11 @@ def add_files(
 
 
 def warn_of_duplicates(rows: Rows, groups: np.ndarray, config: DataConfig) -> None:
-    """Say how many pictures of a validation or test file look like those of an earlier file.
+    """Say how many images of a validation or test file look like those of an earlier file.
 
     Args:
         rows: All rows.
-        groups: [N] group of near-duplicate pictures of each row.
+        groups: [N] group of near-duplicate images of each row.
         config: Names the files.
     """
     for part, path in ((VALIDATION, config.val_csv_path), (TEST, config.test_csv_path)):
@@ -68,9 +68,9 @@ def warn_of_duplicates(rows: Rows, groups: np.ndarray, config: DataConfig) -> No
         count = int(np.isin(groups[is_of_file], groups[rows.parts < part]).sum())
         if count:
             warnings.warn(
-                f"{path}: {count:,} of {int(is_of_file.sum()):,} pictures are near-duplicates of "
-                f"pictures of {config.csv_path if part == VALIDATION else 'the other files'}; "
-                f"scores of the {PARTS[part]} rows flatter the model",
+                f"{path}: {count:,} of {int(is_of_file.sum()):,} images are near-duplicates of "
+                f"images of {config.csv_path if part == VALIDATION else 'the other files'}; "
+                f"the scores of the {PARTS[part]} rows will be too high",
                 stacklevel=2,
             )
 
@@ -86,7 +86,7 @@ def _joined(first: Table, second: Table) -> Table:
 
 
 def _refuse_repeated(rows: Rows, more: Table, path: Path, paths: dict[int, Path]) -> None:
-    # By the picture, not the id: 12 and 000012 are one product.
+    # By the image, not the id: 12 and 000012 are one product.
     earlier = dict(zip(rows.table.image_names.tolist(), rows.parts.tolist(), strict=True))
     repeated = [row for row, name in enumerate(more.image_names.tolist()) if name in earlier]
     if repeated:
@@ -95,5 +95,5 @@ def _refuse_repeated(rows: Rows, more: Table, path: Path, paths: dict[int, Path]
         raise LabelFile(path).error(
             np.array(repeated),
             "id",
-            f"'{more.ids[first]}' is in {other}, too; remove it from one of the files",
+            f"'{more.ids[first]}' is also in {other}; remove it from one of the files",
         )

@@ -77,7 +77,7 @@ class RunFolder:
         """Move an old run aside and write the records of this one.
 
         Args:
-            config: As it runs; kept for `--resume`.
+            config: As it runs; kept for `resume`.
             write: Writes the other records into the folder.
         """
         remove_leftovers_in(self.path)
@@ -173,8 +173,8 @@ def check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: 
             now, then = new[section].get(name), old[section].get(name)
             if now != then and not (name in _MAY_MOVE and now and then):
                 raise InputError(
-                    f"--resume: --{name} is {now}, but the run in {path.parent} has {then} "
-                    f"(so says {path.name}); {remedy}"
+                    f"`resume`: `{name}` is {now}, but the run in {path.parent} has {then} "
+                    f"(see {path.name}); {remedy}"
                 )
 
 
@@ -191,8 +191,8 @@ def _locked(path: Path) -> Iterator[None]:
         except Timeout:
             who = " (process {process} on {host} since {since})".format(**other) if other else ""
             raise InputError(
-                f"{path}: another training is using it{who}; wait until it ends, stop it, or "
-                "choose another --run_name"
+                f"{path}: another training run uses it{who}; wait until it ends, stop it, or "
+                "choose another `run_name`"
             ) from None
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
@@ -238,8 +238,8 @@ def _check(config: TrainConfig) -> None:
     if not config.run.resume:
         if any(fnmatch.fnmatch(name, "*.pt") or name == CONFIG_NAME for name in _written(folder)):
             raise InputError(
-                f"{folder} holds a run already: resume it (--resume), start anew (--overwrite) or "
-                "choose another --run_name"
+                f"{folder} already holds a run: resume it (`resume`), start again (`overwrite`) "
+                "or choose another `run_name`"
             )
     elif (folder / CONFIG_NAME).exists():
         kept = folder / CONFIG_NAME

@@ -90,8 +90,8 @@ class Saver:
         is_finite = math.isfinite(validation.loss)
         if not is_finite:
             warnings.warn(
-                f"epoch {epoch + 1}: the validation loss is {validation.loss}, which "
-                "earns neither best_both.pt nor best_loss.pt",
+                f"epoch {epoch + 1}: the validation loss is {validation.loss}, so "
+                "neither best_both.pt nor best_loss.pt is written",
                 stacklevel=1,
             )
         metrics = {
@@ -119,9 +119,8 @@ class Saver:
         path = self.folder / LAST_NAME
         if not path.exists():
             warnings.warn(
-                f"--resume: {path.absolute()} is not there, so the run starts from the beginning; "
-                "to resume a run elsewhere give its own file: --config RUN_FOLDER/config.toml "
-                "--resume",
+                f"`resume`: {path.absolute()} is not there, so the run starts from the beginning; "
+                "to resume a run elsewhere: `vtax train --config RUN_FOLDER/config.toml --resume`",
                 stacklevel=1,
             )
             return False
@@ -134,7 +133,7 @@ class Saver:
         if missing:
             raise InputError(
                 f"{path} lacks {', '.join(missing)}: another version of vtax wrote it, or a run "
-                "with another --precision; resume with that one, or train anew (--overwrite)"
+                "with another `precision`; resume with that one, or train again (`overwrite`)"
             )
         for name, part in parts.items():
             part.load_state_dict(
@@ -157,8 +156,8 @@ class Saver:
             there = [name for name in (*names, LAST_NAME) if (self.folder / name).exists()]
             warnings.warn(
                 f"{self.folder}: no epoch had a finite validation loss, so there is no "
-                f"{' and no '.join(missing)}, only {' and '.join(there)}; lower --scratch_lr and "
-                "--pretrained_lr or use --precision 32",
+                f"{' and no '.join(missing)}, only {' and '.join(there)}; lower `scratch_lr` and "
+                "`pretrained_lr` or use `precision=32`",
                 stacklevel=1,
             )
 

@@ -42,7 +42,7 @@ from visual_taxonomy.training.task_updates import (
 from visual_taxonomy.training.trainer import Callback, Trainer
 
 WEIGHTS_FOLDER = Path("weights")
-"""Where `vtax download-weights` puts the fashion weights, and `--pretrained_ckpt auto` looks."""
+"""Where `vtax download-weights` puts the fashion weights, and `pretrained_ckpt=auto` looks."""
 
 _RARELY = 10  # intervals between two looks at gradients that a method does not need itself
 
@@ -139,8 +139,8 @@ def _build_method(config: TrainConfig, tables: Tables, parallel: Parallel) -> Ta
     method = build_method(config.objective, tables.taxonomy)
     if DTYPES[config.run.precision] == torch.float16 and not method.is_linear:
         raise InputError(
-            f"--precision 16 scales the losses, which --method {config.objective.method} must see "
-            "as they are; use --precision bf16 or 32"
+            f"`precision=16` scales the losses, which `method={config.objective.method}` must see "
+            "as they are; use `precision=bf16` or 32"
         )
     return method.to(parallel.device)
 
@@ -235,5 +235,5 @@ def _describe(
     )
     if not trained.pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
         reporter.note(
-            "note: part of a backbone with random weights is frozen; --unlock_block 0 trains it"
+            "note: part of a backbone with random weights is frozen; `unlock_block=0` trains it"
         )

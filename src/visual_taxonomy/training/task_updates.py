@@ -56,7 +56,7 @@ class TaskUpdates:
 
         Args:
             losses: Task name -> loss.
-            features: That they depend on the trunk through.
+            features: That they depend on the backbone through.
             counts: Task name -> labels behind its loss.
             watch: Whether the update shall hold the Gramian.
         """

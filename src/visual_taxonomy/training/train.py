@@ -184,7 +184,7 @@ def _choose_parts(
     is_accepted = config.run.accept_changed_data
     if config.run.resume:
         refuse_changes(folder.path, seen, is_accepted)
-    with reporter.progress("comparing pictures") as advance:
+    with reporter.progress("comparing images") as advance:
         return choose_parts(rows, config.data, folder.split, advance, is_accepted)
 
 

@@ -1,6 +1,6 @@
 """The trainer: the parts of a run, and the loop over epochs and steps that moves them.
 
-    source     batches, from pictures or cached features       batch_source.py, feature_source.py
+    source     batches, from images or cached features       batch_source.py, feature_source.py
     model      features of the batch, then the heads           model.py
     objective  a loss for each task that has a label           objective.py
     updates    losses to gradients, by the weighting method    task_updates.py
@@ -98,7 +98,7 @@ class Trainer:
         """Train to the end, or until no epoch has improved for a while, and save on the way.
 
         Raises:
-            InputError: A loss or gradient is not finite, or no picture can be read.
+            InputError: A loss or gradient is not finite, or no image can be read.
             Interrupted: Ctrl-C or SIGTERM came; last.pt is written.
         """
         saved = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Pictures that a run could not read: counted once each, named, and listed in a file."""
+"""Images that a run could not read: counted once each, named, and listed in a file."""
 
 import csv
 import io
@@ -18,12 +18,12 @@ UNREADABLE_NAME = "unreadable.csv"
 TRAINING, VALIDATION = "training", "validation"
 
 _NAMED = 3
-"""Pictures that a message names; the file has them all."""
+"""Images that a message names; the file has them all."""
 
 
 @dataclass
 class Unreadable:
-    """What this process has seen of the pictures of a run.
+    """What this process has seen of the images of a run.
 
     Example:
         >>> import torch
@@ -35,9 +35,9 @@ class Unreadable:
     """
 
     reasons: dict[tuple[str, int], str] = field(default_factory=dict)
-    """Part and row -> why the picture could not be read."""
+    """Part and row -> why the image could not be read."""
     readable: dict[str, int] = field(default_factory=dict)
-    """Part -> pictures that were read, over all epochs."""
+    """Part -> images that were read, over all epochs."""
     _reported: int = 0
 
     def add(self, part: str, batch: Batch) -> None:
@@ -57,7 +57,7 @@ class Unreadable:
         """What all processes have found; call it on all of them.
 
         Raises:
-            InputError: Of the training or of the validation rows seen, no picture can be read.
+            InputError: Of the training or of the validation rows seen, no image can be read.
         """
         seen = parallel.gather_objects((self.reasons, self.readable))
         reasons = {key: why for each, _ in seen for key, why in sorted(each.items())}
@@ -69,8 +69,8 @@ class Unreadable:
                 if found:
                     row = min(found)
                     raise InputError(
-                        f"no picture of the {part} rows can be read, first {table.path(row)} "
-                        f"({found[row]}); check --img_dir and the pictures"
+                        f"no image of the {part} rows can be read, first {table.path(row)} "
+                        f"({found[row]}); check `img_dir` and the images"
                     )
         return reasons
 
@@ -93,7 +93,7 @@ class Unreadable:
         write_text(path, text.getvalue())
         named = "; ".join(f"{table.path(row)} ({why})" for table, row, why in rows[:_NAMED])
         verb = "was" if len(rows) == 1 else "were"
-        count = f"{len(rows):,} picture{'s' * (len(rows) > 1)}"
+        count = f"{len(rows):,} image{'s' * (len(rows) > 1)}"
         more = ", ..." if len(rows) > _NAMED else ""
         warnings.warn(
             f"{count} could not be read and {verb} skipped: {named}{more}; "
@@ -102,7 +102,7 @@ class Unreadable:
         )
 
     def load(self, tables: Mapping[str, Table], folder: Path) -> None:
-        """Know the pictures of the file that an earlier part of the run has left."""
+        """Know the images of the file that an earlier part of the run has left."""
         path = folder / UNREADABLE_NAME
         if not path.exists():
             return

@@ -26,7 +26,7 @@ class Validation(NamedTuple):
     loss: float
     """Mean over tasks of the mean over labelled rows, without class weights."""
     unreadable: int
-    """Rows whose picture could not be read."""
+    """Rows whose image could not be read."""
     predicted: np.ndarray
     """[N, A] most probable class of each row of the validation table; -1 where there is none."""
 

@@ -35,7 +35,7 @@ def test_a_checkpoint_is_run_by_torch(checkpoint) -> None:
 
 
 def test_another_engine_needs_a_bundle(checkpoint) -> None:
-    with pytest.raises(InputError, match="--engine openvino runs bundles, not checkpoints"):
+    with pytest.raises(InputError, match="`engine=openvino` runs bundles, not checkpoints"):
         make_engine(checkpoint, InferenceConfig("openvino"))
 
 
@@ -92,7 +92,7 @@ def test_without_torch_there_is_no_look_for_a_gpu(bundle, without) -> None:
 def test_an_engine_needs_a_file_in_the_bundle(bundle) -> None:
     with pytest.raises(InputError, match="holds nothing for it; it runs with: onnxruntime, openv"):
         make_engine(holding(bundle, ONNX), InferenceConfig("torch"))
-    with pytest.raises(InputError, match=r"--engine onnxruntime: .* it runs with: openvino$"):
+    with pytest.raises(InputError, match=r"`engine=onnxruntime`: .* it runs with: openvino$"):
         make_engine(holding(bundle, OPENVINO), InferenceConfig("onnxruntime"))
 
 

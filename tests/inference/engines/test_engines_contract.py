@@ -52,13 +52,13 @@ def test_batches_may_have_any_size(engine: Engine) -> None:
         assert alone[0] == pytest.approx(whole[row], abs=1e-5)
 
 
-def test_a_row_without_picture_harms_no_other(engine: Engine) -> None:
+def test_a_row_without_image_harms_no_other(engine: Engine) -> None:
     images = noise(2)
     found = engine.probabilities(images, np.array([-1, 1]))
     assert found[1] == pytest.approx(engine.probabilities(images, np.array([1, 1]))[1], abs=1e-5)
 
 
-def test_pictures_come_in_order_with_their_problems(engine: Engine, table_of) -> None:
+def test_images_come_in_order_with_their_problems(engine: Engine, table_of) -> None:
     table = table_of(5)
     table.path(3).unlink()
     batches = list(engine.batches(table.path, table.categories))

@@ -7,7 +7,7 @@ from visual_taxonomy.inference.engines.graph_engine import check_is_float32_on_c
 
 def test_what_only_torch_can_do_is_refused() -> None:
     check_is_float32_on_cpu("openvino", InferenceConfig(precision="32", accelerator="cpu"))
-    with pytest.raises(InputError, match="--accelerator cuda: openvino runs on the CPU here"):
+    with pytest.raises(InputError, match="`accelerator=cuda`: openvino runs on the CPU here"):
         check_is_float32_on_cpu("openvino", InferenceConfig(accelerator="cuda"))
-    with pytest.raises(InputError, match="--precision bf16: openvino computes in the precision"):
+    with pytest.raises(InputError, match="`precision=bf16`: openvino computes in the precision"):
         check_is_float32_on_cpu("openvino", InferenceConfig(precision="bf16"))

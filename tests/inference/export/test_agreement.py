@@ -58,7 +58,7 @@ def test_what_neither_could_answer_is_left_out_and_what_one_could_is_not(
 
 def test_without_any_answer_there_is_nothing_to_compare(one_task: Taxonomy) -> None:
     nothing = column(-1, -1, -1, -1)
-    with pytest.raises(InputError, match="nothing to compare: no picture of the CSV can be read"):
+    with pytest.raises(InputError, match="nothing to compare: no image of the CSV can be read"):
         compare(one_task, nothing, nothing, column(0, 0, 0, 0), SAREES)
 
 

@@ -157,7 +157,7 @@ def test_8_bits_make_a_smaller_graph_that_is_measured_on_other_rows(
     ).read_text(encoding="utf-8")
     assert names(tmp_path / "out") == ALWAYS | {ONNX}
     size, exact = ((path / ONNX).stat().st_size for path in (tmp_path / "out", bundle.folder))
-    assert size < 0.6 * exact  # of a tiny trunk; a large one comes to a quarter
+    assert size < 0.6 * exact  # of a tiny backbone; a large one comes to a quarter
     predictor = Predictor.load(tmp_path / "out", InferenceConfig(workers=0))
     assert predictor.engine.name == made.measured["engine"] == "openvino"
     assert predictor.engine.precision == "int8"
@@ -191,21 +191,21 @@ def test_an_export_below_the_gate_writes_nothing(checkpoint, trial: Trial, tmp_p
     weights["heads.classifiers.biases.0"] += torch.tensor([0.0, 0.0, 50.0])
     other = type(checkpoint)(checkpoint.taxonomy, checkpoint.model, weights)
     write_checkpoint(tmp_path / "other.pt", other)
-    with pytest.raises(InputError, match=r"moved most: Sarees/border .*; nothing was written"):
+    with pytest.raises(InputError, match=r"changed most: Sarees/border .*; nothing was written"):
         export(tmp_path / "other.pt", tmp_path / "out", "onnx", trial=trial, workers=0)
-    assert names(tmp_path) == {"other.pt", "pictures"}
+    assert names(tmp_path) == {"other.pt", "images"}
 
 
 def test_an_existing_folder_is_not_touched(checkpoint_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
+    with pytest.raises(InputError, match="already exists; name another folder, or remove it"):
         export(checkpoint_path, tmp_path, "bundle")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="exists already; name another folder, or remove it"):
+    with pytest.raises(InputError, match="already exists; name another folder, or remove it"):
         export(checkpoint_path, tmp_path / "link", "bundle")
 
 
-def test_8_bits_need_pictures(checkpoint_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--int8 is calibrated on real pictures .*--csv_path"):
+def test_8_bits_need_images(checkpoint_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"`int8` is calibrated on real images .*`csv_path`"):
         export(checkpoint_path, tmp_path / "out", "onnx", int8=True)
 
 

@@ -50,7 +50,7 @@ def test_exported_heads_give_the_logits_of_the_heads(taxonomy, norm, linear, kin
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_row_without_picture_has_logits_that_are_numbers(taxonomy) -> None:
+def test_a_row_without_image_has_logits_that_are_numbers(taxonomy) -> None:
     heads = ExportedHeads(trained(CategoryHeads(taxonomy, 8)))
     assert not heads(torch.randn(1, 8), torch.tensor([-1])).isnan().any()
 
@@ -69,7 +69,7 @@ def test_the_exported_model_is_the_classifier(checkpoint) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_the_graph_takes_uint8_pictures_and_categories_in_batches_of_any_size(
+def test_the_graph_takes_uint8_images_and_categories_in_batches_of_any_size(
     bundle: Bundle,
 ) -> None:
     model = onnx.load(bundle.folder / ONNX)

@@ -9,9 +9,9 @@ from torch import nn
 
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.inference.bundle import ONNX, Bundle
-from visual_taxonomy.inference.engines.base import PictureBatch
+from visual_taxonomy.inference.engines.base import ImageBatch
 from visual_taxonomy.inference.export.onnx_graph import write_onnx
-from visual_taxonomy.inference.export.quantization import quantize, trunk_products
+from visual_taxonomy.inference.export.quantization import backbone_products, quantize
 from visual_taxonomy.model.classifier import build_classifier
 
 BLOCKS = 6
@@ -19,11 +19,11 @@ PRODUCTS_A_BLOCK = 6  # queries, keys, values, projection, two of the perceptron
 PATCHES = 1
 
 
-def batches(count: int) -> Iterator[PictureBatch]:
+def batches(count: int) -> Iterator[ImageBatch]:
     random = np.random.default_rng(0)
     for _ in range(count):
         images = random.integers(0, 256, (4, 3, 32, 48), dtype=np.uint8)
-        yield PictureBatch(np.arange(4), images, np.array([0, 1, 1, -1]), {})
+        yield ImageBatch(np.arange(4), images, np.array([0, 1, 1, -1]), {})
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def quantized(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_products_of_the_trunk_are_found_and_those_of_the_heads_left_out(bundle: Bundle) -> None:
-    names = trunk_products(bundle.folder / ONNX)
+def test_products_of_the_backbone_are_found_and_those_of_the_heads_left_out(bundle: Bundle) -> None:
+    names = backbone_products(bundle.folder / ONNX)
     assert len(names) == BLOCKS * PRODUCTS_A_BLOCK + PATCHES
     nodes = {node.name: node for node in onnx.load(bundle.folder / ONNX).graph.node}
     heads = {name for name in nodes for value in nodes[name].input if value.startswith("heads")}
@@ -65,7 +65,7 @@ def test_convolutions_are_products_too(taxonomy, tmp_path: Path) -> None:
     classifier = build_classifier(taxonomy, config).eval()
     write_onnx(classifier, tmp_path / "float.onnx")
     convolutions = sum(isinstance(part, nn.Conv2d) for part in classifier.modules())
-    assert len(trunk_products(tmp_path / "float.onnx")) == convolutions
+    assert len(backbone_products(tmp_path / "float.onnx")) == convolutions
     quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", batches(2))
     nodes = onnx.load(tmp_path / "int8.onnx").graph.node
     rounded = {n.output[0] for n in nodes if n.op_type == "DequantizeLinear"}

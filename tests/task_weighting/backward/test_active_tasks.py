@@ -9,9 +9,9 @@ from visual_taxonomy.task_weighting.backward.active_tasks import Step
 @pytest.fixture
 def step():
     """Two tasks; the second loss depends on a parameter of its own."""
-    trunk, neck = nn.Linear(2, 2), nn.Linear(2, 2)
+    backbone, neck = nn.Linear(2, 2), nn.Linear(2, 2)
     head = torch.ones((), requires_grad=True)
-    features = trunk(torch.ones(1, 2))
+    features = backbone(torch.ones(1, 2))
     hidden = neck(features).sum()
     return Step(
         names=("c/a", "c/b"),
@@ -19,7 +19,7 @@ def step():
         num_labels=(3, 4),
         tasks=[0, 1],
         method=build_task_weighting("MGDA", ["c/a", "c/b"]),
-        shared=(*trunk.parameters(), *neck.parameters()),
+        shared=(*backbone.parameters(), *neck.parameters()),
         features=features,
         generator=None,
         options=BackwardOptions(),
@@ -30,8 +30,8 @@ def step():
 
 
 def test_parameters_are_told_apart_by_where_they_are(step):
-    trunk, neck, heads = step.layout()
-    assert [id(p) for p in trunk] == [id(p) for p in step.shared[:2]]
+    backbone, neck, heads = step.layout()
+    assert [id(p) for p in backbone] == [id(p) for p in step.shared[:2]]
     assert [id(p) for p in neck] == [id(p) for p in step.shared[2:]]
     assert len(heads) == 1
     assert step.num_shared() == 12

@@ -17,8 +17,8 @@ def test_leaves_are_the_parameters_that_require_a_gradient():
 
 
 def test_search_stops_at_the_features():
-    trunk, head = nn.Linear(3, 4), nn.Linear(4, 1)
-    features = trunk(torch.randn(5, 3))
+    backbone, head = nn.Linear(3, 4), nn.Linear(4, 1)
+    features = backbone(torch.randn(5, 3))
     assert ids(leaves([head(features).sum()], stop=features)) == ids(head.parameters())
 
 

@@ -100,13 +100,15 @@ def test_last_layer_is_the_matrix_of_the_neck(catalogue):
     assert method.seen[:3, 3:].abs().max() == 0
 
 
-def test_last_layer_is_in_the_trunk_where_the_neck_has_no_matrix(catalogue):
+def test_last_layer_is_in_the_backbone_where_the_neck_has_no_matrix(catalogue):
     per_task = catalogue.naive_gradients()
     method = Given(catalogue.tasks)
     for neck in catalogue.necks.values():
         neck[1].weight.requires_grad_(False)
     catalogue.step(method, options=BackwardOptions(source="last_layer"))
-    rows = torch.stack([gradients["trunk.2.weight"].flatten() for gradients in per_task]).double()
+    rows = torch.stack(
+        [gradients["backbone.2.weight"].flatten() for gradients in per_task]
+    ).double()
     torch.testing.assert_close(method.seen, rows @ rows.T, atol=1e-7, rtol=1e-5)
 
 
@@ -131,7 +133,7 @@ def test_last_layer_needs_a_shared_matrix():
         ("DB_MTL", {}, 5),
     ],
 )
-def test_passes_through_the_trunk_are_those_promised(name, options, passes, catalogue):
+def test_passes_through_the_backbone_are_those_promised(name, options, passes, catalogue):
     method = build_task_weighting(name, catalogue.tasks)
     catalogue.step(method, options=BackwardOptions(**options))
     assert catalogue.passes == passes
@@ -182,27 +184,29 @@ def test_gradients_accumulate(catalogue):
 
 
 @pytest.mark.parametrize("name", ["EW", "MGDA", "GradDrop", "MoCo"])
-def test_frozen_trunk_leaves_neck_and_heads_to_train(name, catalogue):
-    catalogue.trunk.requires_grad_(False)
+def test_frozen_backbone_leaves_neck_and_heads_to_train(name, catalogue):
+    catalogue.backbone.requires_grad_(False)
     _, found = catalogue.step(build_task_weighting(name, catalogue.tasks))
-    assert not any(name.startswith("trunk") for name in found)
+    assert not any(name.startswith("backbone") for name in found)
     assert any(name.startswith("necks") for name in found)
 
 
-def test_graddrop_is_the_plain_sum_where_the_trunk_is_frozen(catalogue):
-    catalogue.trunk.requires_grad_(False)
+def test_graddrop_is_the_plain_sum_where_the_backbone_is_frozen(catalogue):
+    catalogue.backbone.requires_grad_(False)
     _, found = catalogue.step(build_task_weighting("GradDrop", catalogue.tasks))
     _, expected = catalogue.step(build_task_weighting("EW", catalogue.tasks))
     assert_same(found, expected)
 
 
-def test_frozen_part_of_the_trunk_gets_nothing(catalogue):
-    catalogue.trunk[0].requires_grad_(False)
+def test_frozen_part_of_the_backbone_gets_nothing(catalogue):
+    catalogue.backbone[0].requires_grad_(False)
     per_task = catalogue.naive_gradients()
     _, found = catalogue.step(Given(catalogue.tasks))
-    assert "trunk.0.weight" not in found
-    expected = combine(per_task, [1, 2, 3, 4, 5], {"trunk.2.weight"})
-    torch.testing.assert_close(found["trunk.2.weight"], expected["trunk.2.weight"], **TOLERANCE)
+    assert "backbone.0.weight" not in found
+    expected = combine(per_task, [1, 2, 3, 4, 5], {"backbone.2.weight"})
+    torch.testing.assert_close(
+        found["backbone.2.weight"], expected["backbone.2.weight"], **TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("budget", [None, 0])
@@ -239,7 +243,7 @@ def test_non_reentrant_checkpointing_gives_the_same_update(catalogue):
     method = build_task_weighting("MGDA", catalogue.tasks)
     _, expected = catalogue.step(method)
     images = catalogue.images
-    features = torch.utils.checkpoint.checkpoint(catalogue.trunk, images, use_reentrant=False)
+    features = torch.utils.checkpoint.checkpoint(catalogue.backbone, images, use_reentrant=False)
     multi_task_backward(catalogue.losses(features), method, catalogue.shared, features)
     assert_same(catalogue.gradients(), expected, **TOLERANCE)
 
@@ -295,7 +299,7 @@ def test_watching_the_gradients_of_a_cheap_method_changes_nothing_and_costs_no_p
     assert catalogue.passes == before + 1
 
 
-def test_a_frozen_trunk_is_watched_by_the_gradients_of_its_features():
+def test_a_frozen_backbone_is_watched_by_the_gradients_of_its_features():
     features, neck = torch.randn(4, 3, requires_grad=True), nn.Linear(3, 2)
     targets = torch.randn(2, 4)
 
@@ -384,18 +388,18 @@ def test_labels_weigh_the_mean_loss_of_an_epoch(catalogue):
 @pytest.mark.parametrize("name", ["EW", "MGDA", "GradNorm", "MoCo", "GradDrop"])
 def test_gradients_lie_in_memory_like_their_parameters(name, reduce):
     """Fused AdamW walks through both side by side and mixes the values up where they do not."""
-    trunk = nn.Conv2d(3, 4, 2, stride=2).to(memory_format=torch.channels_last)
+    backbone = nn.Conv2d(3, 4, 2, stride=2).to(memory_format=torch.channels_last)
     heads = nn.ModuleList(nn.Linear(16, 2) for _ in "ab")
-    features = trunk(torch.randn(5, 3, 4, 4)).flatten(1)
+    features = backbone(torch.randn(5, 3, 4, 4)).flatten(1)
     outputs = [F.cross_entropy(head(features), torch.tensor([0, 1, 0, 1, 1])) for head in heads]
     losses = dict(zip(["c/a", "c/b"], outputs, strict=True))
     method = build_task_weighting(name, list(losses))
-    multi_task_backward(losses, method, trunk.parameters(), features, reduce=reduce)
-    assert trunk.weight.grad.stride() == trunk.weight.stride() != (12, 4, 2, 1)
+    multi_task_backward(losses, method, backbone.parameters(), features, reduce=reduce)
+    assert backbone.weight.grad.stride() == backbone.weight.stride() != (12, 4, 2, 1)
 
     def moved(**options: bool) -> torch.Tensor:
-        copy = trunk.weight.detach().clone().requires_grad_()
-        copy.grad = trunk.weight.grad
+        copy = backbone.weight.detach().clone().requires_grad_()
+        copy.grad = backbone.weight.grad
         torch.optim.AdamW([copy], lr=0.1, **options).step()
         return copy.detach()
 

@@ -11,10 +11,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from PIL import Image
 
-Picture = Path | bytes | Image.Image
+ImageSource = Path | bytes | Image.Image
 
 
-class PictureBatch(NamedTuple):
+class ImageBatch(NamedTuple):
     """N images, decoded and resized."""
 
     rows: np.ndarray
@@ -35,7 +35,7 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
-    """The value of `--engine`."""
+    """Its name in `ENGINES`."""
 
     precision: str
     """What its matrix products are computed in."""
@@ -51,12 +51,12 @@ class Engine(ABC):
 
     @abstractmethod
     def batches(
-        self, picture: Callable[[int], Picture], categories: np.ndarray
-    ) -> Iterator[PictureBatch]:
+        self, image_of: Callable[[int], ImageSource], categories: np.ndarray
+    ) -> Iterator[ImageBatch]:
         """Load the images of rows 0 ... len(categories) - 1, in order, ahead of their use.
 
         Args:
-            picture: Gives the image of a row.
+            image_of: Gives the image of a row.
             categories: Indices of the rows' categories.
         """
 
@@ -69,7 +69,7 @@ class Engine(ABC):
             categories: [N] int64; -1 for an image that could not be read, whose answer is ignored.
         """
 
-    def answers(self, batches: Iterable[PictureBatch]) -> Iterator[tuple[PictureBatch, np.ndarray]]:
+    def answers(self, batches: Iterable[ImageBatch]) -> Iterator[tuple[ImageBatch, np.ndarray]]:
         """Each batch with its probabilities, in order."""
         for batch in batches:
             yield batch, self.probabilities(batch.images, batch.categories)

@@ -44,7 +44,7 @@ def make_engine(model: "Checkpoint | Bundle", config: InferenceConfig) -> Engine
         name = _OF_CHECKPOINTS if name == AUTO else name
         if not ENGINE_REGISTRY.find(name).runs_checkpoints:
             raise InputError(
-                f"--engine {name} runs bundles, not checkpoints; make one with "
+                f"`engine={name}` runs bundles, not checkpoints; make one with "
                 "`vtax export CHECKPOINT --to onnx --out FOLDER`"
             )
     else:
@@ -111,7 +111,7 @@ def _check(engine: str, bundle: Bundle) -> None:
     if not _has_file(engine, bundle):
         able = ", ".join(able_engines(bundle))
         raise InputError(
-            f"--engine {engine}: {bundle.folder} holds nothing for it; it runs with: {able}"
+            f"`engine={engine}`: {bundle.folder} holds nothing for it; it runs with: {able}"
         )
     if not find_spec(entry.package):
-        raise InputError(f"--engine {engine}: not installed; {entry.remedy}")
+        raise InputError(f"`engine={engine}`: not installed; {entry.remedy}")

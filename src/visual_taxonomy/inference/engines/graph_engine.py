@@ -14,8 +14,8 @@ from typing_extensions import override
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import Bundle
-from visual_taxonomy.inference.engines.base import Engine, Picture, PictureBatch
-from visual_taxonomy.inference.engines.image_loading import load_pictures
+from visual_taxonomy.inference.engines.base import Engine, ImageBatch, ImageSource
+from visual_taxonomy.inference.engines.image_loading import load_images
 
 
 class GraphEngine(Engine):
@@ -48,10 +48,10 @@ class GraphEngine(Engine):
 
     @override
     def batches(
-        self, picture: Callable[[int], Picture], categories: np.ndarray
-    ) -> Iterator[PictureBatch]:
+        self, image_of: Callable[[int], ImageSource], categories: np.ndarray
+    ) -> Iterator[ImageBatch]:
         size, filter_name = self.image_size, self.interpolation
-        return load_pictures(picture, categories, size, self.batch_size, self.workers, filter_name)
+        return load_images(image_of, categories, size, self.batch_size, self.workers, filter_name)
 
     @abstractmethod
     def start(self, images: np.ndarray, categories: np.ndarray) -> Callable[[], np.ndarray]:
@@ -66,8 +66,8 @@ class GraphEngine(Engine):
         return self.start(images, categories)()
 
     @override
-    def answers(self, batches: Iterable[PictureBatch]) -> Iterator[tuple[PictureBatch, np.ndarray]]:
-        begun: deque[tuple[PictureBatch, Callable[[], np.ndarray]]] = deque()
+    def answers(self, batches: Iterable[ImageBatch]) -> Iterator[tuple[ImageBatch, np.ndarray]]:
+        begun: deque[tuple[ImageBatch, Callable[[], np.ndarray]]] = deque()
         try:
             for batch in batches:
                 begun.append((batch, self.start(batch.images, batch.categories)))
@@ -82,9 +82,7 @@ class GraphEngine(Engine):
                 fetch()
 
 
-def _fetched(
-    batch: PictureBatch, fetch: Callable[[], np.ndarray]
-) -> tuple[PictureBatch, np.ndarray]:
+def _fetched(batch: ImageBatch, fetch: Callable[[], np.ndarray]) -> tuple[ImageBatch, np.ndarray]:
     return batch, fetch()
 
 
@@ -96,11 +94,11 @@ def check_is_float32_on_cpu(engine: str, config: InferenceConfig) -> None:
     """
     if config.accelerator not in ("auto", "cpu"):
         raise InputError(
-            f"--accelerator {config.accelerator}: {engine} runs on the CPU here; use "
-            "--engine torch, with a checkpoint or a bundle that holds weights (--to bundle)"
+            f"`accelerator={config.accelerator}`: {engine} runs on the CPU here; use "
+            "`engine=torch`, with a checkpoint or a bundle that holds weights (`to=bundle`)"
         )
     if config.precision not in ("auto", "32"):
         raise InputError(
-            f"--precision {config.precision}: {engine} computes in the precision of the bundle; "
-            "use --engine torch, or export with --int8"
+            f"`precision={config.precision}`: {engine} computes in the precision of the bundle; "
+            "use `engine=torch`, or export with `int8`"
         )

@@ -15,36 +15,36 @@ from PIL import Image
 from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.images import (
     DECODE_MARGIN,
-    NO_PICTURE,
+    NO_IMAGE,
     UnreadableImage,
     decode_image,
 )
-from visual_taxonomy.inference.engines.base import Picture, PictureBatch
+from visual_taxonomy.inference.engines.base import ImageBatch, ImageSource
 
 _GREY = 128  # of an image that could not be read: near every normalisation's mean, so never extreme
 # Two even out slow images; each more takes the memory of a batch.
 _BATCHES_AHEAD = 2
 
 
-def load_pictures(
-    picture: Callable[[int], Picture],
+def load_images(
+    image_of: Callable[[int], ImageSource],
     categories: np.ndarray,
     image_size: tuple[int, int],
     batch_size: int,
     workers: int,
     interpolation: str = "bicubic",
-) -> Iterator[PictureBatch]:
+) -> Iterator[ImageBatch]:
     """The images of rows 0 ... len(categories) - 1, in order, a few batches ahead of their use.
 
     Args:
-        picture: Gives the image of a row; called in the threads.
+        image_of: Gives the image of a row; called in the threads.
         categories: Indices of the rows' categories.
         image_size: H and W.
         batch_size: Images of a batch.
         workers: Threads, no more than there are cores; 0 loads where it is called.
         interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
     """
-    load = partial(_load, picture, interpolation)
+    load = partial(_load, image_of, interpolation)
     starts = range(0, len(categories), batch_size)
     groups = [np.arange(start, min(start + batch_size, len(categories))) for start in starts]
     # For a single image a pool costs more than it gains.
@@ -54,7 +54,7 @@ def load_pictures(
             reasons = [load(int(row), images[i]) for i, row in enumerate(rows)]
             yield _batch(rows, images, categories, reasons)
         return
-    pool = ThreadPoolExecutor(min(workers, available_cores()), "pictures")
+    pool = ThreadPoolExecutor(min(workers, available_cores()), "images")
     ahead: deque[tuple[np.ndarray, np.ndarray, list[Future[str | None]]]] = deque()
     try:
         for rows in groups:
@@ -88,13 +88,13 @@ def resized(
 
 
 def _load(
-    picture: Callable[[int], Picture], interpolation: str, row: int, image: np.ndarray
+    image_of: Callable[[int], ImageSource], interpolation: str, row: int, image: np.ndarray
 ) -> str | None:
     """Fill `image` [3, H, W] with the image of a row, or say why not."""
     height, width = image.shape[1:]
     least = (DECODE_MARGIN * height, DECODE_MARGIN * width)
     try:
-        pixels = decode_image(picture(row), least_size=least)
+        pixels = decode_image(image_of(row), least_size=least)
     except UnreadableImage as reason:
         image[:] = _GREY
         return str(reason)
@@ -107,15 +107,15 @@ def _finished(
     images: np.ndarray,
     tasks: list[Future[str | None]],
     categories: np.ndarray,
-) -> PictureBatch:
+) -> ImageBatch:
     return _batch(rows, images, categories, [task.result() for task in tasks])
 
 
 def _batch(
     rows: np.ndarray, images: np.ndarray, categories: np.ndarray, reasons: list[str | None]
-) -> PictureBatch:
+) -> ImageBatch:
     problems = {
         int(row): reason for row, reason in zip(rows, reasons, strict=True) if reason is not None
     }
     readable = np.array([reason is None for reason in reasons])
-    return PictureBatch(rows, images, np.where(readable, categories[rows], NO_PICTURE), problems)
+    return ImageBatch(rows, images, np.where(readable, categories[rows], NO_IMAGE), problems)

@@ -13,11 +13,11 @@ from typing_extensions import override
 from visual_taxonomy.checkpoint import Checkpoint, check_finite
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.cores import available_cores
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.device import DTYPES, explain_precision, pick_device, pick_precision
 from visual_taxonomy.inference.bundle import WEIGHTS, Bundle
-from visual_taxonomy.inference.engines.base import Engine, Picture, PictureBatch
+from visual_taxonomy.inference.engines.base import Engine, ImageBatch, ImageSource
 from visual_taxonomy.taxonomy import UNKNOWN
 
 GPU_BATCH = 64
@@ -52,16 +52,16 @@ class TorchEngine(Engine):
 
     @override
     def batches(
-        self, picture: Callable[[int], Picture], categories: np.ndarray
-    ) -> Iterator[PictureBatch]:
+        self, image_of: Callable[[int], ImageSource], categories: np.ndarray
+    ) -> Iterator[ImageBatch]:
         # The dataset of training is used as it is, so images are loaded in the same way; it wants
         # labels.
         unlabelled = np.full((len(categories), self.num_slots), UNKNOWN)
         transform = evaluation_transform(self.image_size, self.preprocessing.interpolation)
-        dataset = PictureDataset(picture, categories, unlabelled, transform, self.image_size)
+        dataset = ImageDataset(image_of, categories, unlabelled, transform, self.image_size)
         draws = batches_in_order(len(categories), self.batch_size)
         for batch in make_loader(dataset, draws, self.workers, self.device.type == "cuda"):
-            yield PictureBatch(
+            yield ImageBatch(
                 batch.rows.numpy(), batch.images.numpy(), batch.categories.numpy(), batch.problems
             )
 
@@ -69,8 +69,8 @@ class TorchEngine(Engine):
     def probabilities(self, images: np.ndarray, categories: np.ndarray) -> np.ndarray:
         # Not no_grad: inference_mode also skips the version counters of tensors.
         with torch.inference_mode():
-            pictures = torch.from_numpy(images).to(self.device, non_blocking=True)
-            logits = self.model(pictures, torch.from_numpy(categories).to(self.device))
+            pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
+            logits = self.model(pixels, torch.from_numpy(categories).to(self.device))
             # A slot that a category does not have is -inf throughout: softmax gives NaN there.
             return logits.softmax(dim=2).nan_to_num(0.0).cpu().numpy()
 

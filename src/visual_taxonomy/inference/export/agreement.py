@@ -57,7 +57,7 @@ def measure(
         on_progress: Called with the number of predictions done, of 2 N in all.
 
     Raises:
-        InputError: No row has a label, or no picture can be read.
+        InputError: No row has a label, or no image can be read.
     """
     expected, _ = reference.predict_classes(table, on_progress)
     found, _ = exported.predict_classes(table, lambda done: on_progress(len(table) + done))
@@ -91,7 +91,7 @@ def compare(
     """
     answered = (expected != UNKNOWN) | (found != UNKNOWN)
     if not answered.any():
-        raise InputError("nothing to compare: no picture of the CSV can be read")
+        raise InputError("nothing to compare: no image of the CSV can be read")
     same = expected == found
     heads = {}
     for task, name in enumerate(taxonomy.task_names):
@@ -125,8 +125,8 @@ def check_gate(agreement: Agreement, least: float) -> None:
     moved = sorted(agreement.heads.items(), key=lambda item: item[1])
     worst = ", ".join(f"{name} {share:.2%}" for name, share in moved[:_NAMED] if share < least)
     raise InputError(
-        f"the export gives {agreement.agreement:.2%} of the checkpoint's labels, at least "
-        f"{least:.2%} are asked for (--min_agreement); HM-F1 {agreement.hm_export:.4f}, of the "
-        f"checkpoint {agreement.hm_checkpoint:.4f}; the heads that moved most: {worst}; nothing "
+        f"label agreement with the checkpoint is {agreement.agreement:.2%}, below the minimum of "
+        f"{least:.2%} (`min_agreement`); HM-F1 {agreement.hm_export:.4f}, of the "
+        f"checkpoint {agreement.hm_checkpoint:.4f}; the heads that changed most: {worst}; nothing "
         "was written"
     )

@@ -29,7 +29,7 @@ from visual_taxonomy.inference.bundle import (
     checksums,
     write_manifest,
 )
-from visual_taxonomy.inference.engines.image_loading import load_pictures
+from visual_taxonomy.inference.engines.image_loading import load_images
 from visual_taxonomy.inference.export.agreement import check_gate, measure
 from visual_taxonomy.inference.export.card import card, requirements, versions
 from visual_taxonomy.inference.export.onnx_graph import write_onnx, write_openvino
@@ -99,7 +99,7 @@ def export(
         kind: What it holds.
         int8: Multiply in 8 bits; needs a trial.
         trial: Rows to measure on; None: the card says that it was not measured.
-        workers: Processes or threads that load the pictures of the trial.
+        workers: Processes or threads that load the images of the trial.
         on_progress: Called with the number of predictions done while it is measured.
         attributes_config: The taxonomy as JSON, for a checkpoint of the original system.
 
@@ -131,17 +131,17 @@ def export(
 
 def _check_possible(out: Path, kind: Kind, int8: bool, trial: Trial | None) -> None:
     if os.path.lexists(out):  # a link to nothing counts too
-        raise InputError(f"--out {out} exists already; name another folder, or remove it")
+        raise InputError(f"{out}: already exists; name another folder, or remove it")
     if int8 and trial is None:
         raise InputError(
-            "--int8 is calibrated on real pictures and measured: give --csv_path (labelled rows) "
-            "and --img_dir"
+            "`int8` is calibrated on real images and measured: give `csv_path` (labelled rows) "
+            "and `img_dir`"
         )
     missing = [name for name in _PACKAGES[kind] if not find_spec(name)]
     if missing:
         extra = "export,openvino" if kind == "openvino" else "export"
         raise InputError(
-            f"--to {kind} needs {', '.join(missing)}: pip install 'visual-taxonomy[{extra}]'"
+            f"`to={kind}` needs {', '.join(missing)}: pip install 'visual-taxonomy[{extra}]'"
         )
 
 
@@ -152,17 +152,17 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
     else:
         write_onnx(classifier, plain)
         table, _ = trial.split(int8=True)
-        pictures = classifier.encoder.backbone.preprocessing
+        images = classifier.encoder.backbone.preprocessing
         quantize(
             plain,
             graph,
-            load_pictures(
+            load_images(
                 table.path,
                 table.categories,
-                pictures.image_size,
+                images.image_size,
                 _CALIBRATION_BATCH,
                 2,
-                pictures.interpolation,
+                images.interpolation,
             ),
         )
         for path in folder.glob("float32.onnx*"):

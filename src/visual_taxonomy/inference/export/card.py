@@ -45,13 +45,13 @@ def requirements(bundle: Bundle) -> str:
 
 def card(bundle: Bundle, name: str) -> str:
     """The text of the model card, in Markdown; `name` is its title."""
-    model, pictures = bundle.model, bundle.preprocessing
-    height, width = pictures.image_size
+    model, images = bundle.model, bundle.preprocessing
+    height, width = images.image_size
     return "\n".join(
         [
             f"# {name}",
             "",
-            f"Attributes of a product from its picture: {model.backbone}, "
+            f"Attributes of a product from its image: {model.backbone}, "
             f"{len(bundle.taxonomy.categories)} categories, {len(bundle.taxonomy.tasks)} "
             "attributes. Made by `vtax export`; all figures are in `bundle.json`.",
             "",
@@ -60,10 +60,10 @@ def card(bundle: Bundle, name: str) -> str:
             f"| runs with | {_runs_with(bundle)} |",
             f"| checkpoint | {bundle.source['name']}, epoch {bundle.source['epoch'] + 1}, "
             f"SHA-256 {bundle.source['sha256'][:16]} |",
-            f"| picture | RGB, {height} x {width} pixels (height x width), "
-            f"{pictures.interpolation}, ratio not kept |",
-            f"| normalisation | inside the model: mean {_numbers(pictures.mean)}, "
-            f"standard deviation {_numbers(pictures.std)} |",
+            f"| image | RGB, {height} x {width} pixels (height x width), "
+            f"{images.interpolation}, ratio not kept |",
+            f"| normalisation | inside the model: mean {_numbers(images.mean)}, "
+            f"standard deviation {_numbers(images.std)} |",
             f"| validation | {_validation(bundle.source['metrics'])} |",
             f"| versions | {', '.join(f'{k} {v}' for k, v in bundle.versions.items())} |",
             "",

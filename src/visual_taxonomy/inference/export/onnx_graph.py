@@ -1,7 +1,7 @@
 """The model as an ONNX graph, checked against torch, and as OpenVINO's own format.
 
-Shapes: N pictures, K categories, A slots, C classes of the widest task, D features, H hidden
-width; pictures are 3 x height x width.
+Shapes: N images, K categories, A slots, C classes of the widest task, D features, H hidden
+width; images are 3 x height x width.
 """
 
 import warnings
@@ -86,7 +86,7 @@ class ExportedHeads(nn.Module):
 
 
 class ExportedClassifier(nn.Module):
-    """Pictures and categories in, logits out, as `Classifier`, in operations that ONNX has."""
+    """Images and categories in, logits out, as `Classifier`, in operations that ONNX has."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class ExportedClassifier(nn.Module):
 
     @override
     def forward(self, images: Tensor, categories: Tensor) -> Tensor:
-        """Logits [N, A, C] of pictures [N, 3, height, width] uint8 of categories [N] int64."""
+        """Logits [N, A, C] of images [N, 3, height, width] uint8 of categories [N] int64."""
         return self.heads(self.encoder(images), categories)
 
 

@@ -1,4 +1,4 @@
-"""Matrix products in 8 bits, calibrated on real pictures."""
+"""Matrix products in 8 bits, calibrated on real images."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,24 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from visual_taxonomy.inference.engines.base import PictureBatch
+from visual_taxonomy.inference.engines.base import ImageBatch
 from visual_taxonomy.inference.export.onnx_graph import HEADS
 
 _PRODUCTS = ("MatMul", "Gemm", "Conv")
 
 
-def quantize(onnx_path: Path, path: Path, batches: Iterable[PictureBatch]) -> None:
-    """Write a copy of a graph whose trunk multiplies in 8 bits.
+def quantize(onnx_path: Path, path: Path, batches: Iterable[ImageBatch]) -> None:
+    """Write a copy of a graph whose backbone multiplies in 8 bits.
 
     Static quantisation: the products of activations and constant weights take int8 weights, with
     a scale for each output channel, and uint8 activations, whose range is what the given
-    pictures showed. What lies between them (LayerNorm, softmax, attention scores, activation
+    images showed. What lies between them (LayerNorm, softmax, attention scores, activation
     functions) stays in float32, and so do the heads.
 
     Args:
         onnx_path: A graph of `write_onnx`.
         path: File to write.
-        batches: Pictures to calibrate with; a few hundred are enough.
+        batches: Images to calibrate with; a few hundred are enough.
 
     References:
         Jacob et al., CVPR 2018, https://arxiv.org/abs/1712.05877.
@@ -56,12 +56,12 @@ def quantize(onnx_path: Path, path: Path, batches: Iterable[PictureBatch]) -> No
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_quantize=trunk_products(onnx_path),
+            nodes_to_quantize=backbone_products(onnx_path),
             extra_options={"OpTypesToExcludeOutputQuantization": list(_PRODUCTS)},
         )
 
 
-def trunk_products(onnx_path: Path) -> list[str]:
+def backbone_products(onnx_path: Path) -> list[str]:
     """Names of the nodes that multiply by constant weights, those of the heads left out."""
     import onnx
 
@@ -76,6 +76,6 @@ def trunk_products(onnx_path: Path) -> list[str]:
     ]
 
 
-def _feeds(batches: Iterable[PictureBatch]) -> Iterator[dict[str, Any]]:
+def _feeds(batches: Iterable[ImageBatch]) -> Iterator[dict[str, Any]]:
     for batch in batches:
         yield {"images": batch.images, "categories": batch.categories}

@@ -1,11 +1,11 @@
 """A vision transformer in the operations that inference engines run fastest.
 
 The same function of the same weights: patches are products of flattened pixels, with the
-normalisation of the picture folded into their weights, and queries, keys and values are products
+normalisation of the image folded into their weights, and queries, keys and values are products
 of their own, with the scale of attention folded into the queries. Engines then find attention as
 the pattern they have one kernel for, and move no five-dimensional tensors.
 
-Shapes: N pictures of 3 x height x width, P pixels a side of a patch, L tokens, D width, H
+Shapes: N images of 3 x height x width, P pixels a side of a patch, L tokens, D width, H
 attention heads of width E.
 """
 
@@ -88,7 +88,7 @@ class ExportedPatches(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        """Tokens of pictures [N, 3, height, width] uint8.
+        """Tokens of images [N, 3, height, width] uint8.
 
         [N, L, D], or [N, rows, columns, D] where the model asks for that.
         """
@@ -102,7 +102,7 @@ class ExportedPatches(nn.Module):
 
 
 def exported_encoder(encoder: Encoder) -> nn.Module:
-    """From pictures [N, 3, height, width] uint8 to features [N, D].
+    """From images [N, 3, height, width] uint8 to features [N, D].
 
     Args:
         encoder: In evaluation mode; it stays as it is. What is no vision transformer of timm's,

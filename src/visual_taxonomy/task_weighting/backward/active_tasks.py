@@ -81,14 +81,14 @@ class Step:
         return self.losses[0].new_zeros(len(self.names), num_columns, dtype=dtype)
 
     def feature_list(self) -> list[Tensor]:
-        """The features, if the trunk trains."""
+        """The features, if the backbone trains."""
         return [] if self.features is None else [self.features]
 
     def layout(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Trunk, neck (shared, above the features) and heads, as far as the losses use the last."""
+        """Backbone, upper (shared, above the features), heads; the last two as far as in use."""
         used = {id(leaf): leaf for leaf in leaves(self.losses, stop=self.features)}
-        neck = [parameter for parameter in self.shared if id(parameter) in used]
+        upper = [parameter for parameter in self.shared if id(parameter) in used]
         below = [parameter for parameter in self.shared if id(parameter) not in used]
         shared = {id(parameter) for parameter in self.shared}
         heads = [leaf for key, leaf in used.items() if key not in shared]
-        return below if self.features is not None else [], neck, heads
+        return below if self.features is not None else [], upper, heads

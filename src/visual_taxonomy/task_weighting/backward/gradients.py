@@ -1,4 +1,4 @@
-"""The derivatives of a step: of losses by heads, neck and features, of features by the trunk.
+"""The derivatives of a step, in two stages: losses to features, features to backbone.
 
 Shapes: A active tasks, P values of the shared parameters, N images, D features.
 """
@@ -15,7 +15,7 @@ from visual_taxonomy.task_weighting.gramian import gramian_of_rows
 
 
 def gradients_above(step: Step, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor | None]:
-    """Of the weighted losses with respect to what lies above the trunk, and the features."""
+    """Of the weighted losses with respect to what lies above the backbone, and the features."""
     if not inputs:
         return []
     return list(
@@ -26,7 +26,7 @@ def gradients_above(step: Step, inputs: Sequence[Tensor], weights: Tensor) -> li
 
 
 def _one_loss(step: Step, position: int, inputs: Sequence[Tensor]) -> list[Tensor | None]:
-    """Derivatives of one loss by what lies above the trunk, and the features."""
+    """Derivatives of one loss by what lies above the backbone, and the features."""
     if not inputs:
         return []
     loss = step.losses[position]
@@ -42,10 +42,10 @@ def feature_gradient(step: Step, position: int) -> Tensor:
     return torch.zeros_like(step.features) if gradient is None else gradient
 
 
-def trunk_gradients(
+def backbone_gradients(
     step: Step, inputs: Sequence[Tensor], feature_gradient: Tensor, *, retain_graph: bool
 ) -> list[Tensor | None]:
-    """One pass through the trunk, summed over processes."""
+    """One pass through the backbone, summed over processes."""
     if not inputs or step.features is None:
         return []
     gradients: list[Tensor | None] = list(
@@ -70,9 +70,9 @@ def _as_gradients(step: Step, weights: Tensor) -> list[Tensor]:
 def gradient_rows(step: Step) -> tuple[Tensor, set[int]]:
     """[A, P] gradients of the shared parameters, and the ids of those that got one.
 
-    Heads and neck first, so that the trunk's graph is gone after the last of its A passes.
+    Heads and upper layers first: the graph of the backbone is gone after its last pass.
     """
-    trunk, neck, _ = step.layout()
+    backbone, upper, _ = step.layout()
     rows = step.new_rows(step.num_shared())
     sizes = [parameter.numel() for parameter in step.shared]
     cells = dict(zip(map(id, step.shared), rows.split(sizes, dim=1), strict=True))
@@ -86,15 +86,15 @@ def gradient_rows(step: Step) -> tuple[Tensor, set[int]]:
                 reached.add(id(parameter))
 
     for i in range(len(step.names)):
-        gradients = _one_loss(step, i, [*step.feature_list(), *neck])
-        below.extend(gradients[: len(gradients) - len(neck)])
-        write(i, neck, gradients[len(gradients) - len(neck) :])
+        gradients = _one_loss(step, i, [*step.feature_list(), *upper])
+        below.extend(gradients[: len(gradients) - len(upper)])
+        write(i, upper, gradients[len(gradients) - len(upper) :])
     # The graph of the backbone goes with the last pass that exists, not with the last task: that
     # one may not depend on the features.
     last = max((i for i, gradient in enumerate(below) if gradient is not None), default=-1)
     for i, gradient in enumerate(below):
-        if gradient is not None and trunk:
-            write(i, trunk, trunk_gradients(step, trunk, gradient, retain_graph=i < last))
+        if gradient is not None and backbone:
+            write(i, backbone, backbone_gradients(step, backbone, gradient, retain_graph=i < last))
             below[i] = None
     return rows, reached
 
@@ -102,31 +102,31 @@ def gradient_rows(step: Step) -> tuple[Tensor, set[int]]:
 def gramian_by_blocks(step: Step, budget: int) -> Tensor:
     """[A, A] inner products over all shared parameters, with rows of at most `budget` bytes.
 
-    Each block of parameters costs A passes down to it; the last block, at the bottom of the trunk,
-    full ones. A parameter that alone is over the budget is a block of its own.
+    Each block of parameters takes A passes down to it; those of the last block, at the bottom of
+    the backbone, are full ones. A parameter that alone is over the budget is its own block.
     """
-    trunk, neck, _ = step.layout()
+    backbone, upper, _ = step.layout()
     num_tasks = len(step.names)
     below = [feature_gradient(step, i) for i in range(num_tasks) if step.features is not None]
     # A row per task is held at a time, so each may take its part of the budget.
     width = budget // (num_tasks * step.options.row_dtype.itemsize)
     total = torch.zeros(num_tasks, num_tasks, dtype=torch.float64, device=step.losses[0].device)
-    for block in _blocks(neck, width):
+    for block in _blocks(upper, width):
         total += gramian_of_rows(_block_rows(step, block, None))
-    for block in _blocks(trunk, width):
+    for block in _blocks(backbone, width):
         total += gramian_of_rows(_block_rows(step, block, below))
     return total
 
 
 def _block_rows(step: Step, block: list[Tensor], below: list[Tensor] | None) -> Tensor:
-    """[A, Q] gradients of some parameters: of the neck, or of the trunk from feature gradients."""
+    """[A, Q] gradients of parameters: upper layers, or backbone (from feature gradients)."""
     sizes = [parameter.numel() for parameter in block]
     rows = step.new_rows(sum(sizes))
     for i, row in enumerate(rows):
         if below is None:
             gradients = _one_loss(step, i, block)
         else:
-            gradients = trunk_gradients(step, block, below[i], retain_graph=True)
+            gradients = backbone_gradients(step, block, below[i], retain_graph=True)
         for cell, gradient in zip(row.split(sizes), gradients, strict=True):
             if gradient is not None:
                 cell.copy_(gradient.reshape(-1))
@@ -148,15 +148,15 @@ def _blocks(parameters: Sequence[Tensor], width: int) -> list[list[Tensor]]:
 
 def last_layer_rows(step: Step) -> Tensor:
     """[A, Q] gradients of the last shared weight matrix below each loss."""
-    trunk, neck, _ = step.layout()
-    matrices = [parameter for parameter in neck if parameter.ndim > 1]
+    backbone, upper, _ = step.layout()
+    matrices = [parameter for parameter in upper if parameter.ndim > 1]
     per_task = [_one_loss(step, i, matrices) for i in range(len(step.names))]
     lasts = [_last(gradients) for gradients in per_task]
     if step.features is not None and not all(lasts):
         used = {id(leaf) for leaf in leaves([step.features])}
-        matrices = [p for p in trunk if p.ndim > 1 and id(p) in used][-1:]
+        matrices = [p for p in backbone if p.ndim > 1 and id(p) in used][-1:]
         below = [feature_gradient(step, i) for i in range(len(step.names))]
-        per_task = [trunk_gradients(step, matrices, z, retain_graph=True) for z in below]
+        per_task = [backbone_gradients(step, matrices, z, retain_graph=True) for z in below]
         lasts = [_last(gradients) for gradients in per_task]
     rows = step.new_rows(sum(parameter.numel() for parameter in matrices))
     if rows.shape[1] == 0:
@@ -175,19 +175,19 @@ def _last(gradients: Sequence[Tensor | None]) -> tuple[int, Tensor] | None:
 
 
 def add_weighted(step: Step, weights: Tensor, head_factors: Tensor) -> None:
-    """Add the gradient of the weighted losses; one pass through the trunk."""
+    """Add the gradient of the weighted losses; one pass through the backbone."""
     if step.is_plain():
         torch.autograd.backward(step.losses, _as_gradients(step, weights))
         return
-    trunk, neck, heads = step.layout()
+    backbone, upper, heads = step.layout()
     add(heads, gradients_above(step, heads, head_factors))
     if step.features is None:
-        add(neck, gradients_above(step, neck, weights))
+        add(upper, gradients_above(step, upper, weights))
         return
-    feature_gradient, *gradients = gradients_above(step, [step.features, *neck], weights)
-    add(neck, gradients)
+    feature_gradient, *gradients = gradients_above(step, [step.features, *upper], weights)
+    add(upper, gradients)
     if feature_gradient is not None:
-        add(trunk, trunk_gradients(step, trunk, feature_gradient, retain_graph=False))
+        add(backbone, backbone_gradients(step, backbone, feature_gradient, retain_graph=False))
 
 
 def add_to_heads(step: Step, head_factors: Tensor) -> None:

@@ -17,12 +17,12 @@ from visual_taxonomy.task_weighting.backward.gradients import (
     add_direction,
     add_to_heads,
     add_weighted,
+    backbone_gradients,
     feature_gradient,
     gradient_rows,
     gradients_above,
     gramian_by_blocks,
     last_layer_rows,
-    trunk_gradients,
 )
 from visual_taxonomy.task_weighting.backward.options import BackwardOptions
 from visual_taxonomy.task_weighting.base import GramianWeighting, TaskWeighting
@@ -72,20 +72,22 @@ def multi_task_backward(
     or gradient is not finite is left out of the step and counted in `method.record`. All that
     waits for the device is one transfer of at most A x (A + 2) numbers.
 
-    Gradients are taken in two stages: each loss down to the features and the neck, then one pass
-    through the trunk per task. Hooks on `.grad` (DistributedDataParallel, FSDP) do not see it.
+    Gradients are taken in two stages: each loss down to the features and the shared layers above
+    them, then one pass through the backbone per task. Hooks on `.grad` (DistributedDataParallel,
+    FSDP) do not see it.
 
     Args:
         losses: Task name -> scalar loss, of the active tasks only.
         method: From `build_task_weighting`.
-        shared: Trainable parameters that more than one task uses (trunk and neck), always in one
-            order: all, for kinds that track gradients; others need those in use only.
-        features: [N, D] output of the trunk, through which alone the losses depend on it, if there
-            is one; of a frozen trunk a leaf, whose gradients `watch` alone asks for.
+        shared: Trainable parameters that more than one task uses (backbone, and shared layers
+            above it), always in one order. Kinds that track gradients need all of them, others
+            only those in use.
+        features: [N, D] output of the backbone. The losses depend on the backbone only through it.
+            None where there is no such output; a leaf, for `watch` only, if it is frozen.
         generator: CPU generator for methods that draw; give all processes the same state.
         num_labels: Task name -> labelled images behind its loss, for means over an epoch.
         options: What the gradients are taken of, memory, scale.
-        reduce: Sum over processes of the trunk's gradients, which are those of a process's own
+        reduce: Sum over processes of the backbone's gradients, which are those of a process's own
             images, before anything non-linear. Losses and features must be of all images and equal
             everywhere (gathered, each process getting its own images' gradient). Needs `features`.
         watch: Whether to return the Gramian too: the one that the weights come from, for other
@@ -110,12 +112,12 @@ def multi_task_backward(
     """
     options.check(method)
     if reduce is not None and features is None:
-        raise InputError("reduce needs features: what lies below them is what is reduced")
+        raise InputError("reduce needs features: it reduces the gradients of what lies below them")
     _check_scalars(losses)
     if not losses:
         return None
     watched = features if features is not None and features.requires_grad else None
-    of_trunk = None if watched is None or watched.is_leaf else watched
+    of_backbone = None if watched is None or watched.is_leaf else watched
     step = Step(
         names=tuple(losses),
         losses=tuple(losses.values()),
@@ -123,10 +125,10 @@ def multi_task_backward(
         tasks=method.indices(tuple(losses)),
         method=method,
         shared=tuple(parameter for parameter in shared if parameter.requires_grad),
-        features=of_trunk,
+        features=of_backbone,
         generator=generator,
         options=options,
-        reduce=None if of_trunk is None else reduce,
+        reduce=None if of_backbone is None else reduce,
         watch=watch,
         watched=watched,
     )
@@ -315,7 +317,7 @@ def _combine(
 
 
 def _step_of_features(step: Step) -> Update | None:
-    """Factors on every entry of the feature gradients; neck and heads get the plain sum."""
+    """Factors on every entry of the feature gradients; all above them gets the plain sum."""
     values = step.values()
     if step.features is None:
         plain = _step_with_weights(step, values.new_ones(2, len(values)))
@@ -330,19 +332,19 @@ def _step_of_features(step: Step) -> Update | None:
     gramian = gramian_of_rows(gradients.flatten(1)).cpu() if step.watch else None
     with torch.no_grad():
         factors = step.method(signed_sums, step.tasks, step.generator)
-    trunk, neck, heads = step.layout()
+    backbone, upper, heads = step.layout()
     ones = values.new_ones(len(step.names))
-    add([*neck, *heads], gradients_above(step, [*neck, *heads], ones))
+    add([*upper, *heads], gradients_above(step, [*upper, *heads], ones))
     combined = (factors[:, None].to(gradients) * gradients).sum(0)
-    add(trunk, trunk_gradients(step, trunk, combined, retain_graph=False))
+    add(backbone, backbone_gradients(step, backbone, combined, retain_graph=False))
     return Update(step.named(ones), None if gramian is None else Gramian(step.names, gramian))
 
 
 def _signed_sums(features: Tensor, gradients: Tensor) -> Tensor:
     """[A, D] sums over all images of sign(feature) x gradient; 0 where that is rounding error.
 
-    A neck that begins with batch normalization takes gradients that sum to zero over the images,
-    so a feature of one sign throughout has a sum of pure rounding error, of random sign.
+    A shared layer that begins with batch normalization gets gradients that sum to zero over the
+    images, so a feature of one sign throughout has a sum of pure rounding error, of random sign.
     """
     signed = (features.sign() * gradients).sum(1, dtype=torch.float32)
     sizes = gradients.abs().sum(1, dtype=torch.float32)

@@ -30,7 +30,7 @@ class BackwardOptions:
 
     source: Source | None = None
     """What the weights are found from: "parameters", the gradients of all shared parameters
-    (exact, T passes through the trunk); "features", the gradients of the features of every image
+    (exact, T passes through the backbone); "features", the gradients of the features of every image
     (an upper bound, one pass); "last_layer", those of the last shared weight matrix (one pass).
     None for the method's own."""
     update_weights_every: int = 1

@@ -22,7 +22,7 @@ class FastAdaptiveOptimization(LossWeighting):
     The authors measure the fall by a second forward pass of the same batch after the update, which
     the loop of this package does not make: here it is the difference to the task's loss in its
     next step, on another batch. That costs nothing; the noise between batches averages out in
-    Adam's moments, but the logits move in a less straight line. A training loop of your own can
+    Adam's moments, but the logits move in a less straight line. Your own training loop can
     have the original: call `update` with the losses of the same batch after the optimizer's step.
 
     Logits and moments are buffers, moved here and not by an optimizer; an inactive task keeps its

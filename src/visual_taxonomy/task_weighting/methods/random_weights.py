@@ -10,7 +10,7 @@ from visual_taxonomy.task_weighting.base import LossWeighting
 
 
 class RandomLossWeighting(LossWeighting):
-    """Weights softmax(x) with x from a standard normal distribution, drawn anew in each step.
+    """Weights softmax(x) with x from a standard normal distribution, drawn again in each step.
 
     The numbers are drawn on the CPU for the active tasks only; with the same generator state the
     same weights come out.

@@ -45,7 +45,7 @@ class Trackers:
             missing = [package for package in kind.packages if find_spec(package) is None]
             if missing:
                 raise InputError(
-                    f"--{name} needs {' and '.join(missing)}, not installed here: "
+                    f"`{name}` needs {' and '.join(missing)}, not installed here: "
                     f"pip install 'visual-taxonomy[{name}]'"
                 )
 

@@ -1,9 +1,9 @@
-"""Every multi-task weighting method on real pictures: same loss, budget and seed; HM and cost.
+"""Every multi-task weighting method on real images: same loss, budget and seed; HM and cost.
 
 The last stages of the backbone and the heads are trained. What the frozen stages before them give
 is computed once, so that a method costs a minute and not an hour. Prints a Markdown table.
 
-    python benchmarks/methods_on_pictures.py --config out/r1/config.toml --stages 1 --epochs 3
+    python benchmarks/methods_on_images.py --config out/r1/config.toml --stages 1 --epochs 3
 
 The config is that of a run with a convnet of timm (`vtax train` writes it).
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.config_values import read_toml
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.evaluation import majority_report
@@ -42,12 +42,12 @@ from visual_taxonomy.training.validation import Validation
 
 
 def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
-    """[1, N, C, H, W] what the frozen stages give for every picture, in half precision."""
-    trunk = encoder.backbone.model
-    frozen = nn.Sequential(trunk.conv_stem, trunk.bn1, *list(trunk.blocks)[:-stages])
+    """[1, N, C, H, W] what the frozen stages give for every image, in half precision."""
+    backbone = encoder.backbone.model
+    frozen = nn.Sequential(backbone.conv_stem, backbone.bn1, *list(backbone.blocks)[:-stages])
     size = encoder.backbone.preprocessing.image_size
     transform = evaluation_transform(size, encoder.backbone.preprocessing.interpolation)
-    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
+    dataset = ImageDataset(table.path, table.categories, table.targets, transform, size)
     found = []
     with torch.no_grad():
         for batch in make_loader(dataset, batches_in_order(len(table), 64), workers=1):
@@ -59,18 +59,18 @@ def activations(encoder: Encoder, table: Table, stages: int) -> Tensor:
 class LastStages(nn.Module):
     """The rest of the backbone, from the activations of the frozen stages to features."""
 
-    def __init__(self, trunk: nn.Module, stages: int) -> None:
+    def __init__(self, backbone: nn.Module, stages: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.stages = stages
 
     def forward(self, given: Tensor) -> Tensor:
         """Features [N, D]."""
         hidden = given.float().contiguous(memory_format=torch.channels_last)
-        for stage in list(self.trunk.blocks)[-self.stages :]:
+        for stage in list(self.backbone.blocks)[-self.stages :]:
             hidden = stage(hidden)
-        hidden = self.trunk.bn2(self.trunk.conv_head(hidden))
-        return self.trunk.global_pool(hidden)
+        hidden = self.backbone.bn2(self.backbone.conv_head(hidden))
+        return self.backbone.global_pool(hidden)
 
 
 class Activations(NamedTuple):

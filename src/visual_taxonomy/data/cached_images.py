@@ -1,6 +1,6 @@
-"""Pictures of a cache: read from a mapped file, each checked when it is first used.
+"""Images of a cache: read from a mapped file, each checked when it is first used.
 
-Shapes: N pictures, H and W in pixels.
+Shapes: N images, H and W in pixels.
 """
 
 import mmap
@@ -15,7 +15,7 @@ from visual_taxonomy.data.images import UnreadableImage
 
 
 class Place(NamedTuple):
-    """Where the pixels of a picture are in the file."""
+    """Where the pixels of an image are in the file."""
 
     offset: int
     height: int
@@ -28,16 +28,16 @@ class Place(NamedTuple):
         return self.offset + self.height * self.width * 3
 
 
-class CachedPictures:
-    """The pixels of N pictures; cheap to send to other processes of this machine.
+class CachedImages:
+    """The pixels of N images; cheap to send to other processes of this machine.
 
-    Each process compares the checksum of a picture when it first reads it. One that is damaged is
-    decoded anew and used if that gives the checksum: then it is what was kept, bit by bit.
+    Each process compares the checksum of an image when it first reads it. One that is damaged is
+    decoded again and used if that gives the checksum: then it is what was kept, bit by bit.
 
     Args:
         path: The file of pixels.
         places: [N, 4] offset in the file, H, W, and CRC-32 of the pixels.
-        problems: Number of a picture -> why it could not be read.
+        problems: Number of an image -> why it could not be read.
         decode_again: Gives the pixels of a place anew, None if it cannot; None in memory.
     """
 
@@ -56,11 +56,11 @@ class CachedPictures:
         self._file: mmap.mmap | None = None
 
     def __len__(self) -> int:
-        """N, the number of pictures."""
+        """N, the number of images."""
         return len(self.places)
 
     def __call__(self, row: int) -> np.ndarray:
-        """A copy of the pixels [H, W, 3] uint8 of a picture.
+        """A copy of the pixels [H, W, 3] uint8 of an image.
 
         Raises:
             UnreadableImage: There are none, or they are damaged and cannot be had again; the
