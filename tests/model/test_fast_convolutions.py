@@ -44,7 +44,9 @@ def frozen_pair(name, dtype):
 def outputs_and_gradients(model, images):
     output = model(images)
     output.square().mean().backward()
-    return output.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return output.detach(), {
+        name: p.grad for name, p in model.named_parameters() if p.grad is not None
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
