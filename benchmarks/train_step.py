@@ -6,6 +6,10 @@ step.
 
 python benchmarks/train_step.py                                  # ViT-B-32, 8 blocks trained
 python benchmarks/train_step.py --backbone mobilenetv2_100 --image_size 160 120 --unlock_block -4
+python benchmarks/train_step.py --backbone mobilenetv2_100 --image_size 160 120 --unlock_block 0 \
+    --pretrained_ckpt mobilenetv2_100.safetensors --backbone_parameters pad_type=same
+
+With weights, the layers of BatchNorm keep their statistics, in the plain loop too.
 """
 
 import argparse
@@ -25,7 +29,7 @@ from visual_taxonomy.config import ModelConfig, RunConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.training.parallel import launch
-from visual_taxonomy.training.setup import freeze_as_configured
+from visual_taxonomy.training.setup import freeze_as_configured, load_weights
 
 
 class PlainImages(Dataset):
@@ -87,6 +91,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="ViT-B-32")
+    parser.add_argument("--pretrained_ckpt", default="none")
+    parser.add_argument("--backbone_parameters", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--image_size", type=int, nargs=2)
     parser.add_argument("--picture_size", type=int, default=512, help="height of the JPEGs")
     parser.add_argument("--unlock_block", type=int, default=-8)
@@ -97,7 +103,8 @@ def main() -> None:
     torch.manual_seed(0)
     config = ModelConfig(
         options.backbone,
-        "none",
+        options.pretrained_ckpt,
+        dict(pair.split("=", 1) for pair in options.backbone_parameters),
         image_size=tuple(options.image_size) if options.image_size else None,
         unlock_block=options.unlock_block,
     )
@@ -105,6 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         table = drawn_table(Path(name), 4 * options.batch_size, options.picture_size)
         model = build_classifier(table.taxonomy, config)
+        load_weights(model, config)
         freeze_as_configured(model, config)
         with_whole_last_block(model)
         plain = plain_rate(model.train(), table, options)
