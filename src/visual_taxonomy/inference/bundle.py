@@ -37,6 +37,7 @@ OPENVINO = "model.xml"
 _PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "measured")
 """Fields of a bundle that stand in the manifest as they are."""
 
+# Read at a time for the checksum: a bundle of gigabytes takes no memory.
 _CHUNK_BYTES = 1 << 20
 _DAMAGE = (
     KeyError,

@@ -11,6 +11,7 @@ import numpy as np
 
 from visual_taxonomy.data.table import Table
 
+# Files a task looks at: many, because handing over a task costs as much as some files.
 _CHUNK = 4096
 _THREADS = 8
 """No gain on a local disk; a network file system answers that many at a time."""
