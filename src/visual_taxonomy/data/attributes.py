@@ -17,8 +17,8 @@ from visual_taxonomy.regular_file import reading
 BLANK = frozenset({"", DUMMY})
 """What stands in the cells that hold no label."""
 
+# A column of more distinct values than this, most of them in few rows, is taken for text.
 _MANY_CLASSES = 30
-"""A column of more distinct values than this, most of them in few rows, is taken for text."""
 
 
 class LabelColumns:

@@ -17,6 +17,7 @@ import polars as pl
 from visual_taxonomy.errors import InputError, shown
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# First bytes -> what the file is, and the remedy.
 _OTHER_KINDS = {
     b"PK\x03\x04": "an Excel workbook or a zip file; save it as 'CSV UTF-8'",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save it as 'CSV UTF-8'",
@@ -24,7 +25,6 @@ _OTHER_KINDS = {
     b"\x28\xb5\x2f\xfd": "compressed; unpack it",
     b"PAR1": "a Parquet file; call it .parquet",
 }
-"""First bytes -> what the file is, and the remedy."""
 
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'

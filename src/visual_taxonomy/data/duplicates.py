@@ -17,8 +17,8 @@ from visual_taxonomy.data.neighbours import Neighbours, first_copies
 _SIDE = 16
 # Reduced further while decoding, two copies of different size would differ more.
 _DECODE_SIDE = 4 * _SIDE
+# Root mean square difference, in grey levels, that re-encoding alone makes.
 _NOISE = 2.0
-"""Root mean square difference, in grey levels, that re-encoding alone makes."""
 
 # Rows widened to float32 at a time: 6 MB, whatever the size of the catalogue.
 _TILE = 2048

@@ -46,12 +46,12 @@ A crop of 0.9 of the area has at least 0.9 of each side, so training enlarges no
 
 _CHUNK = 64
 _SECONDS_BETWEEN_COMMITS = 5.0
+# Images whose checksum is compared when a cache is opened, evenly spread.
 _CHECKED = 64
-"""Images whose checksum is compared when a cache is opened, evenly spread."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+# Of the files; a cache of another version is built again.
 _VERSION = 1
-"""Of the files; a cache of another version is built again."""
 
 
 class _Source(NamedTuple):

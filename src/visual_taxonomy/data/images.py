@@ -37,6 +37,7 @@ NO_IMAGE = -1
 DECODE_MARGIN = 2
 """JPEGs are decoded at reduced size as long as both sides keep this many times the image size."""
 
+# EXIF orientation -> what sets the image upright.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -46,10 +47,9 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: np.rot90,
 }
-"""EXIF orientation -> what sets the image upright."""
 
+# From this orientation on, width and height change places.
 _LAID_ON_ITS_SIDE = 5
-"""From this orientation on, width and height change places."""
 
 
 class UnreadableImage(Exception):  # noqa: N818 - it says what the image is

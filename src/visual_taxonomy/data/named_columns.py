@@ -19,8 +19,8 @@ MAX_SLOTS = 9999
 SLOT_COLUMN = re.compile(r"attr_([1-9][0-9]*)")
 
 _PLAIN_NAMES = {"id": "id", "category": "Category", "len": "len", "split": "split"}
+# What pandas calls its index: in a CSV, in one that was read and written again, in Parquet.
 _NAMELESS = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
-"""What pandas calls its index: in a CSV, in one that was read and written again, in Parquet."""
 
 
 def is_slot_column(name: str) -> bool:

@@ -15,18 +15,18 @@ from visual_taxonomy.data.forest import Forest
 _EXACT = 32
 # Random directions catch what the components miss, where many images look much alike.
 _RANDOM = 16
+# Standard deviations of a random column that a near pair may be apart; at the very limit, a pair is
+# further apart in one of 16 columns with probability 6e-7, at 0.9 of the limit with 2e-8.
 _MARGIN = 5.5
-"""Standard deviations of a random column that a near pair may be apart; at the very limit, a pair
-is further apart in one of 16 columns with probability 6e-7, at 0.9 of the limit with 2e-8."""
 
+# Members of a part that are compared all with all.
 _LEAF = 256
-"""Members of a part that are compared all with all."""
+# Spread of a part, in limits, below which it may be a crowd.
 _NARROW = 0.5
-"""Spread of a part, in limits, below which it may be a crowd."""
+# Share of a part that must be near its centre to be a crowd.
 _CROWD = 0.1
-"""Share of a part that must be near its centre to be a crowd."""
+# Share of pairs that columns cannot tell apart from which one product is the faster check.
 _DENSE = 0.02
-"""Share of pairs that columns cannot tell apart from which one product is the faster check."""
 # Compared at a time, so that groups that have met meanwhile are not compared any more.
 _PAIRS = 4096
 # Rows at a time: 4096 x 4096 distances in float32 are 64 MB.

@@ -14,11 +14,11 @@ import torch
 
 SHARED_MEMORY = Path("/dev/shm")
 
+# Room to leave for what else is kept there, such as the loader of the validation.
 _SPARE = 1.25
-"""Room to leave for what else is kept there, such as the loader of the validation."""
 
+# One note a process is enough, though training and validation both load.
 _warned: list[Path] = []
-"""One note a process is enough, though training and validation both load."""
 
 
 def fits_shared_memory(num_bytes: int) -> bool:

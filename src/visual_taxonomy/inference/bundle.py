@@ -34,11 +34,12 @@ WEIGHTS = "weights.safetensors"
 ONNX = "model.onnx"
 OPENVINO = "model.xml"
 
+# Fields of a bundle that stand in the manifest as they are.
 _PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "measured")
-"""Fields of a bundle that stand in the manifest as they are."""
 
 # Read at a time for the checksum: a bundle of gigabytes takes no memory.
 _CHUNK_BYTES = 1 << 20
+# What reading a manifest raises that is no JSON, or not the JSON of a manifest.
 _DAMAGE = (
     KeyError,
     TypeError,
@@ -47,7 +48,6 @@ _DAMAGE = (
     json.JSONDecodeError,
     RecursionError,
 )
-"""What reading a manifest raises that is no JSON, or not the JSON of a manifest."""
 
 
 @dataclass(frozen=True)

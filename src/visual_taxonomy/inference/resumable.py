@@ -15,8 +15,8 @@ from visual_taxonomy.atomic import name_full_disk
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.journal import Entry, Stamp, entry_line, first_line, replay
 
+# A power failure costs the rows of about this long: what it may tear is cut off on resuming.
 _SYNC_SECONDS = 1.0
-"""A power failure costs the rows of about this long: what it may tear is cut off on resuming."""
 
 
 class ResumableCsv:

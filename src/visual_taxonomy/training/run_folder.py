@@ -41,8 +41,8 @@ WRITTEN = (
 
 _REPLACED, _DISCARDED, _MANIFEST = ".replaced", ".discarded", "manifest.json"
 _LOCK, _HOLDER = ".lock", ".lock_holder.json"
+# Loading processes of a killed run share its lock; they notice within 5 s that it is gone.
 _SECONDS_FOR_LOADERS = 30.0
-"""Loading processes of a killed run share its lock; they notice within 5 s that it is gone."""
 
 _MAY_CHANGE = {
     "data": {
@@ -51,8 +51,8 @@ _MAY_CHANGE = {
     },
     "optimizer": {"patience"},
 }
+# Only whether there is one changes numbers, not where it is.
 _MAY_MOVE = {"image_cache", "feature_cache"}
-"""Only whether there is one changes numbers, not where it is."""
 
 
 class RunFolder:

@@ -35,8 +35,8 @@ from visual_taxonomy.training.task_updates import TaskUpdates
 from visual_taxonomy.training.unreadable import TRAINING, VALIDATION
 from visual_taxonomy.training.validation import Validation, validate
 
+# Epochs that end sooner after the last save do without: it would take a part of their time.
 _SECONDS_BETWEEN_SAVES = 10.0
-"""Epochs that end sooner after the last save do without: it would take a part of their time."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
