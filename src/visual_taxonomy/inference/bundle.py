@@ -181,6 +181,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, expected in {TAXONOMY: "", **files}.items():
         path = folder / name
+        # A name with a folder in it would read files outside of the bundle.
         if Path(name).name != name or not path.is_file():
             raise InputError(f"{path}: missing from the bundle; copy the whole folder again")
         if checksum(path) != expected:
