@@ -10,6 +10,7 @@ The config is that of a run (`vtax train` writes it): its data, split and backbo
 
 import argparse
 from contextlib import nullcontext
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,7 +137,7 @@ def draw(points: list[tuple[str, str, float, float]], path: Path) -> None:
     """F1 of rare classes against F1 of frequent ones, a dot for each loss and schedule."""
     figure = Figure(figsize=(8, 6))
     axes = figure.subplots()
-    markers = dict(zip(CLASS_WEIGHTINGS, "o^sD", strict=True))
+    markers = dict(zip(CLASS_WEIGHTINGS, cycle("o^sDvP*X"), strict=False))
     colours = {loss: f"C{i}" for i, loss in enumerate(dict.fromkeys(p[0] for p in points))}
     for loss, rule, rare, frequent in points:
         axes.scatter(frequent, rare, marker=markers[rule], color=colours[loss], alpha=0.8)

@@ -15,7 +15,7 @@ from visual_taxonomy.data.images import UnreadableImage, read_image
 from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.data.table import build_taxonomy
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.regular_file import irregular_kind, require_regular
+from visual_taxonomy.regular_file import irregular_kind, reading, require_regular
 from visual_taxonomy.taxonomy import Taxonomy
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
@@ -93,3 +93,21 @@ def test_files_folders_and_links_to_files_are_regular(tmp_path: Path) -> None:
         require_regular(path)
     with pytest.raises(FileNotFoundError):
         require_regular(tmp_path / "none")
+
+
+def test_why_a_file_cannot_be_read_is_said_in_one_way(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"no\.csv: no such file; check the name$"),
+        reading(tmp_path / "no.csv", "the name"),
+    ):
+        raise AssertionError("the block runs for files only")
+    with (
+        pytest.raises(InputError, match=r": is a folder; name the file in it$"),
+        reading(tmp_path, "the name"),
+    ):
+        tmp_path.read_text()
+    with (
+        pytest.raises(InputError, match=r"cannot be read \(Permission denied\); check the path$"),
+        reading(tmp_path, "the name"),
+    ):
+        raise PermissionError(13, "Permission denied")

@@ -62,6 +62,7 @@ __all__ = [
     "train",
 ]
 
+# Module below this package -> the public names it defines.
 _HOMES = {
     "checkpoint": ("Checkpoint", "read_checkpoint"),
     "class_weighting": ("ClassWeighting", "build_class_weighting"),
@@ -79,7 +80,6 @@ _HOMES = {
     "taxonomy": ("Taxonomy",),
     "training.train": ("train",),
 }
-"""Module below this package -> the public names it defines."""
 
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,8 +7,8 @@ from typing import IO
 
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
+# Flag for which torch takes an entry as empty: its weight is whatever the memory held.
 _FOLDER = 0x10
-"""Flag for which torch takes an entry as empty: its weight is whatever the memory held."""
 
 
 def find_damage(file: IO[bytes]) -> str | None:

@@ -11,10 +11,10 @@ from visual_taxonomy.errors import InputError, shown
 T = TypeVar("T")
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+# Types that the command line gives -> their names in messages.
 _PLAIN = {bool: "boolean", int: "whole number", float: "number", str: "word", NoneType: ""}
-"""Types that the command line gives -> their names in messages."""
+# Names a message lists; a taxonomy may have thousands of classes.
 _MOST_LISTED = 100
-"""Names a message lists; a taxonomy may have thousands of classes."""
 
 
 def unknown_name(name: str, known: Iterable[str]) -> InputError:

@@ -22,6 +22,7 @@ def checked_counts(class_counts: Tensor) -> Tensor:
         >>> checked_counts(torch.tensor([90, 9, 0]))
         tensor([90.,  9.,  0.], dtype=torch.float64)
     """
+    # In float64: beta^n of large counts differs from 0 and 1 in digits that float32 does not have.
     counts = torch.as_tensor(class_counts).detach().cpu().double()
     if counts.ndim != 1 or not len(counts):
         raise InputError(f"class counts: expected one per class, got shape {list(counts.shape)}")
@@ -82,5 +83,7 @@ def effective_number_weights(class_counts: Tensor, beta: float) -> Tensor:
     # 1 - beta is the same for all classes and cancels; expm1 keeps the digits when beta is near 1
     effective_numbers = floored if beta == 1 else -torch.expm1(floored * log_beta)
     weights = present / effective_numbers
+    # Mean 1 over the classes that occur, so that the learning rate means the same as without
+    # weights.
     scale = present.sum() / weights.sum() if present.any() else 1.0
     return (weights * scale).to(torch.as_tensor(class_counts).device, torch.float32)

@@ -26,9 +26,13 @@ MIN_GAIN = 1.3
 """How many times as fast bfloat16 must be to be worth its rounding."""
 
 _CPUINFO = Path("/proc/cpuinfo")
+# Rows and columns of the products; smaller ones would time the call, not the processor.
 _SIZE = 1024
+# An odd number, so that the median is one of them.
 _REPEATS = 9
+# Another process measures meanwhile; it takes a second or two, on a busy machine ten.
 _LOCK_SECONDS = 30.0
+# Of the file with the verdict: what is longer is not ours, and is not read.
 _MOST_BYTES = 4096
 
 

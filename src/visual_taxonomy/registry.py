@@ -105,7 +105,8 @@ class Registry(Generic[T]):
     def _checked(self, name: str, entry: Any) -> T:  # noqa: ANN401 - whatever the name stands for
         problem = self.check(entry)
         if problem:
-            raise InputError(f"'{name}' is not a {self.noun}: {problem}")
+            article = "an" if self.noun[0] in "aeiou" else "a"
+            raise InputError(f"'{name}' is not {article} {self.noun}: {problem}")
         return entry
 
     def _addresses(self, name: str, packaged: list[EntryPoint]) -> list[str]:

@@ -1,6 +1,8 @@
 """Refuse to read what is no file: a named pipe, a socket or a device has no end, or none yet."""
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from visual_taxonomy.errors import InputError
@@ -40,3 +42,34 @@ def require_regular(path: Path) -> None:
     kind = irregular_kind(path)
     if kind is not None:
         raise InputError(f"{path}: is {kind}, which cannot be read twice; save it as a file first")
+
+
+@contextmanager
+def reading(path: Path, check: str) -> Iterator[None]:
+    """Say in one way why a file that the block reads cannot be read.
+
+    Args:
+        path: The file.
+        check: What to check if it is not there.
+
+    Raises:
+        InputError: There is nothing, no file, or nothing that may be read.
+
+    Example:
+        >>> with reading(Path("no.csv"), "the path"):
+        ...     Path("no.csv").read_text()
+        Traceback (most recent call last):
+        ...
+        visual_taxonomy.errors.InputError: no.csv: no such file; check the path
+    """
+    try:
+        require_regular(path)
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check {check}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; name the file in it") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path"
+        ) from None

@@ -18,11 +18,11 @@ from visual_taxonomy.regular_file import require_regular
 UNKNOWN = -1
 """Index of a label that is not known; it takes part in no loss and no score."""
 
+# The default `na_values` of pandas.read_csv, but for the empty text, which is always unknown.
 _PANDAS_MARKERS = (
     *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
-"""The default `na_values` of pandas.read_csv, but for the empty text, which is always unknown."""
 
 MISSING_VALUES = (*_PANDAS_MARKERS, "NAN", "Nan", "Null")
 """Texts that mean an unknown label unless told otherwise: those of pandas, in its case (`none`

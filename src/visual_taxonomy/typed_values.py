@@ -14,6 +14,7 @@ LARGEST = 2**32 - 1
 """Largest whole number of any setting; NumPy takes no larger seed, and no count comes near it."""
 
 _UNFIT = object()
+# Letters of a value in a message: a list of thousands would hide the message.
 _LONGEST_SHOWN = 80
 
 

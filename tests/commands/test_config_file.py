@@ -86,8 +86,8 @@ def test_the_file_may_stand_before_the_command(monkeypatch, tmp_path: Path) -> N
     [
         ("predict", "", r"Missing from vtax predict:.*--img_dir.* \(defaults from .*run\.toml\)"),
         ("predict", FLAGS + "worker = 1\n", r"run\.toml: 'worker' is none of: .*"),
-        ("predict", FLAGS + "workers = 1\n[inference]\nworkers = 2\n", "'workers' stands there tw"),
-        ("predict", FLAGS + "workers = -1\n", r"--workers must be 0 or more.*run\.toml"),
+        ("predict", FLAGS + "workers = 1\n[inference]\nworkers = 2\n", "'workers' is given twice"),
+        ("predict", FLAGS + "workers = -1\n", r"`workers` must be 0 or more.*run\.toml"),
         ("list", 'what = "loses"\n', r"what = 'loses' cannot be used; expected one of losses"),
         ("train", 'data = "x"\n', r"run\.toml, \[data\] must be a section of names and values"),
     ],

@@ -62,7 +62,7 @@ def test_without_a_csv_it_says_that_nothing_was_measured(
     checkpoint_path: Path, tmp_path: Path, capsys
 ) -> None:
     assert cli.run(["export", str(checkpoint_path), "--out", str(tmp_path / "out")]) == 0
-    assert "not measured (give --csv_path, --img_dir)" in capsys.readouterr().out
+    assert "not measured (give --csv_path and --img_dir)" in capsys.readouterr().out
 
 
 def test_the_gate_can_be_moved(checkpoint_path: Path, catalogue: list[str], tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_backbone_of_ones_own_trains_and_must_be_importable_to_predict(
 
 def test_the_parts_of_a_backbone_of_ones_own_are_not_known(catalogue: Path, here: Path) -> None:
     del here
-    with pytest.raises(InputError, match=r"own_net; give --unlock_block 0 or --freeze_backbone"):
+    with pytest.raises(InputError, match=r"own_net; give `unlock_block=0` or `freeze_backbone`"):
         cli.run(flags(catalogue, "--backbone", "own_nets:own_net"))
 
 
@@ -149,9 +149,11 @@ def test_a_backbone_without_published_weights_says_so(catalogue: Path, here: Pat
 
 
 def test_a_checkpoint_cannot_call_what_is_no_model_of_timm(catalogue: Path, here: Path) -> None:
-    with pytest.raises(InputError, match="'os:system' is no backbone: it must be a function with"):
+    with pytest.raises(
+        InputError, match="'os:system' is not a backbone: it must be a function with"
+    ):
         cli.run(flags(catalogue, "--backbone", "os:system"))
-    with pytest.raises(InputError, match="'own_nets:Net' is no backbone"):
+    with pytest.raises(InputError, match="'own_nets:Net' is not a backbone"):
         cli.run(flags(catalogue, "--backbone", "own_nets:Net"))
     assert not (here / "out").exists()
 

@@ -98,7 +98,7 @@ def test_a_moved_run_resumes_where_its_config_is(
     assert cli.run(["train", "--config", str(moved / "config.toml"), "--resume"]) == 0
     said = capsys.readouterr().out
     assert "epoch 1:" not in said  # nothing was left to train
-    assert f"take {moved / 'best_score.pt'}" in said.replace("\n", "")
+    assert f"use {moved / 'best_score.pt'}" in said.replace("\n", "")
     assert not (tmp_path / "out").exists()
     assert list((tmp_path / "away").iterdir()) == []
 
@@ -112,7 +112,7 @@ def test_resuming_on_other_labels_or_images_is_refused_unless_accepted(catalogue
     first.write_bytes(first.read_bytes() + b"0")
     resume = ["train", "--config", str(folder / "config.toml"), "--resume"]
     changed = r"1 row has other labels \(id \d+\), 1 image has another size in bytes"
-    with pytest.raises(InputError, match=f"--resume: the data have changed .*{changed}"):
+    with pytest.raises(InputError, match=f"`resume`: the data have changed .*{changed}"):
         cli.run(resume)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == inside
     with pytest.warns(UserWarning, match=f"the data have changed .*{changed}"):

@@ -130,7 +130,7 @@ def test_a_file_that_is_not_parquet_says_so(tmp_path):
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
 def test_the_index_of_pandas_is_not_read(tmp_path, name):
     path = write(tmp_path, f"{name},id,a\n0,1,x\n1,2,y\n")
-    with pytest.warns(UserWarning, match=r"a\.csv: column 1 has no name .* is not read; give it a"):
+    with pytest.warns(UserWarning, match=r"a\.csv: column 1 has no name, .* ignored; give it a"):
         assert LabelFile(path).columns == ["id", "a"]
 
 

@@ -216,7 +216,7 @@ def test_a_run_that_is_broken_off_leaves_the_previous_file(table_of, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_predictions(Known([[0, 0, -1]]), table_of(1), path, on_progress=stop)
     assert path.read_text() == "old"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "images"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["images", "out.csv"]
 
 
 def break_off_after(rows: int, predictor: Predictor, table: Table, path: Path) -> None:

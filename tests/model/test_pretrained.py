@@ -210,7 +210,7 @@ def test_a_missing_file_of_ours_names_the_command_that_fetches_it(tmp_path):
 
 
 def test_a_missing_file_of_timms_names_the_ways_out(tmp_path):
-    with pytest.raises(InputError, match=r"gone.pt: no such .*`timm` to fetch.*`none`"):
+    with pytest.raises(InputError, match=r"gone.pt: no such .*'timm' to fetch.*'none'"):
         load_pretrained(create_backbone("test_vit"), tmp_path / "gone.pt")
 
 

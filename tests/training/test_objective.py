@@ -268,7 +268,7 @@ def test_influence_balancing_is_validated_by_cross_entropy(make, epoch):
 @pytest.mark.parametrize("loss_type", ["CE-CB", "F-CB"])
 @pytest.mark.parametrize("rule", ["DRW", "CBReweight", "IBReweight"])
 def test_weighting_classes_twice_is_a_warning(make, loss_type, rule):
-    with pytest.warns(UserWarning, match=f"`loss_type={loss_type}` weights .*{rule} does so again"):
+    with pytest.warns(UserWarning, match=f"`loss_type={loss_type}` weights .*{rule}` does so"):
         make(loss_type=loss_type, train_rule=rule)
 
 

@@ -92,7 +92,7 @@ def test_labels_of_all_files_keep_their_rows(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["val", "test"])
 def test_an_id_in_two_files_is_refused_with_file_and_row(name: str, folder: Path) -> None:
     write(folder / f"{name}.csv", (9, "000003", 4))
-    message = rf"{name}\.csv, row 3, column 'id': '000003' is in .*train\.csv, too; .*\(1 more row"
+    message = rf"{name}\.csv, row 3, column 'id': '000003' is also in .*train\.csv; .*\(1 more row"
     with pytest.raises(InputError, match=message):
         read(config(folder, **{f"{name}_csv_path": folder / f"{name}.csv"}))
 
@@ -100,14 +100,14 @@ def test_an_id_in_two_files_is_refused_with_file_and_row(name: str, folder: Path
 def test_validation_and_test_may_not_share_rows_either(folder: Path) -> None:
     write(folder / "test.csv", (9, 11))
     data = config(folder, val_csv_path=folder / "val.csv", test_csv_path=folder / "test.csv")
-    with pytest.raises(InputError, match=r"test\.csv, row 2, .* '9' is in .*val\.csv, too"):
+    with pytest.raises(InputError, match=r"test\.csv, row 2, .* '9' is also in .*val\.csv;"):
         read(data)
 
 
 def test_near_duplicates_across_files_are_counted(folder: Path) -> None:
     (folder / "000009.png").write_bytes((folder / "000000.png").read_bytes())
     data = config(folder, val_csv_path=folder / "val.csv", test_csv_path=folder / "test.csv")
-    message = r"val\.csv: 1 of 2 images are near-duplicates of images of .*train\.csv; scores"
+    message = r"val\.csv: 1 of 2 images are near-duplicates of images of .*train\.csv; the scor"
     with pytest.warns(UserWarning, match=message) as caught:
         assert choose_parts(read(data), data, None).tolist().count(TEST) == 2
     assert len(caught) == 1

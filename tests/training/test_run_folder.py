@@ -213,7 +213,7 @@ def test_who_has_only_just_got_the_lock_is_named_too(
         text = holder.read_text()
         holder.unlink()
         monkeypatch.setattr(run_folder.time, "sleep", lambda _: holder.write_text(text))
-        with pytest.raises(InputError, match=rf"using it \(process {os.getpid()} on"):
+        with pytest.raises(InputError, match=rf"uses it \(process {os.getpid()} on"):
             start(config, "second")
 
 

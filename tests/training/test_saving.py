@@ -115,7 +115,7 @@ def test_a_part_that_is_missing_is_named_with_file_and_remedy(
 ) -> None:
     run = make_run()
     rewrite(last_of(run), lambda state: state.pop(name))
-    message = rf"last\.pt lacks {name}: another version of vtax wrote it, .*anew \(`over`"
+    message = rf"last\.pt lacks {name}: another version of vtax wrote it, .*again \(`over"
     with pytest.raises(InputError, match=message):
         run.saver.restore(run.parts)
 

@@ -9,9 +9,9 @@ from visual_taxonomy.commands.terminal import console
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.errors import InputError
 
+# Flag -> smallest value. Of four drawn rows two are labelled, which 8-bit calibration needs;
+# smaller images cannot be drawn.
 _LEAST = {"batch_size": 1, "rows": 4, "picture_size": 32, "workers": 0, "seconds": 0}
-"""Flag -> smallest value. Of four drawn rows two are labelled, which 8-bit calibration needs;
-smaller images cannot be drawn."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class Failure(NamedTuple):
 
 _ELSEWHERE = "name a folder that you can write to"
 _LOST = "check the disk or the connection, and start the command again"
+# Error number -> what it means, what to do.
 _SYSTEM: dict[int, tuple[str, str]] = {
     errno.ENOENT: ("no such file or folder", "check the path"),
     errno.EACCES: ("no permission", f"change its rights, or {_ELSEWHERE}"),
@@ -61,8 +62,8 @@ _SYSTEM: dict[int, tuple[str, str]] = {
     errno.ENETUNREACH: ("the network cannot be reached", _LOST),
     errno.EHOSTUNREACH: ("the machine cannot be reached", _LOST),
 }
-"""Error number -> what it means, what to do."""
 
+# Module -> the extra that installs it.
 _EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
@@ -73,8 +74,8 @@ _EXTRAS = {
     "mlflow": "mlflow",
     "tensorboard": "tensorboard",
 }
-"""Module -> the extra that installs it."""
 
+# Modules of the packages that vtax needs without any extra.
 _ALWAYS = (
     "torch",
     "torchvision",
@@ -89,21 +90,20 @@ _ALWAYS = (
     "filelock",
     "tomli_w",
 )
-"""Modules of the packages that vtax needs without any extra."""
 
+# Module -> its name for pip, where they differ.
 _DISTRIBUTIONS = {"PIL": "pillow", "tomli_w": "tomli-w"}
-"""Module -> its name for pip, where they differ."""
 
 _NUMBER = re.compile(r"\[Errno (\d+)\]|\(os error (\d+)\)|Error code (\d+) \(")
 _WRITING = re.compile(r"while writing (.+)")
 _FROM_WORKER = re.compile(r"Caught (\w+) in \w+ worker process .*Original Traceback", re.DOTALL)
+# Words of libraries that had too little memory.
 _NO_MEMORY = (
     "DefaultCPUAllocator: can't allocate memory",
     "std::bad_alloc",
     "bad allocation",
     "failed to map segment from shared object",
 )
-"""Words of libraries that had too little memory."""
 _OUR_FAULTS = (AssertionError, AttributeError, IndexError, KeyError, NameError, TypeError)
 
 

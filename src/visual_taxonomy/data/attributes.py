@@ -12,13 +12,13 @@ from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.parquet_text import as_text, read_parquet, why_no_text
 from visual_taxonomy.errors import InputError, shown
-from visual_taxonomy.regular_file import require_regular
+from visual_taxonomy.regular_file import reading
 
 BLANK = frozenset({"", DUMMY})
 """What stands in the cells that hold no label."""
 
+# A column of more distinct values than this, most of them in few rows, is taken for text.
 _MANY_CLASSES = 30
-"""A column of more distinct values than this, most of them in few rows, is taken for text."""
 
 
 class LabelColumns:
@@ -133,17 +133,8 @@ def read_attributes(parq_path: Path) -> dict[str, list[str]]:
     Raises:
         InputError: The file cannot be used.
     """
-    try:
-        require_regular(parq_path)
+    with reading(parq_path, "`parq_path`"):
         frame = read_parquet(parq_path)
-    except FileNotFoundError:
-        raise InputError(f"{parq_path}: no such file; check `parq_path`") from None
-    except IsADirectoryError:
-        raise InputError(f"{parq_path}: is a folder; name the file in it") from None
-    except OSError as error:
-        raise InputError(
-            f"{parq_path}: cannot be read ({error.strerror or error}); check the path"
-        ) from None
     by_folded_name = {name.strip().casefold(): name for name in frame.columns}
     for name in ("Category", "Attribute_list"):
         if name.casefold() not in by_folded_name:

@@ -68,10 +68,12 @@ class CachedImages:
         """
         if row in self.problems:
             raise UnreadableImage(self.problems[row])
+        # Mapped when first used, so that each process has its own map and pickling sends none.
         if self._file is None:
             self._file = map_file(self.path)
         place = Place(*self.places[row].tolist())
         flat = np.frombuffer(self._file, np.uint8, place.end - place.offset, place.offset)
+        # A copy: torch warns of arrays that cannot be written, and the file must not change.
         pixels = flat.reshape(place.height, place.width, 3).copy()
         if not self._is_checked[row]:
             if zlib.crc32(pixels.data) != place.checksum:

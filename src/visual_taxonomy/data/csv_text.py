@@ -17,6 +17,7 @@ import polars as pl
 from visual_taxonomy.errors import InputError, shown
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# First bytes -> what the file is, and the remedy.
 _OTHER_KINDS = {
     b"PK\x03\x04": "an Excel workbook or a zip file; save it as 'CSV UTF-8'",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save it as 'CSV UTF-8'",
@@ -24,7 +25,6 @@ _OTHER_KINDS = {
     b"\x28\xb5\x2f\xfd": "compressed; unpack it",
     b"PAR1": "a Parquet file; call it .parquet",
 }
-"""First bytes -> what the file is, and the remedy."""
 
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
@@ -49,6 +49,8 @@ def read_csv_text(path: Path) -> CsvText:
             header, or a stray quote.
         OSError: It cannot be read.
     """
+    # As a whole: quotes and encodings cannot be checked line by line, because a value may hold
+    # lines.
     content = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
     _check_encoding(path, content)
     if b"\n" not in content:  # lines of the Mac before OS X, which Excel still offers
@@ -57,11 +59,13 @@ def read_csv_text(path: Path) -> CsvText:
     _check_quotes(path, content, names)
     body = content[start:]
     try:
+        # Text throughout: inferred numbers would turn the id 007 into 7 and the label 1.0 into 1.
         frame = pl.read_csv(body, infer_schema=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _fault(path, content, names, str(error)) from None
     if frame.width != len(names):
         raise _fault(path, content, names, f"{frame.width} columns")
+    # Polars renames columns that occur twice; ours are checked, and named, by the caller.
     frame.columns = [str(position) for position in range(frame.width)]
     return CsvText(frame, names, first_line)
 
@@ -70,6 +74,7 @@ def _check_encoding(path: Path, content: bytes) -> None:
     for head, kind in _OTHER_KINDS.items():
         if content.startswith(head):
             raise InputError(f"{path}: is {kind}")
+    # UTF-8 allows zero bytes, but UTF-16 read as UTF-8 is full of them.
     nul = content.find(b"\0")
     try:
         content.decode("utf-8")
@@ -108,6 +113,7 @@ def _check_quotes(path: Path, content: bytes, names: list[str]) -> None:
     if _QUOTE not in content:
         return
     text = np.frombuffer(b"\n" + content + b"\n\n", dtype=np.uint8)
+    # Quotes come in pairs, opening and closing; a doubled one inside a value is a pair too.
     quotes = np.flatnonzero(text == _QUOTE)
     unclosed = [int(quotes[-1])] if len(quotes) % 2 else []
     opening, closing = quotes[0 : len(quotes) - len(quotes) % 2 : 2], quotes[1::2]

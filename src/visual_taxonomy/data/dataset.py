@@ -26,8 +26,8 @@ from visual_taxonomy.data.transforms import Transform
 from visual_taxonomy.data.transport import ThroughPipe, fits_shared_memory
 from visual_taxonomy.taxonomy import UNKNOWN
 
+# Batches that each loading process reads ahead.
 _AHEAD = 4
-"""Batches that each loading process reads ahead."""
 
 
 class Batch(NamedTuple):

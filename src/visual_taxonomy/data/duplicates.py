@@ -13,11 +13,14 @@ from PIL import Image
 from visual_taxonomy.data.images import UnreadableImage, read_image
 from visual_taxonomy.data.neighbours import Neighbours, first_copies
 
+# The usual 8 x 8 merges garments of one cut that differ in print.
 _SIDE = 16
+# Reduced further while decoding, two copies of different size would differ more.
 _DECODE_SIDE = 4 * _SIDE
+# Root mean square difference, in grey levels, that re-encoding alone makes.
 _NOISE = 2.0
-"""Root mean square difference, in grey levels, that re-encoding alone makes."""
 
+# Rows widened to float32 at a time: 6 MB, whatever the size of the catalogue.
 _TILE = 2048
 
 
@@ -53,6 +56,7 @@ def fingerprints(
     prints = np.zeros((len(paths), 1 + _SIDE * _SIDE * 3), dtype=np.uint8)
     first_rows: dict[object, int] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
+        # In parts for the progress, each large enough to keep the threads busy.
         for start in range(0, len(paths), 256):
             done = min(start + 256, len(paths))
             rows = [first_rows.setdefault(_file(paths[k]), k) for k in range(start, done)]
@@ -105,6 +109,7 @@ def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np
     firsts = first_copies(thumbnails, readable)
     kinds, kind_of = np.unique(firsts, return_inverse=True)
     if len(kinds):
+        # Two white images differ by noise alone; without the floor they would never be duplicates.
         limits = np.maximum(max_difference * _contrasts(thumbnails, kinds), np.float32(_NOISE))
         groups[readable] = kinds[Neighbours(thumbnails, kinds, limits).groups()][kind_of]
     return groups
@@ -115,5 +120,6 @@ def _contrasts(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
     contrasts = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _TILE):
         part = slice(start, start + _TILE)
+        # Around 128, so that float32 sums small numbers.
         contrasts[part] = (thumbnails[rows[part]].astype(np.float32) - 128).std(1)
     return contrasts

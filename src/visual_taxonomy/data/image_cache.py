@@ -44,14 +44,17 @@ CACHE_MARGIN = 8 / 7
 A crop of 0.9 of the area has at least 0.9 of each side, so training enlarges none.
 """
 
+# Images decoded before they are written: in memory at once, but enough for the threads.
 _CHUNK = 64
+# A killed build loses this much; a commit writes the whole index and waits for the disk.
 _SECONDS_BETWEEN_COMMITS = 5.0
+# Images whose checksum is compared when a cache is opened, evenly spread.
 _CHECKED = 64
-"""Images whose checksum is compared when a cache is opened, evenly spread."""
 
+# The disk is full, or the share of it that the user has.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+# Of the files; a cache of another version is built again.
 _VERSION = 1
-"""Of the files; a cache of another version is built again."""
 
 
 class _Source(NamedTuple):
@@ -129,6 +132,7 @@ def cache_in_folder(
     problems: dict[_Source, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Two runs may fill one cache: the second waits, and then finds the images of the first.
         with FileLock(folder / f"lock_{name}"):
             remove_leftovers_in(folder)
             known = _read_index(index, pixels)
@@ -136,6 +140,7 @@ def cache_in_folder(
                 pixels.unlink(missing_ok=True)  # others may still read it: never cut it short
             missing = [source for source in dict.fromkeys(sources) if source not in known]
             changed = {source.path for source in missing}
+            # An image that has changed is written again; its old pixels stay in the file, unused.
             known = {source: known[source] for source in known if source.path not in changed}
             pixels.touch()
             with pixels.open("rb+") as file:
@@ -169,8 +174,10 @@ def cache_in_memory(
             file = opened.enter_context(os.fdopen(os.memfd_create("visual_taxonomy"), "rb+"))
             build = _Build(file, known, problems, least_size)
             build.add(list(dict.fromkeys(sources)), workers, on_progress, file.flush)
+            # Other processes of this machine open the file by this name; it has none in a folder.
             path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
             images = _gather(path, sources, known, problems)
+            # The memory is given back with the last reader, not at the end of the process.
             weakref.finalize(images, opened.pop_all().close)
             return images
     except OSError as error:
@@ -270,6 +277,7 @@ def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
     """
     height, width, _ = pixels.shape
     scale = max(least_size[0] / height, least_size[1] / width)
+    # Never enlarged: that would add bytes and no detail.
     if scale >= 1:
         return pixels
     size = [max(1, round(height * scale)), max(1, round(width * scale))]
@@ -302,6 +310,7 @@ def _gather(
 
 def _commit(file: io.BufferedRandom, index: Path, known: dict[_Source, Place]) -> None:
     file.flush()
+    # Before the index: it must never name pixels that a power failure has lost.
     os.fsync(file.fileno())
     rows = [(*source, *place) for source, place in known.items()]
     content = json.dumps({"version": _VERSION, "pictures": rows}).encode()

@@ -37,6 +37,7 @@ NO_IMAGE = -1
 DECODE_MARGIN = 2
 """JPEGs are decoded at reduced size as long as both sides keep this many times the image size."""
 
+# EXIF orientation -> what sets the image upright.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -46,10 +47,9 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: np.rot90,
 }
-"""EXIF orientation -> what sets the image upright."""
 
+# From this orientation on, width and height change places.
 _LAID_ON_ITS_SIDE = 5
-"""From this orientation on, width and height change places."""
 
 
 class UnreadableImage(Exception):  # noqa: N818 - it says what the image is
@@ -152,11 +152,13 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _decode(file: IO[bytes], max_pixels: int, least_size: tuple[int, int] | None) -> np.ndarray:
+    # The longest signature, of WebP, ends at byte 12.
     head = file.read(16)
     if not head:
         raise UnreadableImage("the file is empty")
     file.seek(0)
     image = _reader(head)(file)
+    # Of the header, before a pixel is decoded: a bomb of a few kB would take all memory.
     if image.width * image.height > max_pixels:
         raise UnreadableImage(
             f"oversized: {image.width} x {image.height} pixels, at most {max_pixels:,} in all"
@@ -176,6 +178,7 @@ def _reduction(image: Image.Image, orientation: int, least_size: tuple[int, int]
     if least_size is None:
         return 1
     height, width = least_size if orientation < _LAID_ON_ITS_SIDE else least_size[::-1]
+    # Divisors that libjpeg gets for free: it leaves out coefficients.
     room = min(image.height // height, image.width // width)
     return next((divisor for divisor in (8, 4, 2) if divisor <= room), 1)
 
@@ -191,6 +194,7 @@ def _decode_jpeg(file: IO[bytes], image: JpegImagePlugin.JpegImageFile, divisor:
             if simplejpeg.decode_jpeg_header(content)[:2] == image.size[::-1]:
                 return simplejpeg.decode_jpeg(content, min_height=height, min_width=width)
         file.seek(0)
+    # Pillow's way to the same reduction, for CMYK and what simplejpeg refuses.
     image.draft(None, (image.width // divisor, image.height // divisor))
     image.load()
     return np.array(_to_rgb(image))
@@ -217,8 +221,11 @@ def _reader(head: bytes) -> Callable[[IO[bytes]], ImageFile.ImageFile]:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion clips at 255
         levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+        # 257 = 65535 / 255; half of it rounds to the nearest level.
         return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
+        # On white, as shops show products; what lies under full transparency is arbitrary, often
+        # black.
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")

@@ -2,11 +2,11 @@
 
 import traceback
 
+# How torch's own message starts.
 _KILLED = "DataLoader worker"
-"""How torch's own message starts."""
 
+# How torch's message starts when a process passes on an error, and so was alive.
 _PASSED_ON = "Caught "
-"""How torch's message starts when a process passes on an error, and so was alive."""
 
 
 def reason_of_death(error: BaseException) -> str | None:

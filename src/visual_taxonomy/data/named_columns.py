@@ -11,7 +11,7 @@ from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.csv_text import read_csv_text
 from visual_taxonomy.data.parquet_text import read_parquet
 from visual_taxonomy.errors import InputError, shown
-from visual_taxonomy.regular_file import require_regular
+from visual_taxonomy.regular_file import reading
 
 MAX_SLOTS = 9999
 """The largest k of a column attr_k: whoever counts up to k must come to an end."""
@@ -19,8 +19,8 @@ MAX_SLOTS = 9999
 SLOT_COLUMN = re.compile(r"attr_([1-9][0-9]*)")
 
 _PLAIN_NAMES = {"id": "id", "category": "Category", "len": "len", "split": "split"}
+# What pandas calls its index: in a CSV, in one that was read and written again, in Parquet.
 _NAMELESS = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
-"""What pandas calls its index: in a CSV, in one that was read and written again, in Parquet."""
 
 
 def is_slot_column(name: str) -> bool:
@@ -93,20 +93,11 @@ def header_hint(names: Iterable[str]) -> str:
 
 
 def _read(path: Path) -> tuple[list[str], list[pl.Series], int]:
-    try:
-        require_regular(path)
+    with reading(path, "the path"):
         if is_parquet(path):
             frame = read_parquet(path)
             return frame.columns, frame.get_columns(), 1
         text = read_csv_text(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder; name the file in it") from None
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path"
-        ) from None
     return text.names, text.frame.get_columns(), text.first_line
 
 

@@ -10,23 +10,30 @@ import numpy as np
 
 from visual_taxonomy.data.forest import Forest
 
+# Principal components: their distance is a lower bound of the true one, so nothing near is lost.
+# More of them cost memory; fewer let more pairs through to the pixels.
 _EXACT = 32
+# Random directions catch what the components miss, where many images look much alike.
 _RANDOM = 16
+# Standard deviations of a random column that a near pair may be apart; at the very limit, a pair is
+# further apart in one of 16 columns with probability 6e-7, at 0.9 of the limit with 2e-8.
 _MARGIN = 5.5
-"""Standard deviations of a random column that a near pair may be apart; at the very limit, a pair
-is further apart in one of 16 columns with probability 6e-7, at 0.9 of the limit with 2e-8."""
 
+# Members of a part that are compared all with all.
 _LEAF = 256
-"""Members of a part that are compared all with all."""
+# Spread of a part, in limits, below which it may be a crowd.
 _NARROW = 0.5
-"""Spread of a part, in limits, below which it may be a crowd."""
+# Share of a part that must be near its centre to be a crowd.
 _CROWD = 0.1
-"""Share of a part that must be near its centre to be a crowd."""
+# Share of pairs that columns cannot tell apart from which one product is the faster check.
 _DENSE = 0.02
-"""Share of pairs that columns cannot tell apart from which one product is the faster check."""
+# Compared at a time, so that groups that have met meanwhile are not compared any more.
 _PAIRS = 4096
+# Rows at a time: 4096 x 4096 distances in float32 are 64 MB.
 _TILE = 4096
+# Members that a part is judged by: its spread, and whether it is a crowd.
 _SAMPLE = 512
+# Rows that the components are fitted to; a few thousand fix 32 directions well enough.
 _FIT = 4096
 
 
@@ -75,6 +82,7 @@ class Neighbours:
         waiting = [_Part(everything, everything[:0])]
         while waiting:
             natives, guests = waiting.pop()
+            # Members of one group already: only guests of other groups can still change anything.
             roots = self._forest.roots(natives)
             is_crowd = bool((roots == roots[:1]).all())
             if is_crowd:
@@ -97,6 +105,8 @@ class Neighbours:
             if parts:
                 return parts
         along = self._columns[part.natives, spread.argmax()]
+        # By rank, not by value: equal values would otherwise all fall on one side, and it would not
+        # end.
         order = np.argpartition(along, len(along) // 2)
         below, above = np.array_split(part.natives[order], 2)
         visitors = part.guests if is_crowd else np.concatenate([above, part.guests])
@@ -115,6 +125,7 @@ class Neighbours:
             columns = self._columns[tile]
             gaps = np.maximum(low - columns, columns - high)
             np.maximum(gaps, 0, out=gaps)
+            # A pair is near within the smaller of its two limits.
             reach = np.minimum(self._reach[tile], most)
             exact = gaps[:, :_EXACT]
             near = np.einsum("nc,nc->n", exact, exact) <= reach**2
@@ -188,6 +199,7 @@ def first_copies(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
     the same checksum come between, some keep their own row: `Neighbours` finds them.
     """
     words = -(-thumbnails.shape[1] // 8)
+    # Odd factors are invertible modulo 2^64, so no single changed word can go unnoticed.
     factors = np.random.default_rng(0).integers(2**63, size=words, dtype=np.uint64) * 2 + 1
     checksums = np.empty(len(rows), dtype=np.uint64)
     for part in _chunks(len(rows)):
@@ -199,6 +211,7 @@ def first_copies(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
     firsts = np.arange(len(rows))
     for part in _chunks(len(alike)):
         here = alike[part]
+        # Equal checksums are a hint only; the pixels decide.
         same = thumbnails[rows[order[here]]] == thumbnails[rows[order[here - 1]]]
         firsts[here[same.all(1)]] = 0
     copies = np.empty_like(rows)

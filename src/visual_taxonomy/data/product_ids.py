@@ -9,8 +9,8 @@ import polars as pl
 from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.errors import shown
 
+# Longest id: with its suffix, the name of a file has at most 255 bytes.
 _MAX_BYTES = 250
-"""Longest id: with its suffix, the name of a file has at most 255 bytes."""
 
 _SUSPECT = r"[/\\:\x00]"
 

@@ -109,10 +109,12 @@ class BatchSampler(Sampler[list[Draw]]):
         for rows in self._batches(epoch)[self._step :]:
             share = rows[self._rank :: self._world_size].tolist()
             longest = -(-len(rows) // self._world_size)
+            # All processes must gather shares of one size.
             share += [FILLER] * (longest - len(share))
             yield [Draw(row, epoch) for row in share]
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
+        # A stream for each epoch: any epoch can be drawn again without those before it, to resume.
         random = np.random.Generator(np.random.Philox([self._seed, epoch]))
         batches: list[np.ndarray] = []
         due: list[float] = []
@@ -120,9 +122,12 @@ class BatchSampler(Sampler[list[Draw]]):
             shuffled = random.permutation(pool)
             starts = range(0, len(pool), self._batch_size)
             batches += [shuffled[start : start + self._batch_size] for start in starts]
+            # Without an offset, batches of all categories would be due at the same times, in one
+            # order.
             offset = random.random()
             if self._batch_sampling == "mixed":  # batch j of n is due in the j-th n-th of the epoch
                 due += [(j + offset) / len(starts) for j in range(len(starts))]
             else:
                 due += [offset] * len(starts)
+        # Stable: "sequential" keeps the batches of a category together by equal keys.
         return [batches[i] for i in np.argsort(due, kind="stable")]

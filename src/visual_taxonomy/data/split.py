@@ -48,6 +48,7 @@ def split_parts(
     if test_ratio:
         rest = np.flatnonzero(parts == TRAIN)
         of_rest = None if groups is None else groups[rest]
+        # Of what validation has left, so that both are shares of all rows.
         share = test_ratio / (1 - val_ratio)
         # Another stream: with the seed itself, the same places of the order would be drawn again.
         is_test = split_rows(categories[rest], share, (random_state, TEST), of_rest)
@@ -88,13 +89,16 @@ def split_rows(
         )
     groups = np.arange(len(categories)) if groups is None else np.unique(groups, True, True)[2]
     rows = np.bincount(categories)
+    # Rows still to be chosen of each category; the split is stratified by these.
     missing = (val_ratio * rows).tolist()
     spare = rows.tolist()
     members = _members(categories, groups)
     chosen = np.zeros(len(members), dtype=bool)
+    # Whole groups of near-duplicates, or a model would be tested on what it was trained on.
     for group in np.random.default_rng(random_state).permutation(len(members)).tolist():
         counts = members[group]
         nearer = sum(abs(missing[k]) - abs(missing[k] - n) for k, n in counts) > 0
+        # Never the last rows of a category: it would have nothing to train on.
         if nearer and all(spare[k] > n for k, n in counts):
             chosen[group] = True
             for k, n in counts:

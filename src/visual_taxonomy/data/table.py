@@ -23,6 +23,7 @@ from visual_taxonomy.data.unseen_labels import find_unseen, note_unseen, with_un
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
+# Not -1, which is a label that is unknown and allowed.
 _WRONG = -2
 
 
@@ -164,6 +165,7 @@ def _check_lengths(file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray) 
     if "len" not in file.columns:
         return
     given = file.column("len")
+    # As numbers, because spreadsheets write 3 as 3.0.
     numbers = given.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
     expected = np.array([len(slots) for slots in taxonomy.slots])[categories]
     wrong = np.flatnonzero((numbers != expected) & (given != "").to_numpy())
@@ -193,6 +195,7 @@ def _columns_of_slots(
             f"{file.path}: no column with labels; name them attr_1, attr_2, ... or by the "
             f"attributes ({', '.join(dict.fromkeys(sum(attributes, ())))})"
         )
+    # Only categories that occur: a file of sarees need not have the columns of shirts.
     for category in np.unique(categories):
         for name in names[category]:
             file.column(name)
@@ -218,6 +221,7 @@ def _read_labels(
         for category, slot in enumerate(slots)
     ]
     otherwise = UNKNOWN if unknown_labels == "ignore" else _WRONG
+    # Every label is looked up once for each category, not once for each row.
     values = np.array([_encode(task, labels, otherwise) for task in tasks])[categories, codes]
     wrong = np.flatnonzero(values == _WRONG)
     if len(wrong):
@@ -236,6 +240,7 @@ def _encode(task: Task | None, labels: Sequence[str], otherwise: int) -> list[in
     """Index of each label, `otherwise` for one that is no class."""
     if task is None:
         return [UNKNOWN if label in BLANK else _WRONG for label in labels]
+    # A class may be called as the dummy is; classes come last, so they win.
     known = {"": UNKNOWN, DUMMY: _WRONG} | {label: i for i, label in enumerate(task.classes)}
     return [known.get(label, otherwise) for label in labels]
 
@@ -309,6 +314,7 @@ def build_taxonomy(
     reading = reading or LabelReading()
     file = LabelFile(csv_path, reading)
     categories = _category_names(file)
+    # Sorted, because the order of the taxonomy is that of the weights in a checkpoint.
     present = sorted(categories.unique().to_list())
     columns = LabelColumns(file, chosen=reading.attribute_columns is not None)
     if parq_path is not None:
@@ -331,6 +337,7 @@ def build_taxonomy(
         warnings.warn(
             f"{csv_path}: no label in {names}; their only class is 'default'", stacklevel=2
         )
+    # A head needs a class; with a single one it has nothing to learn and answers it always.
     filled = {
         category: {attribute: classes or ["default"] for attribute, classes in each.items()}
         for category, each in mapping.items()

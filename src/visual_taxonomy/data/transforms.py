@@ -103,6 +103,7 @@ def homography(source: Sequence[Sequence[float]], target: Sequence[Sequence[floa
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+    # Four pairs of points fix eight numbers; the ninth is the scale, set to 1.
     return np.append(np.linalg.solve(rows, np.ravel(target)), 1.0).reshape(3, 3)
 
 
@@ -122,6 +123,7 @@ def warp(image: Tensor, matrix: np.ndarray) -> Tensor:
         tensor([[30, 20, 10]], dtype=torch.uint8)
     """
     _, height, width = image.shape
+    # grid_sample counts from -1 to 1, from edge to edge (align_corners false).
     to_unit = np.array([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])
     of_x, of_y, of_one = torch.from_numpy(to_unit @ matrix).float()[..., None].unbind(1)
     of_row = of_y * torch.arange(0.5, height) + of_one
@@ -142,6 +144,7 @@ def _resize(image: Tensor, image_size: tuple[int, int], interpolation: str) -> T
 
 
 def _random_crop(image: Tensor, image_size: tuple[int, int], interpolation: str) -> Tensor:
+    # The recipe of the original system: scale, ratio, and below 10 degrees and 0.1.
     top, left, height, width = v2.RandomResizedCrop.get_params(image, [0.9, 1.0], [3 / 4, 4 / 3])
     crop = image[:, top : top + height, left : left + width]
     # Copied first: torch resizes a view of a larger image slowly.
@@ -154,6 +157,7 @@ def _random_warp(image: Tensor) -> Tensor:
     matrix = np.eye(3)
     if torch.rand(1) < 0.5:
         matrix[0] = -1.0, 0.0, width
+    # More would leave larger black corners.
     matrix = matrix @ rotation(v2.RandomRotation.get_params([-10.0, 10.0]), height, width)
     if torch.rand(1) < 0.5:
         corners, moved = v2.RandomPerspective.get_params(width, height, 0.1)

@@ -14,11 +14,11 @@ import torch
 
 SHARED_MEMORY = Path("/dev/shm")
 
+# Room to leave for what else is kept there, such as the loader of the validation.
 _SPARE = 1.25
-"""Room to leave for what else is kept there, such as the loader of the validation."""
 
+# One note a process is enough, though training and validation both load.
 _warned: list[Path] = []
-"""One note a process is enough, though training and validation both load."""
 
 
 def fits_shared_memory(num_bytes: int) -> bool:
@@ -33,6 +33,7 @@ def fits_shared_memory(num_bytes: int) -> bool:
         return True
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
     processes = torch.distributed.get_world_size() if is_shared else 1
+    # Each process of a machine has its own loaders, and all share this memory.
     needed, free = int(_SPARE * num_bytes) * processes, status.f_bavail * status.f_frsize
     if needed > free and not _warned:
         _warned.append(SHARED_MEMORY)

@@ -34,10 +34,12 @@ WEIGHTS = "weights.safetensors"
 ONNX = "model.onnx"
 OPENVINO = "model.xml"
 
+# Fields of a bundle that stand in the manifest as they are.
 _PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "measured")
-"""Fields of a bundle that stand in the manifest as they are."""
 
+# Read at a time for the checksum: a bundle of gigabytes takes no memory.
 _CHUNK_BYTES = 1 << 20
+# What reading a manifest raises that is no JSON, or not the JSON of a manifest.
 _DAMAGE = (
     KeyError,
     TypeError,
@@ -46,7 +48,6 @@ _DAMAGE = (
     json.JSONDecodeError,
     RecursionError,
 )
-"""What reading a manifest raises that is no JSON, or not the JSON of a manifest."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     for name, expected in {TAXONOMY: "", **files}.items():
         path = folder / name
+        # A name with a folder in it would read files outside of the bundle.
         if Path(name).name != name or not path.is_file():
             raise InputError(f"{path}: missing from the bundle; copy the whole folder again")
         if checksum(path) != expected:

@@ -11,9 +11,10 @@ import numpy as np
 
 from visual_taxonomy.data.table import Table
 
+# Files a task looks at: many, because handing over a task costs as much as some files.
 _CHUNK = 4096
+# No gain on a local disk; a network file system answers that many at a time.
 _THREADS = 8
-"""No gain on a local disk; a network file system answers that many at a time."""
 
 _DIGEST_BYTES = 8
 _NO_FILE = (-1, -1)

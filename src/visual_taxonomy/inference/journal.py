@@ -18,6 +18,7 @@ OTHER_REQUEST = "another model, CSV or option was asked for"
 CHANGED = "images have changed since"
 DAMAGED = "the file was damaged, for example by a power failure"
 
+# 128 bits: no damage passes by chance, and a line of the journal stays short.
 _DIGEST_BYTES = 16
 
 
@@ -55,6 +56,7 @@ class Chain:
 
     def follows(self, data: bytes, entry: Entry) -> bool:
         """Whether an entry and its bytes are what was written; they are added if so."""
+        # A line that does not follow must leave the chain as it was: the next batch is added to it.
         before = self._digest.copy()
         if self.add(data, *entry[:4]) == entry.digest:
             return True
@@ -100,6 +102,7 @@ def replay(journal: Path, partial: Path, request: str | None, stamp: Stamp) -> R
     if request is None or not (journal.exists() and partial.exists()):
         return nothing
     first, *lines = journal.read_bytes().splitlines(keepends=True) or [b""]
+    # The rows are of another model or CSV; they are counted only to tell the user.
     if first != first_line(request):
         written = [entry.rows for entry in map(_entry, lines) if entry]
         return nothing._replace(dropped=max(written, default=0), reason=OTHER_REQUEST)
@@ -131,6 +134,7 @@ def _replay_lines(
 
 def _entry(line: bytes) -> Entry | None:
     """A line of the journal; None for half of one."""
+    # Cut off while it was written; a shorter number in it would still be JSON.
     if not line.endswith(b"\n"):
         return None
     try:

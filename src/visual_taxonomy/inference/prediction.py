@@ -172,9 +172,13 @@ class Predictor:
         for batch, probabilities in self.engine.answers(self.engine.batches(image_of, categories)):
             probabilities[batch.categories < 0] = 0.0
             has_answer = probabilities.sum(axis=2) > 0  # not where the model gave NaN
+            # NaN would be written into the CSV as a number, and argmax would take it for the
+            # highest.
             probabilities[~has_answer] = 0.0
             classes = probabilities.argmax(axis=2)
             classes[~has_answer] = UNKNOWN
+            # Slots beyond the attributes of the category have no probabilities either, and that is
+            # right.
             slots = np.arange(classes.shape[1]) < self._num_slots[batch.categories][:, None]
             silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
             problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)

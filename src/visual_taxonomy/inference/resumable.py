@@ -15,8 +15,8 @@ from visual_taxonomy.atomic import name_full_disk
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.journal import Entry, Stamp, entry_line, first_line, replay
 
+# A power failure costs the rows of about this long: what it may tear is cut off on resuming.
 _SYNC_SECONDS = 1.0
-"""A power failure costs the rows of about this long: what it may tear is cut off on resuming."""
 
 
 class ResumableCsv:
@@ -61,6 +61,7 @@ class ResumableCsv:
         csv.writer(text, lineterminator="\n").writerows(lines)
         data = text.getvalue().encode()
         self._file.write(data)
+        # To the system, not to the disk: a killed process loses nothing that was written so far.
         self._file.flush()
         done = self.rows + rows
         size, stamp = self._file.tell(), self._stamp(self.rows, done)
@@ -81,6 +82,8 @@ class ResumableCsv:
         """Give the file its name."""
         os.fsync(self._file.fileno())
         self.close()
+        # The journal goes last: between the two steps a finished CSV has a journal, never none of
+        # both.
         os.replace(self.partial, self.path)
         self.journal.unlink()
 
@@ -107,6 +110,7 @@ def journal_path(path: Path) -> Path:
 
 def _open_at(path: Path, size: int) -> IO[bytes]:
     file = path.open("r+b" if size else "wb")
+    # What a killed run wrote beyond the last entry of its journal is half a batch.
     file.truncate(size)
     file.seek(size)
     return file

@@ -7,8 +7,8 @@ from typing_extensions import override
 from visual_taxonomy.losses.base import Loss, checked
 from visual_taxonomy.losses.reduction import negative_log_likelihood, plain_mean, widened
 
+# Floor of 1 - p before the power, whose slope at 0 is infinite for gamma < 1.
 _LEAST_DOUBT = 1e-12
-"""Floor of 1 - p before the power, whose slope at 0 is infinite for gamma < 1."""
 
 
 def doubt(likelihood: Tensor) -> Tensor:

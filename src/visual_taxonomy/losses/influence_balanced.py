@@ -93,6 +93,8 @@ class InfluenceBalanced(Loss):
         if self.detach_factor:
             likelihood, features = likelihood.detach(), features.detach()
         norms = widened(features).abs().sum(dim=-1)  # four times as fast as vector_norm on a CPU
+        # 2 (1 - p) is the L1 norm of p - y, the gradient by the logits. Without epsilon, a certain
+        # entry (p = 1) would divide by 0.
         factors = self.alpha / (2 * doubt(likelihood) * norms + self.epsilon)
         return factors if self.max_factor is None else factors.clamp_max(self.max_factor)
 

@@ -38,6 +38,7 @@ class Poly1(Loss):
 
     def __init__(self, class_counts: Tensor, epsilon: float = 2.0, gamma: float = 0.0) -> None:
         super().__init__()
+        # Below -1 the loss would rise as p nears 1.
         self.epsilon = checked("epsilon", epsilon, low=-1)
         self.gamma = checked("gamma", gamma, low=0)
 

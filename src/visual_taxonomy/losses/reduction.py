@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Floor of a sum of weights: entries of weight 0 alone give loss 0, not NaN.
 _LEAST_WEIGHT = 1e-30
-"""Floor of a sum of weights: entries of weight 0 alone give loss 0, not NaN."""
 
 
 def widened(tensor: Tensor) -> Tensor:

@@ -120,6 +120,7 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> "Backbone":
         super().train(mode)
         if self._freeze_batch_norm:
+            # train() has just switched them on; they are held after every call of it.
             for module in self.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
@@ -195,6 +196,7 @@ def create_backbone(
     timm_name = tower.timm_name if tower else own_timm_name(name) or name
     if not timm.is_model(timm_name):
         raise _unknown_backbone(name)
+    # CLIP towers have a projection in place of a classifier; all others give features alone (0).
     arguments: dict[str, Any] = {"num_classes": tower.width if tower else 0, **(parameters or {})}
     size = _resolve_size(name, image_size, arguments)
     model = _create_model(name, timm_name, size, arguments)

@@ -23,6 +23,7 @@ class ClassTokenAttention(Attention):
         width = self.attn_dim
         weight, bias = self.qkv.weight, self.qkv.bias
         query_bias, rest_bias = (None, None) if bias is None else (bias[:width], bias[width:])
+        # Slices of the one matrix of timm, so that weights are stored as before.
         query = F.linear(x[:, :1], weight[:width], query_bias)
         rest = F.linear(x, weight[width:], rest_bias)
         query = self.q_norm(query.unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2))
@@ -59,6 +60,7 @@ def narrow_last_block(model: nn.Module) -> bool:
         >>> narrow_last_block(timm.create_model("test_vit")), narrow_last_block(nn.Linear(1, 1))
         (True, False)
     """
+    # Exact types: a subclass may read other tokens, and would get wrong features in silence.
     if type(model) is not VisionTransformer or model.global_pool != "token" or model.attn_pool:
         return False
     block = model.blocks[-1]
@@ -66,6 +68,7 @@ def narrow_last_block(model: nn.Module) -> bool:
         return False
     if block.attn.gate is not None or not isinstance(block.attn.norm, nn.Identity):
         return False
+    # Not a new block: parameters keep their names, and checkpoints fit.
     block.__class__ = ClassTokenBlock
     block.attn.__class__ = ClassTokenAttention
     return True

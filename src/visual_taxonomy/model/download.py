@@ -17,7 +17,9 @@ from visual_taxonomy.model.backbone import BACKBONES, GCL_URL, ClipTower
 Progress = Callable[[int, int | None], None]
 """Called with the bytes there so far and in all; in all is None where the server does not say."""
 
+# Read at a time: progress moves often, and an interruption loses a megabyte at most.
 _CHUNK_BYTES = 1 << 20
+# Without an answer; a slow mirror takes seconds, a dead one would hang for ever.
 _TIMEOUT_SECONDS = 60
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 

@@ -326,6 +326,7 @@ def _index(entries: Sequence[int], like: Tensor) -> Tensor:
     return _cached_index(tuple(entries), like.device)
 
 
+# Combinations of categories or tasks in a batch; few of them come again and again.
 @lru_cache(maxsize=4096)
 def _cached_index(entries: tuple[int, ...], device: torch.device) -> Tensor:
     # Cached because a copy from host memory makes the host wait for the GPU; an ordinary tensor

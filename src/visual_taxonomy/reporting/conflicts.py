@@ -31,16 +31,16 @@ from visual_taxonomy.reporting.style import (
 from visual_taxonomy.taxonomy import Task
 
 _COLOURS = LinearSegmentedColormap.from_list("conflict", [RED, GRID, BLUE])
+# Inches left of and above the map for the names of the tasks.
 _NAMES = 1.75
-"""Inches left of and above the map for the names of the tasks."""
 _LEGEND = 0.75
 _LEAST_WIDTH = 9.5
+# Inches a letter of the subtitle takes at most.
 _LETTER = 0.07
-"""Inches a letter of the subtitle takes at most."""
+# Most tasks with a number in each cell.
 _NUMBERED = 16
-"""Most tasks with a number in each cell."""
+# Most tasks drawn: names are readable, and the figure stays below 25 inches.
 _MOST_TASKS = 48
-"""Most tasks drawn: names are readable, and the figure stays below 25 inches."""
 
 
 class _Line(NamedTuple):

@@ -29,8 +29,8 @@ Row = Mapping[str, float]
 _LOSSES = {"train_loss": ("training", FAINT, 1.8), "val_loss": ("validation", RED, 2.2)}
 _F1 = {"micro": ("micro", FAINT, 1.8), "hm": ("HM", BLUE, 2.6), "macro": ("macro", SKY, 1.8)}
 _PANEL = (4.2, 3.1)
+# Inches right of a panel for the names of its curves.
 _NAMES = 1.3
-"""Inches right of a panel for the names of its curves."""
 
 
 def plot_training(metrics: Sequence[Row], path: Path) -> None:

@@ -28,16 +28,16 @@ from visual_taxonomy.reporting.style import (
     write,
 )
 
+# Inches an image is wide, and high at most.
 _WIDTH = 3.2
-"""Inches an image is wide, and high at most."""
 
 _GAP = 0.4
 _SIZE = 7.5
+# Inches a line of text takes.
 _LINE = 0.185
-"""Inches a line of text takes."""
 
+# Inches from the left of an image to the predicted class below it.
 _ANSWER = 1.42
-"""Inches from the left of an image to the predicted class below it."""
 
 
 @dataclass(frozen=True)

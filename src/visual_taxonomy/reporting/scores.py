@@ -24,8 +24,8 @@ from visual_taxonomy.reporting.style import (
     write,
 )
 
+# Inches a line of the chart takes.
 _ROW = 0.235
-"""Inches a line of the chart takes."""
 
 _NAMES, _CHART, _COUNTS = 2.7, 6.0, 1.0
 """Inches the three columns of the chart take."""

@@ -104,6 +104,7 @@ def spread(positions: list[float], gap: float) -> list[float]:
         groups.append([i])
         centres.append(positions[i])
         while len(groups) > 1 and (
+            # Less a rounding error: labels that just touch would be merged and moved without need.
             centres[-1] - centres[-2] < gap * (len(groups[-1]) + len(groups[-2])) / 2 - 1e-9
         ):
             last, _ = groups.pop(), centres.pop()

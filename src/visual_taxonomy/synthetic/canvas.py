@@ -28,8 +28,8 @@ Cloth: TypeAlias = Image.Image | Colour
 SUPERSAMPLING = 2
 """Figures are drawn so many times larger than the image, then reduced: smooth edges."""
 
+# Pixels of the figure to one of its relief, which is soft anyway.
 _COARSE = 4
-"""Pixels of the figure to one of its relief, which is soft anyway."""
 
 FLAT = 127
 """Relief of a place that neither lies in the shade nor shines."""

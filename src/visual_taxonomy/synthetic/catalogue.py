@@ -25,8 +25,8 @@ _SMALLEST_IMAGE = 32
 _MAX_COLUMNS = 10
 _CHUNK = 8
 
+# A process takes about as long to start as to draw so many images.
 _ROWS_WORTH_A_PROCESS = 100
-"""A process takes about as long to start as to draw so many images."""
 
 _FILES = (
     "images", "attrs_config.json", "category_attributes.parquet", "test_labels.csv", "test.csv",

@@ -11,6 +11,7 @@ from visual_taxonomy.synthetic.outlines import Outline, Points, curve, limb, mir
 from visual_taxonomy.synthetic.wearers import ARM_STEPS, Wearer
 
 _ROUND = curve([(0, 149), (18, 145), (30, 132), (34, 120)])
+# Right half of the neckline, from its lowest point to the side of the neck, unless round.
 _NECKLINES: dict[str, Outline] = {
     "boat": curve([(0, 137), (26, 136), (46, 130), (54, 126)]),
     "v-neck": [(0, 196), (33, 119)],
@@ -21,7 +22,6 @@ _NECKLINES: dict[str, Outline] = {
     "mandarin": [(0, 186), (5, 160), (14, 146), (30, 132), (34, 120)],
     "blouse": curve([(0, 176), (20, 168), (34, 146), (36, 132)], 4),
 }
-"""Right half of the neckline, from its lowest point to the side of the neck, unless round."""
 
 _SEWN_TO_NECK = {
     "polo": """

@@ -13,8 +13,8 @@ from visual_taxonomy.taxonomy import Task, Taxonomy
 LABEL_NOISE = 0.02
 """Share of the labels in train.csv that name another class than the image shows."""
 
+# How much holes gather on the same products: correlation of two attributes being unknown.
 _HOLE_CORRELATION = 0.35
-"""How much holes gather on the same products: correlation of two attributes being unknown."""
 
 _GOLDEN = (5**0.5 - 1) / 2
 

@@ -10,11 +10,11 @@ from PIL import Image, ImageChops, ImageFilter
 
 from visual_taxonomy.synthetic.canvas import SUPERSAMPLING, Canvas, Colour
 
+# Pixels of the image to one of the backdrop and the shadow on it, which are blurred anyway.
 _SOFT = 4
-"""Pixels of the image to one of the backdrop and the shadow on it, which are blurred anyway."""
 
+# Pixels by which the field of noise is larger than the image.
 _SPARE = 64
-"""Pixels by which the field of noise is larger than the image."""
 
 _BACKDROPS: tuple[Colour, ...] = (
     (246, 246, 246), (236, 236, 238), (228, 224, 218), (222, 230, 236), (236, 224, 222),

@@ -41,12 +41,12 @@ _STYLES = {
     "Women Tshirts": _Style(14, 432, 0.75, "trousers", ("stripes", "waves", "dots")),
     "Women Tops & Tunics": _Style(14, 432, 0.8, "trousers", ("stripes", "checked", "dots")),
 }
+# Attribute -> what stands for its class "default"; others show it by a look of its own.
 _LOOKS = {
     "neck": ("round", "round", "v-neck"), "neck_collar": ("polo", "boat"), "fit_shape": ("peplum",),
     "sleeve_length": ("three-quarter sleeves", "three-quarter sleeves", "sleeveless"),
     "sleeve_styling": ("flared", "cuffed sleeves"), "surface_styling": ("bow", "sequins"),
 }  # fmt: skip
-"""Attribute -> what stands for its class "default"; others show it by a look of its own."""
 
 
 def draw_product(

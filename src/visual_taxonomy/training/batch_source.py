@@ -154,6 +154,7 @@ def images_of(
         table.targets,
         make(size, preprocessing.interpolation),
         size,
+        # None: validation draws nothing, and need not save and restore the generator for each row.
         config.data.random_state if is_augmented else None,
     )
 
@@ -169,9 +170,11 @@ def _read(
     place = config.data.image_cache
     if place is None:
         return table.path
+    # The memory of this machine is no file that another one could map.
     if place == IN_MEMORY and parallel.num_machines > 1:
         raise InputError("`image_cache=ram` is for one machine; name a folder that all of them see")
     images: CachedImages | None = None
+    # One process decodes; the others map the same file.
     if parallel.is_first:
         paths = [table.path(row) for row in range(len(table))]
         workers = min(config.data.train_workers, available_cores())

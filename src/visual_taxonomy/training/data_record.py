@@ -63,6 +63,7 @@ def digest_labels(table: Table) -> np.ndarray:
             # The last entry is that of index -1, an unknown label.
             of_class = np.array([*numbers, 0], dtype=np.uint64)
             targets = table.targets[rows, slot]
+            # A sum, wrapping at 2^64: the order of the attributes changes nothing.
             digests[rows] += of_class[np.where(targets == UNKNOWN, len(numbers), targets)]
     return digests
 

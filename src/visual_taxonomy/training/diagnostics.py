@@ -130,6 +130,8 @@ class TaskDiagnostics:
 
         In short epochs most tasks have no label in the few steps that are watched.
         """
+        # Rare tasks may miss every watched step; without this they would have no weight in the
+        # table.
         new = [name for name in weights if name not in self._seen]
         if new:
             self._seen.update(new)
@@ -142,6 +144,7 @@ class TaskDiagnostics:
             self._add_weights(names, weights.double().cpu())
         self._unwatched.clear()
         for step, names, weights, values in self._kept:
+            # One transfer for each watched step, at the logging interval: not one for each task.
             on_cpu = weights.double().cpu()
             self._add_weights(names, on_cpu)
             by_name = zip(names, on_cpu.tolist(), strict=True)
@@ -209,6 +212,7 @@ class TaskDiagnostics:
         for name, mean in self._means().items():
             sums, counts = saved["means"][name]
             mean.sums, mean.counts = sums.clone(), counts.clone()
+        # Whoever has a weight in this epoch has been seen; it need not be saved twice.
         known = self._weights.counts.tolist()
         self._seen = {name for name, count in zip(self.task_names, known, strict=True) if count}
         self._next_step = saved["next_step"]
@@ -232,7 +236,9 @@ class _Mean:
         self.counts = torch.zeros(shape, dtype=torch.float64)
 
     def add(self, index: tuple[Tensor, ...], values: Tensor) -> None:
+        # A cosine with a gradient of length 0 is NaN; it would make the mean of the run NaN.
         finite = values.isfinite()
+        # Not `+= values`: NaN times a mask of 0 is NaN still.
         self.sums[index] += torch.where(finite, values, 0.0).double()
         self.counts[index] += finite
 
@@ -246,4 +252,5 @@ def _known(value: float) -> float | None:
 
 def _loggable(name: str) -> str:
     """The name without what loggers refuse (MLflow: "&", brackets)."""
+    # MLflow takes no other characters in the name of a metric.
     return re.sub(r"[^\w/. -]", "_", name)

@@ -48,11 +48,15 @@ class FeatureBatches:
     def __iter__(self) -> Iterator[Batch]:
         for draws in self.batches:
             rows = torch.tensor([draw.row for draw in draws])
+            # Epoch e takes view e modulo K: each epoch sees another augmentation until all have
+            # been seen.
             views = torch.tensor([draw.epoch for draw in draws]) % len(self.features)
             features = self.features[views, rows]
             is_filler = rows == FILLER
             is_damaged = features.flatten(1)[:, 0].isnan() & ~is_filler
             is_empty = is_filler | is_damaged
+            # NaN times the mask of an absent row is NaN: it would reach the statistics of
+            # BatchNorm.
             features[is_empty] = 0.0
             yield Batch(
                 features,
@@ -80,6 +84,7 @@ def encode(
         on_progress: Called with the number of rows done.
     """
     device = next(encoder.parameters()).device
+    # NaN marks a row without an image; no backbone that works gives it.
     features = torch.full((num_rows, encoder.backbone.width), torch.nan)
     done = 0
     for batch in loader:
@@ -112,6 +117,7 @@ def cached_features(
         first = compute(0)
         with write_atomically(path) as temporary:
             shape = (num_views, *first.shape)
+            # View by view onto the disk: K views of a large catalogue do not fit into memory.
             kept = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
             kept[0] = first
             for view in range(1, num_views):
@@ -146,6 +152,7 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         except OSError:
             digest.update(f"{path}\0missing\n".encode())
+    # 128 bits: no two requests share them, and the name stays readable.
     return digest.hexdigest()[:32]
 
 

@@ -20,7 +20,9 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.errors import InputError
 
 MAGIC = b"vtaxcrc1"
+# 16 MB: large enough that starting a thread costs nothing, small enough that all cores have work.
 BLOCK_BYTES = 1 << 24
+# At the end, where np.load does not look, so other programs read the file as it is.
 _END = struct.Struct("<Q8s")
 
 

@@ -57,6 +57,7 @@ class EpochLosses:
         self, step: int, losses: Mapping[str, Tensor], counts: Sequence[int], norm: Tensor
     ) -> None:
         """Keep a step's losses by task, the entries behind each, and the norm of the gradient."""
+        # Stays on the device: reading it now would make a GPU wait at every step.
         values = torch.stack([loss.detach().float() for loss in losses.values()] + [norm.float()])
         self._steps.append((step, list(losses), list(counts), values))
 
@@ -69,6 +70,7 @@ class EpochLosses:
         """
         if not self._steps:
             return
+        # One transfer for all steps since the last.
         fetched = torch.cat([values for *_, values in self._steps]).tolist()
         position = 0
         for step, names, counts, _ in self._steps:
@@ -76,6 +78,8 @@ class EpochLosses:
                 value = fetched[position]
                 if self.must_be_finite and not math.isfinite(value):
                     raise _not_finite(f"the loss of '{name}' is {value}", step, learning_rate)
+                # Times the labels behind it, so that a batch with a single label does not count
+                # like a full one.
                 self.sums[name] = self.sums.get(name, 0.0) + value * count
                 self.entries[name] = self.entries.get(name, 0) + count
                 position += 1

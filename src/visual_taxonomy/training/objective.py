@@ -68,6 +68,7 @@ class Objective(nn.Module):
         rule = find_class_weighting(config.train_rule)
         self.losses = _losses(config.loss_type, class_counts, _with_flags(kind, config, "loss"))
         self.warm_up = _losses(kind.warm_up, class_counts, {}) if kind.warm_up else None
+        # Half the run, as in the paper of IB.
         start = num_epochs // 2 if config.ib_start_epoch is None else config.ib_start_epoch
         self.start_epoch_of_loss = start if kind.warm_up else 0
         self.schedule = build_class_weighting(
@@ -77,6 +78,7 @@ class Objective(nn.Module):
         self.needs_features = kind.needs_features
         self.cosine_scale: float | None = None
         """What a loss of cosines multiplies them by, and so what its head does; None of others."""
+        # The number that the loss multiplies the cosines by, so that logits are those it trains.
         if kind.head == "cosine":
             self.cosine_scale = _scale(self.losses[0], config.loss_type)
         self.class_counts = list(class_counts)
@@ -122,6 +124,7 @@ class Objective(nn.Module):
                     rows.append(of_category[known])
                     classes.append(labels[known, slot])
         counts = tuple(map(len, rows))
+        # torch.cat refuses an empty list: a batch without any label.
         empty = [torch.empty(0, dtype=torch.long)]
         positions = torch.repeat_interleave(torch.arange(len(tasks)), torch.tensor(counts).long())
         return Entries(
@@ -155,6 +158,7 @@ class Objective(nn.Module):
         class_weights: list[Tensor] | None,
     ) -> dict[str, Tensor]:
         given = output.logits if self.cosine_scale is None else output.cosines
+        # One gather for all tasks, then views: a gather for each task costs a kernel each.
         of_task = given[entries.rows, entries.positions].split(entries.counts)
         classes = entries.classes.split(entries.counts)
         rows = entries.rows.split(entries.counts)

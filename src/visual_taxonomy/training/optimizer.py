@@ -73,12 +73,15 @@ class OptimizerStep:
             The norm of the gradient before clipping; 0 in float16, where the scaler skips steps
             whose gradient is not finite: that is how it finds its scale.
         """
+        # Before clipping: the limit is for the true gradients, not for those times the loss scale.
         self.scaler.unscale_(self.optimizer)
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        # With a loss scale an infinite norm is no failure: the scaler skips the step and lowers its
+        # scale.
         return torch.zeros_like(norm) if self.scaler.is_enabled() else norm
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,6 +130,7 @@ def build_optimizer(
         decayed, plain = _split_by_decay(module)
         groups.append({"params": decayed, "lr": lr, "base_lr": lr, "weight_decay": decay})
         groups.append({"params": plain, "lr": lr, "base_lr": lr, "weight_decay": 0.0})
+    # No base_lr, so the schedule leaves it alone; decay would pull every task weight towards e^0.
     constant = {"lr": learnt_weights_lr, "base_lr": None, "weight_decay": 0.0}
     groups.append({"params": list(learnt_weights), **constant})
     return make([group for group in groups if group["params"]])
@@ -146,7 +150,9 @@ def learning_rate_factor(step: int, total_steps: int, warm_up: float) -> float:
     """
     rising = round(total_steps * warm_up)
     if step < rising:
+        # Step 0 already moves: a factor of 0 would waste it.
         return (step + 1) / rising
+    # A run that warms up to its end has no steps left to fall in: no 0 / 0.
     return (1 + math.cos(math.pi * (step - rising) / max(1, total_steps - rising))) / 2
 
 
@@ -163,5 +169,6 @@ def _split_by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     plain: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
+            # No decay for biases and norms, as in the recipes of vision transformers.
             (plain if parameter.ndim <= 1 or name in spared else decayed).append(parameter)
     return decayed, plain

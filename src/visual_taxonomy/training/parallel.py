@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 def launch(config: RunConfig) -> "Parallel":
     """Start the processes of a run; under torchrun they are there already."""
+    # torchrun has started the processes already and says how many; the flags would start them
+    # again.
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", config.num_nodes))
     fabric = Fabric(
@@ -89,6 +91,8 @@ class Parallel:
                 try:
                     outcome = compute()
                 except InputError as error:
+                    # Broadcast, not raised here: the others would wait for an answer that never
+                    # comes.
                     outcome = error
         outcome = self.broadcast(outcome)
         if isinstance(outcome, InputError):
@@ -141,6 +145,7 @@ class Parallel:
         """Whether the claim holds for any process; all of them have to ask."""
         if self.world_size == 1:
             return claim
+        # On the device, because NCCL reduces no tensors of the CPU.
         return bool(self.sum(torch.tensor(float(claim), device=self.device)) > 0)
 
     def broadcast(self, value: T) -> T:
@@ -168,12 +173,16 @@ class _GatherRows(torch.autograd.Function):
     def forward(ctx: Any, share: Tensor, processes: Parallel, gradient_scale: float) -> Tensor:
         ctx.rank, ctx.world_size = processes.rank, processes.world_size
         ctx.gradient_scale = gradient_scale
+        # all_gather wants equal shapes; the sampler fills up shorter shares for that.
         gathered = share.new_empty((ctx.world_size * len(share), *share.shape[1:]))
         distributed.all_gather_into_tensor(gathered, share.contiguous())
+        # Process r has rows r, r + W, ...: interleaved again, rows are in the order of one process,
+        # and so is the rounding of their sums.
         return gathered.unflatten(0, (ctx.world_size, -1)).transpose(0, 1).flatten(0, 1)
 
     @staticmethod
     @override
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        # Every process has the gradient of all rows already, so nothing is summed here.
         own = gradients[0][ctx.rank :: ctx.world_size]
         return own * ctx.gradient_scale, None, None

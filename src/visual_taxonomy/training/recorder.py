@@ -105,6 +105,7 @@ class Recorder:
         epoch = int(row["epoch"])
         self.diagnostics.end_epoch(epoch, num_skipped)
         self.history.append(row)
+        # The step is the x axis of trackers, not a value beside the others.
         values = {name: value for name, value in row.items() if name != "step"}
         self.log(values | named_scores(report), int(row["step"]))
         self.records, earned = self.records.update(report.hm, validation.loss)

@@ -41,8 +41,8 @@ WRITTEN = (
 
 _REPLACED, _DISCARDED, _MANIFEST = ".replaced", ".discarded", "manifest.json"
 _LOCK, _HOLDER = ".lock", ".lock_holder.json"
+# Loading processes of a killed run share its lock; they notice within 5 s that it is gone.
 _SECONDS_FOR_LOADERS = 30.0
-"""Loading processes of a killed run share its lock; they notice within 5 s that it is gone."""
 
 _MAY_CHANGE = {
     "data": {
@@ -51,8 +51,8 @@ _MAY_CHANGE = {
     },
     "optimizer": {"patience"},
 }
+# Only whether there is one changes numbers, not where it is.
 _MAY_MOVE = {"image_cache", "feature_cache"}
-"""Only whether there is one changes numbers, not where it is."""
 
 
 class RunFolder:
@@ -121,6 +121,7 @@ def claim(config: TrainConfig) -> Iterator[RunFolder]:
             overwritten, or the run to resume had another config.
     """
     path = config.run.folder
+    # A start that fails leaves no empty folders behind: those it made go again.
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -169,6 +170,7 @@ def check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: 
     """
     new, old = to_dict(config), to_dict(kept)
     for section in ("data", "model", "objective", "optimizer"):
+        # Both sides: to_dict leaves out what is None, so a flag may be on one of them only.
         for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
             now, then = new[section].get(name), old[section].get(name)
             if now != then and not (name in _MAY_MOVE and now and then):
@@ -183,6 +185,7 @@ def _locked(path: Path) -> Iterator[None]:
     lock = FileLock(path / _LOCK)
     holder = path / _HOLDER
     try:
+        # Not waiting: whoever starts a second training by mistake wants to know now.
         lock.acquire(timeout=0)
     except Timeout:
         other = _read_holder(holder)
@@ -200,6 +203,7 @@ def _locked(path: Path) -> Iterator[None]:
         write_text(holder, json.dumps(own))
         yield
     finally:
+        # In this order: without the lock somebody else may have written his own name.
         holder.unlink(missing_ok=True)
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
@@ -211,6 +215,7 @@ def _read_holder(path: Path) -> dict[str, Any] | None:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            # Two seconds in all; writing a line takes milliseconds.
             time.sleep(0.1)
         else:
             is_ours = isinstance(found, dict) and {"process", "host", "since"} <= set(found)
@@ -223,6 +228,7 @@ def _is_gone(holder: dict[str, Any] | None) -> bool:
     if os.name != "posix" or holder is None or holder["host"] != socket.gethostname():
         return False
     try:
+        # Signal 0 is not sent; it only asks whether there is such a process.
         os.kill(int(holder["process"]), 0)
     except ProcessLookupError:
         return True

@@ -96,6 +96,7 @@ class Saver:
             )
         metrics = {
             "epoch": epoch,
+            # JSON has no NaN: other readers would refuse the whole file.
             "val_loss": validation.loss if is_finite else None,
             **validation.report.to_dict(),
         }
@@ -129,6 +130,7 @@ class Saver:
             raise InputError(f"{path}: its taxonomy is not that of the labels of this run")
         self._check_config(path, checkpoint)
         _, training = _states(parts)
+        # Before any part is loaded: a run that is half restored must not go on.
         missing = _missing(training, checkpoint.training)
         if missing:
             raise InputError(

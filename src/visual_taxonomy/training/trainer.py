@@ -35,8 +35,8 @@ from visual_taxonomy.training.task_updates import TaskUpdates
 from visual_taxonomy.training.unreadable import TRAINING, VALIDATION
 from visual_taxonomy.training.validation import Validation, validate
 
+# Epochs that end sooner after the last save do without: it would take a part of their time.
 _SECONDS_BETWEEN_SAVES = 10.0
-"""Epochs that end sooner after the last save do without: it would take a part of their time."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error
@@ -106,8 +106,11 @@ class Trainer:
         with stop_request() as stop, self.reporter.progress("", total) as advance:
             while not self.has_ended:
                 self._run_epoch(stop, advance)
+                # Asked of all processes: a signal reaches one of them first, and one that stops
+                # alone leaves the others waiting in the next gather for ever.
                 stopping = self.parallel.any(stop.came)
                 is_due = time.perf_counter() - saved >= _SECONDS_BETWEEN_SAVES
+                # The first process decides: clocks differ, and saving is a collective step.
                 if self.parallel.broadcast(stopping or self.has_ended or is_due):
                     self.save()
                     saved = time.perf_counter()
@@ -153,6 +156,8 @@ class Trainer:
         self.model.train()
         asked = time.perf_counter()
         for batch in self.source.rest_of_epoch():
+            # Only the time between asking for a batch and getting it: what the loaders cannot keep
+            # up with.
             waiting += time.perf_counter() - asked
             self.recorder.unreadable.add(TRAINING, batch)
             self.train_step(batch)
@@ -175,9 +180,12 @@ class Trainer:
         step, step_of_epoch = self.source.step_of_run, self.source.step
         self.optimizer.start_step(step)
         entries, categories, _ = global_labels(batch, self.objective, self.parallel)
+        # A batch without any label has no loss; its step still counts, so that resuming finds its
+        # place.
         if not entries.tasks:
             return
         watch = self.recorder.diagnostics.wants_gradients(step_of_epoch)
+        # Other kinds compute gradients per task anyway; these have to be asked for them.
         is_watched = watch and self.updates.method.kind == "losses"
         features, output = self.model(batch.images, categories, entries.tasks, is_watched)
         losses = self.objective(output, entries)
@@ -187,6 +195,7 @@ class Trainer:
             return
         self.recorder.add_update(step, step_of_epoch, update, self.optimizer.loss_scale)
         norm = self.optimizer.step()
+        # A task that was skipped would put its NaN into the mean of the epoch.
         used = {name: loss for name, loss in losses.items() if name in update.weights}
         self.recorder.add_losses(step, used, [counts[name] for name in used], norm)
 
@@ -210,6 +219,7 @@ class Trainer:
 
     def _shall_stop(self, stop: StopRequest) -> bool:
         """Whether to stop after this step; several processes agree, now and then."""
+        # Agreeing costs a transfer, so several processes do it at the logging interval only.
         is_time = self.parallel.world_size == 1 or not self.source.step % self.config.run.log_every
         return is_time and self.parallel.any(stop.came)
 
@@ -229,6 +239,7 @@ class Trainer:
             self.recorder.write(self.config.run.folder)
         self.saver.save_best(self.model.state_dict(), epoch, validation, ended.earned)
         self.reporter.note(epoch_line(ended.row))
+        # Before the callbacks: one that saves must save the position behind the epoch.
         self.source.start_next_epoch()
         for callback in self.callbacks:
             callback(self, ended)

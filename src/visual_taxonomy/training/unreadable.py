@@ -17,8 +17,8 @@ from visual_taxonomy.training.parallel import Parallel
 UNREADABLE_NAME = "unreadable.csv"
 TRAINING, VALIDATION = "training", "validation"
 
+# Images that a message names; the file has them all.
 _NAMED = 3
-"""Images that a message names; the file has them all."""
 
 
 @dataclass

@@ -52,5 +52,5 @@ def test_an_engine_of_ones_own_runs_a_bundle(bundle, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "ENTRY", entry._replace(package="not_there"))
     with pytest.raises(InputError, match="not installed; pip install not_there"):
         make_engine(bundle, config)
-    with pytest.raises(InputError, match=":Own' is no engine: it must be an EngineEntry"):
+    with pytest.raises(InputError, match=":Own' is not an engine: it must be an EngineEntry"):
         ENGINE_REGISTRY.find(f"{__name__}:Own")

@@ -169,6 +169,6 @@ def test_a_run_that_breaks_off_is_marked_as_failed(tmp_path, spied, error):
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_tracker_whose_package_is_missing_names_the_extra(monkeypatch, tmp_path, name):
     monkeypatch.setattr("visual_taxonomy.training.trackers.find_spec", lambda package: None)
-    message = rf"--{name} needs .*{name}.*: pip install 'visual-taxonomy\[{name}\]'"
+    message = rf"`{name}` needs .*{name}.*: pip install 'visual-taxonomy\[{name}\]'"
     with pytest.raises(InputError, match=message):
         Trackers(RunConfig(save_dir=tmp_path, **{name: True}))

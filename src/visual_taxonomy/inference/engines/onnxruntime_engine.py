@@ -15,8 +15,8 @@ from visual_taxonomy.inference.bundle import ONNX, Bundle
 from visual_taxonomy.inference.engines.base import softmax
 from visual_taxonomy.inference.engines.graph_engine import GraphEngine
 
+# Each holds the tensors of a batch.
 _MOST_STREAMS = 8
-"""Each holds the tensors of a batch."""
 
 
 class OnnxRuntimeEngine(GraphEngine):

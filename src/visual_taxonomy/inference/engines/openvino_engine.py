@@ -78,6 +78,7 @@ class OpenVinoEngine(GraphEngine):
                 request.wait()
                 return softmax(request.get_output_tensor(0).data)
             finally:
+                # Also after an error: the request is free again, whatever became of it.
                 self._idle.append(request)
 
         return fetch

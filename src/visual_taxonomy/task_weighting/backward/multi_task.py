@@ -72,16 +72,14 @@ def multi_task_backward(
     or gradient is not finite is left out of the step and counted in `method.record`. All that
     waits for the device is one transfer of at most A x (A + 2) numbers.
 
-    Gradients are taken in two stages: each loss down to the features and the shared layers above
-    them, then one pass through the backbone per task. Hooks on `.grad` (DistributedDataParallel,
-    FSDP) do not see it.
+    Gradients are taken in two stages: each loss down to the features and the shared layers above,
+    then a pass through the backbone per task. Hooks on `.grad` (as of DDP, FSDP) do not see it.
 
     Args:
         losses: Task name -> scalar loss, of the active tasks only.
         method: From `build_task_weighting`.
         shared: Trainable parameters that more than one task uses (backbone, and shared layers
-            above it), always in one order. Kinds that track gradients need all of them, others
-            only those in use.
+            above it), always in one order. Kinds that track gradients need all of them.
         features: [N, D] output of the backbone. The losses depend on the backbone only through it.
             None where there is no such output; a leaf, for `watch` only, if it is frozen.
         generator: CPU generator for methods that draw; give all processes the same state.
@@ -199,12 +197,14 @@ def _solve(step: Step, gramian: Tensor, values: Tensor, factors: Tensor) -> Tens
         weights[:, used] = step.method(
             transformed[used][:, used], values[used], tasks, step.generator
         )
+    # Rounding makes the square of a vanishing direction negative, and its root NaN.
     length = (weights[0] @ transformed @ weights[0]).clamp_min(0).sqrt()
     target = length
     if step.options.normalize_direction is not None:
         target = gramian.sum().clamp_min(0).sqrt() / step.target_divisor()
     elif step.method.max_norm > 0:
         target = length.clamp_max(step.method.max_norm)
+    # A direction of length 0 stays: no factor gives it another length.
     weights[0] *= torch.where(length > 0, target / length, 1.0)
     if step.options.update_weights_every > 1:
         step.method.record.keep(step.names, weights.T.tolist())
@@ -348,6 +348,8 @@ def _signed_sums(features: Tensor, gradients: Tensor) -> Tensor:
     """
     signed = (features.sign() * gradients).sum(1, dtype=torch.float32)
     sizes = gradients.abs().sum(1, dtype=torch.float32)
+    # Rounding of a sum, relative to its terms: four times the step of float32, or a quarter of that
+    # of the gradients' type. Below, the sign of a sum is chance.
     noise = max(5e-7, torch.finfo(gradients.dtype).eps / 4)
     return torch.where(signed.abs() <= noise * sizes, 0.0, signed)
 

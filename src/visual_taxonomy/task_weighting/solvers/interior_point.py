@@ -76,12 +76,14 @@ def _interior_point(matrix: Array, linear: Array) -> Array:
     """Newton steps on x * slope = target, predicted and corrected; NaN where they do not arrive."""
     found = np.full_like(linear, np.nan)
     open_, b = np.arange(len(linear)), linear
+    # Well inside: near a boundary the first steps would be tiny.
     x = np.ones_like(b)
     slope = np.maximum(1.0, x @ matrix - b)
     for _ in range(_MAX_STEPS):
         residual = b + slope - x @ matrix
         gap = (x * slope).mean(1, keepdims=True)
         is_open = np.maximum(gap[:, 0], np.abs(residual).max(1)) > _TOLERANCE
+        # Of each pair one is zero at the solution; the larger is not.
         found[open_[~is_open]] = np.where(x > slope, x, 0.0)[~is_open]
         open_, b = open_[is_open], b[is_open]
         if len(open_) == 0:

@@ -82,6 +82,8 @@ def _armijo(
     """Halve the step until the objective falls by enough."""
     value = _objective(matrix, target, power, x)
     while length > _SHORTEST:
+        # 1e-4 of the promised decrease, the usual constant: any real decrease passes, rounding does
+        # not.
         if _objective(matrix, target, power, x + length * step) <= value + 1e-4 * length * slope:
             break
         length /= 2
