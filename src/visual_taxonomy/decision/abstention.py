@@ -28,7 +28,7 @@ FEW_LABELS = 100
 """With fewer held-out labels a head takes the threshold of all heads together."""
 
 FEW_ACCEPTED = 50
-"""The walk begins where so many answers are accepted: one error among the first ten would end it."""
+"""The walk begins at so many accepted answers; one error among the first ten would end it."""
 
 NEVER = 2.0
 """The threshold that no probability reaches."""
