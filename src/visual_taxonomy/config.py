@@ -14,6 +14,7 @@ from visual_taxonomy.typed_values import LARGEST
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
+OutputFormat = Literal["csv", "long-csv", "parquet", "jsonl"]
 
 
 def _positive(**values: float) -> None:
@@ -51,6 +52,11 @@ class DataConfig:
     """Seed of the split; None: the value of --random_state."""
     split_path: Path | None = None
     """split.csv (id, split) of an earlier run, to reuse its split."""
+    folds: int | None = None
+    """Cut the rows into this many folds and validate on one of them, instead of --val_ratio.
+    `vtax train` takes --fold; `vtax cross-validate` takes each in turn (None: 5)."""
+    fold: int | None = None
+    """The fold of --folds that `vtax train` validates on, from 0."""
     val_csv_path: Path | None = None
     """Labelled file with the validation rows, instead of a fraction of --csv_path."""
     test_csv_path: Path | None = None
@@ -90,12 +96,33 @@ class DataConfig:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
             _not_negative(split_seed=self.split_seed)
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        if self.fold is not None and self.folds is None:
+            raise InputError(f"`fold` {self.fold} needs `folds`, the number of folds")
+        if self.folds is None:
+            return
+        if self.folds < 2:
+            raise InputError(f"`folds` must be 2 or more, not {self.folds}")
+        if self.fold is not None and not 0 <= self.fold < self.folds:
+            raise InputError(
+                f"`fold` must be one of 0 ... {self.folds - 1} for `folds` {self.folds}, "
+                f"not {self.fold}"
+            )
+        if self.test_ratio:
+            raise InputError(
+                "`folds` holds out each row once, so it leaves none for `test_ratio`; name rows "
+                "of another file with `test_csv_path`"
+            )
 
     def _check_sources(self) -> None:
         for one, other, part in (
             ("split_path", "val_csv_path", "validation"),
             ("split_path", "test_ratio", "test"),
             ("test_csv_path", "test_ratio", "test"),
+            ("folds", "split_path", "validation"),
+            ("folds", "val_csv_path", "validation"),
         ):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(
@@ -327,8 +354,18 @@ class InferenceConfig:
     """Precision of the backbone; auto: bf16 if it is faster on the device, else 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
+    decision: Literal["metric", "argmax"] = "metric"
+    """How a class is chosen. metric: by the decision that was fitted for HM-F1 and is kept in the
+    model, with its calibrated probabilities; argmax: the most probable class, with the raw ones."""
+    target_precision: float | None = None
+    """Share of right answers, such as 0.95, that each attribute keeps by leaving the less certain
+    ones open; None: every row is answered."""
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
             _positive(batch_size=self.batch_size)
         _not_negative(workers=self.workers)
+        if self.target_precision is not None and not 0 < self.target_precision < 1:
+            raise InputError(
+                f"`target_precision` must lie between 0 and 1, not {self.target_precision}"
+            )
