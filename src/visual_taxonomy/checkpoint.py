@@ -18,6 +18,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.catalogue import CatalogueConfig, from_remembered, remembered
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
 from visual_taxonomy.decision.decision import Decision
@@ -56,6 +57,7 @@ class Checkpoint:
         training: Only in last.pt: all that a resumed run needs beside the weights.
         named_columns: Whether the training CSV named its label columns by the attributes, not
             attr_1, attr_2, ...; predictions are answered alike.
+        columns: Which column of the training CSV was what, so that others are read alike.
         decision: From its probabilities to answers; None: the most probable classes.
         held_out: What the model of these weights makes of the validation rows, until a decision is
             fitted on it at the end of the run.
@@ -72,6 +74,7 @@ class Checkpoint:
     named_columns: bool = False
     decision: Decision | None = None
     held_out: HeldOut | None = field(default=None, compare=False)
+    columns: CatalogueConfig = field(default_factory=CatalogueConfig)
     source: str = field(default="the checkpoint", compare=False)
 
     def classifier(self) -> Classifier:
@@ -108,6 +111,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "class_counts": dict(checkpoint.class_counts),
         "training": dict(checkpoint.training),
         "named_columns": checkpoint.named_columns,
+        "columns": remembered(checkpoint.columns),
         "decision": {} if checkpoint.decision is None else checkpoint.decision.to_dict(),
         "held_out": _plain_held_out(checkpoint.held_out),
     }
@@ -147,6 +151,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
             content["class_counts"],
             content["training"],
             bool(content.get("named_columns", False)),  # absent in files of version 0.1
+            columns=from_remembered(content.get("columns", {}), str(path)),
             source=str(path),
         )
         checkpoint = _with_decision(content, checkpoint)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import MISSING_VALUES
 from visual_taxonomy.typed_values import LARGEST
@@ -30,7 +31,7 @@ def _not_negative(**values: float) -> None:
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(CatalogueConfig):
     """Images, labels and how they become batches."""
 
     img_dir: Path
@@ -82,6 +83,7 @@ class DataConfig:
     """Columns that hold labels; None: attr_1, attr_2, ..., or else all but free text."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.val_ratio < 1:
             raise InputError(f"`val_ratio` must lie between 0 and 1, not {self.val_ratio}")
         if not 0 <= self.test_ratio < 1 - self.val_ratio:

@@ -149,8 +149,7 @@ def test_a_column_may_be_called_as_polars_calls_doubled_ones(tmp_path):
     ("content", "hint"),
     [
         ("1,Sarees,red\n2,Kurtis,blue\n", "if the first row holds values, put a row with"),
-        ("id;Category;a\n1;Sarees;red\n", "its values are separated by semicolons: save the file"),
-        ("id\tCategory\n1\tSarees\n", "its values are separated by tabs: save the file with comm"),
+        ("id|Category|a\n1|Sarees|red\n", "its values are separated by bars: save the file with"),
     ],
 )
 def test_a_file_without_header_or_commas_is_told_so(tmp_path, content, hint):

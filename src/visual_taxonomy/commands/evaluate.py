@@ -65,6 +65,7 @@ def evaluate(options: Evaluate) -> int:
         reading=options.labels,
         unknown_labels=options.unknown_labels,
         on_note=terminal.note,
+        trained=predictor.columns,
     )
     with show_progress(console, "predicting", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)

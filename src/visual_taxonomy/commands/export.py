@@ -104,8 +104,14 @@ def _trial(options: Export) -> "Trial | None":
     from visual_taxonomy.data.table import read_table
     from visual_taxonomy.inference.export.bundle_writer import Trial
 
-    taxonomy = read_checkpoint(options.path, options.attributes_config).taxonomy
-    table = read_table(options.csv_path, options.img_dir, taxonomy, reading=options.labels)
+    checkpoint = read_checkpoint(options.path, options.attributes_config)
+    table = read_table(
+        options.csv_path,
+        options.img_dir,
+        checkpoint.taxonomy,
+        reading=options.labels,
+        trained=checkpoint.columns,
+    )
     return Trial(
         table,
         options.csv_path.name,

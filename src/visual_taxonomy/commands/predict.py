@@ -4,10 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output
-from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
+from visual_taxonomy.commands.terminal import (
+    EXIT_UNREADABLE,
+    console,
+    errors,
+    show_progress,
+    terminal,
+)
 from visual_taxonomy.config import InferenceConfig, OutputFormat
+from visual_taxonomy.data.label_reading import reading_of
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import is_bundle
 
@@ -25,7 +33,7 @@ class Predict:
     img_dir: Path
     """Folder of the images."""
     csv_path: Path
-    """CSV (or Parquet) with id and Category."""
+    """CSV, Parquet or JSON lines with id and Category, or columns of the same roles."""
     ckpt_path: Path
     """Checkpoint, bundle from `vtax export`, or a folder of checkpoints, one CSV for each."""
     attributes_config: Path | None = None
@@ -52,6 +60,7 @@ class Predict:
     """Text in the CSV where --target_precision leaves an attribute open."""
     skip_missing: bool = False
     """Treat a missing image like an unreadable one instead of refusing to start."""
+    roles: CatalogueConfig = field(default_factory=CatalogueConfig)
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
     def __post_init__(self) -> None:
@@ -83,7 +92,14 @@ def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
     predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
     missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
     table = read_table(
-        options.csv_path, options.img_dir, predictor.taxonomy, False, missing_images=missing
+        options.csv_path,
+        options.img_dir,
+        predictor.taxonomy,
+        False,
+        missing_images=missing,
+        reading=reading_of(options.roles),
+        on_note=terminal.note,
+        trained=predictor.columns,
     )
     form = _form(options, table, predictor)
     request = _request(options, checkpoint, table, form, predictor)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from visual_taxonomy.choice import unknown_name
+from visual_taxonomy.data.label_candidates import is_text, why_no_attribute, why_not_learnable
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.parquet_text import as_text, read_parquet, why_no_text
 from visual_taxonomy.errors import InputError, shown
@@ -16,9 +17,6 @@ from visual_taxonomy.regular_file import reading
 
 BLANK = frozenset({"", DUMMY})
 """What stands in the cells that hold no label."""
-
-# A column of more distinct values than this, most of them in few rows, is taken for text.
-_MANY_CLASSES = 30
 
 
 class LabelColumns:
@@ -106,25 +104,45 @@ class LabelColumns:
         """The columns that may be attributes."""
         names = [name for name in self.file.columns if name not in ("id", "Category", "len")]
         if self._chosen:
+            if self.file.roles.is_named:
+                self._warn_of_unlearnable(names)
             return names
-        texts = {name: self._text(name) for name in names}
+        kind = "are no attributes" if self.file.roles.is_named else "look like free text"
+        texts = {name: self._why_none(name) for name in names}
         found = [f"'{shown(name)}' ({text})" for name, text in texts.items() if text]
         if found:
             warnings.warn(
-                f"{self.file.path}: columns that look like free text are left out: "
+                f"{self.file.path}: columns that {kind} are left out: "
                 f"{', '.join(found)}; name the attributes with `attribute_columns`",
                 stacklevel=2,
             )
         return [name for name, text in texts.items() if not text]
 
-    def _text(self, column: str) -> str | None:
-        """Why a column is no attribute: so many values in so many rows; None if it may be one."""
+    def _why_none(self, column: str) -> str | None:
+        """Why a column is no attribute; None if it may be one.
+
+        Files in the usual form may have numbers for labels, and columns of one value.
+        """
         labels = self.file.column(column)
+        if self.file.roles.is_named:
+            return why_no_attribute(labels, self.file.column("Category"))
         labelled = labels.filter(~labels.is_in(list(BLANK)))
         distinct = labelled.n_unique()
-        if distinct <= _MANY_CLASSES or 2 * distinct <= len(labelled):
-            return None
-        return f"{distinct:,} values in {len(labelled):,} rows"
+        return (
+            f"{distinct:,} values in {len(labelled):,} rows"
+            if is_text(distinct, len(labelled))
+            else None
+        )
+
+    def _warn_of_unlearnable(self, names: list[str]) -> None:
+        reasons = {name: why_not_learnable(self.file.column(name)) for name in names}
+        found = [f"'{shown(name)}' ({reason})" for name, reason in reasons.items() if reason]
+        if found:
+            warnings.warn(
+                f"{self.file.path}: nothing can be learnt of these attributes: {', '.join(found)}; "
+                "leave them out of `attribute_columns`",
+                stacklevel=2,
+            )
 
 
 def read_attributes(parq_path: Path) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from visual_taxonomy.catalogue import Encoding
 from visual_taxonomy.errors import InputError, shown
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -26,8 +27,11 @@ _OTHER_KINDS = {
     b"PAR1": "a Parquet file; call it .parquet",
 }
 
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+"""What separates the values of a file, and its name; where two are even, the first counts."""
+
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
-_QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
+_QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 
 
 class CsvText(NamedTuple):
@@ -39,10 +43,16 @@ class CsvText(NamedTuple):
     """The names of the columns as they stand in the file."""
     first_line: int
     """The line in which the first row below the header starts."""
+    delimiter: str = ","
+    """One of `DELIMITERS`."""
 
 
-def read_csv_text(path: Path) -> CsvText:
-    """Read a CSV file in UTF-8 with a header.
+def read_csv_text(path: Path, encoding: Encoding = "utf-8") -> CsvText:
+    """Read a CSV file with a header; its delimiter is the one its header has most of.
+
+    Args:
+        path: The file.
+        encoding: Of the file. latin-1 is read as browsers do, as Windows-1252.
 
     Raises:
         InputError: It is empty, of another kind or encoding, has a row with more values than the
@@ -51,29 +61,48 @@ def read_csv_text(path: Path) -> CsvText:
     """
     # As a whole: quotes and encodings cannot be checked line by line, because a value may hold
     # lines.
-    content = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+    content = _as_utf8(path, path.read_bytes().removeprefix(_BYTE_ORDER_MARK), encoding)
     _check_encoding(path, content)
     if b"\n" not in content:  # lines of the Mac before OS X, which Excel still offers
         content = content.replace(b"\r", b"\n")
-    names, start, first_line = _read_header(path, content)
-    _check_quotes(path, content, names)
+    delimiter = _find_delimiter(content)
+    names, start, first_line = _read_header(path, content, delimiter)
+    _check_quotes(path, content, names, delimiter)
     body = content[start:]
     try:
         # Text throughout: inferred numbers would turn the id 007 into 7 and the label 1.0 into 1.
-        frame = pl.read_csv(body, infer_schema=False)
+        frame = pl.read_csv(body, infer_schema=False, separator=delimiter)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise _fault(path, content, names, str(error)) from None
+        raise _fault(path, content, names, str(error), delimiter) from None
     if frame.width != len(names):
-        raise _fault(path, content, names, f"{frame.width} columns")
+        raise _fault(path, content, names, f"{frame.width} columns", delimiter)
     # Polars renames columns that occur twice; ours are checked, and named, by the caller.
     frame.columns = [str(position) for position in range(frame.width)]
-    return CsvText(frame, names, first_line)
+    return CsvText(frame, names, first_line, delimiter)
 
 
-def _check_encoding(path: Path, content: bytes) -> None:
+def _as_utf8(path: Path, content: bytes, encoding: Encoding) -> bytes:
+    """The content in UTF-8, if it can be; what it starts with is told before it is decoded."""
     for head, kind in _OTHER_KINDS.items():
         if content.startswith(head):
             raise InputError(f"{path}: is {kind}")
+    if encoding == "utf-8":
+        return content
+    try:
+        text = content.decode("cp1252")
+    except UnicodeDecodeError:  # five bytes have no character there; in Latin-1 all have one
+        text = content.decode("latin-1")
+    return text.encode()
+
+
+def _find_delimiter(content: bytes) -> str:
+    """What the header has most of, outside quotes."""
+    header = content.lstrip(b"\r\n").partition(b"\n")[0]
+    outside = b"".join(header.split(b'"')[::2])
+    return max(DELIMITERS, key=lambda delimiter: outside.count(delimiter.encode()))
+
+
+def _check_encoding(path: Path, content: bytes) -> None:
     # UTF-8 allows zero bytes, but UTF-16 read as UTF-8 is full of them.
     nul = content.find(b"\0")
     try:
@@ -85,15 +114,17 @@ def _check_encoding(path: Path, content: bytes) -> None:
     if problem is not None:
         position, text = problem
         line = _line_of(content, position)
-        raise InputError(f"{path}, row {line}: {text}; save the file as 'CSV UTF-8'")
+        # Only whoever has the file can tell: any bytes are some text in Latin-1.
+        said = "" if nul >= 0 else ", or say which it is (`csv_encoding=latin-1`)"
+        raise InputError(f"{path}, row {line}: {text}; save the file as 'CSV UTF-8'{said}")
 
 
-def _read_header(path: Path, content: bytes) -> tuple[list[str], int, int]:
+def _read_header(path: Path, content: bytes, delimiter: str) -> tuple[list[str], int, int]:
     """Names of the columns, the byte at which their row starts, and the line below it."""
     start = len(content) - len(content.lstrip(b"\r\n"))
     lines = content.count(b"\n", 0, start)
     text = io.TextIOWrapper(io.BytesIO(content[start:]), encoding="utf-8", newline="")
-    reader = csv.reader(text)
+    reader = csv.reader(text, delimiter=delimiter)
     try:
         names = next(reader, None)
     except csv.Error as error:
@@ -103,12 +134,12 @@ def _read_header(path: Path, content: bytes) -> tuple[list[str], int, int]:
     return names, start, lines + reader.line_num + 1
 
 
-def _check_quotes(path: Path, content: bytes, names: list[str]) -> None:
+def _check_quotes(path: Path, content: bytes, names: list[str], delimiter: str) -> None:
     """Refuse quotes that let a value run on into the next row.
 
     Every second quote opens a value and the one after it closes it; a doubled quote inside a value
-    closes and opens again. So an opening quote stands behind a comma, a line end or a quote, and a
-    closing one before such. A stray one is harmless only if its partner is in the same line.
+    closes and opens again. So an opening quote stands behind a delimiter, a line end or a quote,
+    and a closing one before such. A stray one is harmless only if its partner is in the same line.
     """
     if _QUOTE not in content:
         return
@@ -117,7 +148,7 @@ def _check_quotes(path: Path, content: bytes, names: list[str]) -> None:
     quotes = np.flatnonzero(text == _QUOTE)
     unclosed = [int(quotes[-1])] if len(quotes) % 2 else []
     opening, closing = quotes[0 : len(quotes) - len(quotes) % 2 : 2], quotes[1::2]
-    ends = np.array([_COMMA, _NEWLINE, _RETURN, _QUOTE])
+    ends = np.array([ord(delimiter), _NEWLINE, _RETURN, _QUOTE])
     opens = np.isin(text[opening - 1], ends)
     wrong = opening[opens & ~np.isin(text[closing + 1], ends)].tolist()[:1] + unclosed
     for start, end in zip(opening[~opens].tolist(), closing[~opens].tolist(), strict=True):
@@ -125,14 +156,16 @@ def _check_quotes(path: Path, content: bytes, names: list[str]) -> None:
             wrong.append(start)
             break
     if wrong:
-        raise _stray_quote(path, content, names, min(wrong) - 1)
+        raise _stray_quote(path, content, names, min(wrong) - 1, delimiter)
 
 
-def _stray_quote(path: Path, content: bytes, names: list[str], position: int) -> InputError:
+def _stray_quote(
+    path: Path, content: bytes, names: list[str], position: int, delimiter: str
+) -> InputError:
     start = content.rfind(b"\n", 0, position) + 1
-    # Before the first stray quote the row is sound: only commas outside quotes part its values.
+    # Before the first stray quote the row is sound: only delimiters outside quotes part its values.
     before = content[start:position].decode()
-    values = sum(outside.count(",") for outside in before.split('"')[::2])
+    values = sum(outside.count(delimiter) for outside in before.split('"')[::2])
     column = names[min(values, len(names) - 1)]
     end = content.find(b"\n", position)
     value = content[start : None if end < 0 else end].decode()
@@ -143,7 +176,7 @@ def _stray_quote(path: Path, content: bytes, names: list[str], position: int) ->
     )
 
 
-def _fault(path: Path, content: bytes, names: list[str], reason: str) -> InputError:
+def _fault(path: Path, content: bytes, names: list[str], reason: str, delimiter: str) -> InputError:
     """Why polars refused a file, or read another header than we."""
     lone = _LONE_RETURN.search(content)
     if lone:
@@ -151,23 +184,27 @@ def _fault(path: Path, content: bytes, names: list[str], reason: str) -> InputEr
             f"{path}, row {_line_of(content, lone.start())}: a carriage return without a line feed "
             "stands in it; save the file with one kind of line end"
         )
-    for line, row in _rows(content):
+    for line, row in _rows(content, delimiter):
         if isinstance(row, csv.Error):
             return InputError(f"{path}, row {line}: {row}; correct the row")
         if len(row) > len(names):
             extra = ", ".join(f"'{shown(value)}'" for value in row[len(names) :][:3])
+            parting = DELIMITERS[delimiter].removesuffix("s")
             return InputError(
                 f"{path}, row {line}: {len(row)} values, but the header has {len(names)} columns "
-                f"(too many: {extra}); put a value that holds a comma in quotes, or name the column"
+                f"(too many: {extra}); put a value that holds a {parting} in quotes, or name the "
+                "column"
             )
     reason = shown(reason.partition("\n")[0], 200)
     return InputError(f"{path}: not a readable CSV ({reason}); save it again as 'CSV UTF-8'")
 
 
-def _rows(content: bytes) -> Iterator[tuple[int, list[str] | csv.Error]]:
+def _rows(content: bytes, delimiter: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
     """Rows with their lines, by a parser that is slow and says where it is."""
     reader = csv.reader(
-        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""), strict=True
+        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""),
+        delimiter=delimiter,
+        strict=True,
     )
     line = 1
     try:

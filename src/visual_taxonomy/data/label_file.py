@@ -1,4 +1,4 @@
-"""A CSV or Parquet file as columns of text, and errors that name its file, line and column."""
+"""A catalogue file as columns of text, and errors that name its file, line and column."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,26 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.choice import unknown_name
+from visual_taxonomy.data.catalogue import CATEGORY, merge_labels, settle_roles
 from visual_taxonomy.data.label_reading import LabelReading
-from visual_taxonomy.data.named_columns import SLOT_COLUMN, header_hint, is_parquet, read_columns
+from visual_taxonomy.data.named_columns import (
+    SLOT_COLUMN,
+    header_hint,
+    is_json_lines,
+    is_parquet,
+    label_columns,
+    read_columns,
+)
 from visual_taxonomy.data.parquet_text import as_text, why_no_text
 from visual_taxonomy.errors import InputError, shown
 
 DUMMY = "dummy_value"
 """What competition files hold in the columns beyond a category's attributes."""
+
+_KEPT = ("id", "Category", "len", "split")
+"""Columns that are there whatever columns hold the labels."""
 
 _ROW = "\0row"  # no column of a file is called so
 
@@ -25,38 +37,62 @@ class LabelFile:
     without any value and columns without a name are left out.
 
     Args:
-        path: A CSV file in UTF-8, or a Parquet file (suffix .parquet or .parq).
-        reading: Which texts mean unknown, and which columns to keep.
+        path: CSV, Parquet (suffix .parquet or .parq) or JSON lines (.jsonl or .ndjson).
+        reading: Which texts mean unknown, which column is what, and which to keep.
+        trained: Which column was what in the training CSV of a model; see `settle_roles`.
 
     Warns:
         UserWarning: A column without a name, such as the index that pandas writes, holds values.
 
     Raises:
         InputError: The file is missing, not readable, not UTF-8, or without rows; two columns
-            have one name; a column of `reading` is not there.
+            have one name; a column of `reading` is not there, or has two roles.
     """
 
-    def __init__(self, path: Path, reading: LabelReading | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reading: LabelReading | None = None,
+        trained: CatalogueConfig | None = None,
+    ) -> None:
         reading = reading or LabelReading()
         self.path = path
-        columns, self._first_line = read_columns(path, reading.attribute_columns)
+        self._trained, self._missing_values = trained, reading.missing_values
+        encoding = reading.csv_encoding or "utf-8"
+        chosen = reading.attribute_columns
+        columns, self._first_line, self.notes = read_columns(path, encoding, chosen or ())
+        self.roles = settle_roles(path, list(columns), reading, trained)
         raw, self._no_text = as_text(columns)
-        stripped = raw.select(pl.all().fill_null("").str.strip_chars())
-        has_value = stripped.select(pl.any_horizontal(pl.all() != "")).to_series()
+        kept = set(columns)
+        if chosen is not None:
+            named = label_columns(path, list(columns), chosen, self.roles.taken)
+            kept = {*_KEPT, *self.roles.taken, *named}
+            self._no_text = {name: each for name, each in self._no_text.items() if name in kept}
+        stripped = raw.select(pl.col(raw.columns).fill_null("").str.strip_chars())
+        values = [pl.col(name) != "" for name in raw.columns if name in kept]
+        has_value = stripped.select(pl.any_horizontal(values)).to_series()
         if not has_value.any():
             raise InputError(f"{path}: the file has no rows; it needs a row for each product")
         raw = raw.with_row_index(_ROW)
         if not has_value.all():
             raw, stripped = raw.filter(has_value), stripped.filter(has_value)
-        self._raw, self._stripped = raw, stripped
-        markers = [value for value in reading.missing_values if value]
-        self.frame = stripped.select(
-            pl.when(pl.col(name).is_in(markers))
-            .then(pl.lit(""))
-            .otherwise(pl.col(name))
-            .alias(name)
-            for name in stripped.columns
-        )
+        self._raw, self._stripped = raw, stripped.select(n for n in raw.columns if n in kept)
+        cells = _without_markers(self._stripped, reading.missing_values)
+        self.image_paths = self._image_paths(cells)
+        """The column that names the images; None if they are named by id."""
+        self.frame = self.roles.applied(self._merged(cells, reading))
+
+    def _image_paths(self, cells: pl.DataFrame) -> pl.Series | None:
+        name = self.roles.image_column
+        if name in self._no_text:
+            raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
+        return None if name is None else cells[name]
+
+    def _merged(self, cells: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
+        remembered = self._trained.merged_labels if self._trained else None
+        merged = reading.merged_labels or remembered or {}
+        found = {name: classes for name, classes in merged.items() if name in cells.columns}
+        return cells.with_columns(merge_labels(cells[n], each) for n, each in found.items())
 
     def __len__(self) -> int:
         """Number of rows with a value."""
@@ -84,14 +120,23 @@ class LabelFile:
         Raises:
             InputError: There is no such column, or it holds no text.
         """
-        if name in self._no_text:
-            raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
+        for source in self.roles.sources(name):
+            if source in self._no_text:
+                raise InputError(f"{self.path}, {why_no_text(source, self._no_text[source])}")
         if name not in self.columns:
             raise InputError(
                 f"{self.path}: column {unknown_name(name, self.columns)} Add the column, or rename "
-                f"the one that holds it{header_hint(self.columns)}"
+                f"the one that holds it{self._how_to_name(name)}{header_hint(self.columns)}"
             )
         return self.frame[name]
+
+    def _how_to_name(self, name: str) -> str:
+        flag = {"id": "id_column", CATEGORY: "category_column"}.get(name)
+        if flag is None:
+            return ""
+        trained = getattr(self._trained, flag, None)
+        had = f"; the training CSV had it in {shown(trained)}" if trained else ""
+        return f", or say which one it is (`{flag}`; `vtax inspect` guesses it){had}"
 
     def markers(self, columns: Sequence[str]) -> dict[str, int]:
         """Text that means unknown -> how many cells of `columns` hold it; empty cells apart."""
@@ -114,18 +159,33 @@ class LabelFile:
         more = len(rows) - 1
         count = f" ({more:,} more row{'s are' if more > 1 else ' is'} wrong)" if more else ""
         line = self.line(int(rows[0]))
-        return InputError(f"{self.path}, row {line}, column '{shown(column)}': {problem}{count}")
+        name = shown(" ".join(self.roles.sources(column)))
+        return InputError(f"{self.path}, row {line}, column '{name}': {problem}{count}")
 
     def empty(self, rows: np.ndarray, column: str, remedy: str) -> InputError:
         """The error for cells that must hold a value and hold none, or a text that means none."""
-        text = self._stripped[column][int(rows[0])]
+        row = int(rows[0])
+        # Of columns that are joined, the first without a value.
+        sources = self.roles.sources(column)
+        cells = _without_markers(self._stripped.select(sources), self._missing_values)
+        column = next((name for name in sources if cells[name][row] == ""), column)
+        text = self._stripped[column][row]
         marker = f"'{shown(text)}' means unknown (see `missing_values`)" if text else "is empty"
         return self.error(rows, column, f"{marker}; {remedy}")
 
     def line(self, row: int) -> int:
-        """The 1-based line of the CSV in which a row starts; the 1-based row of a Parquet file."""
+        """The 1-based line of the file in which a row starts; the 1-based row of a Parquet file."""
         index = int(self._raw[_ROW][row]) + self._first_line
-        if is_parquet(self.path):
+        if is_parquet(self.path) or is_json_lines(self.path):
             return index
         breaks = pl.exclude(_ROW).str.count_matches("\n").sum()  # labels may hold line ends
         return index + int(self._raw.head(row).select(breaks).sum_horizontal()[0])
+
+
+def _without_markers(cells: pl.DataFrame, missing_values: Sequence[str]) -> pl.DataFrame:
+    """The cells, "" for those that hold a text that means unknown."""
+    markers = [value for value in missing_values if value]
+    return cells.select(
+        pl.when(pl.col(name).is_in(markers)).then(pl.lit("")).otherwise(pl.col(name)).alias(name)
+        for name in cells.columns
+    )

@@ -1,8 +1,9 @@
 """How cells are read: which texts mean an unknown label, and which columns hold labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.taxonomy import MISSING_VALUES
 
 UnknownLabels = Literal["error", "wrong", "ignore"]
@@ -10,7 +11,7 @@ UnknownLabels = Literal["error", "wrong", "ignore"]
 
 
 @dataclass(frozen=True)
-class LabelReading:
+class LabelReading(CatalogueConfig):
     """How the cells of the CSV are read.
 
     Example:
@@ -24,5 +25,17 @@ class LabelReading:
     """Columns that hold labels; None: attr_1, attr_2, ..., or else all but free text."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # Cells are stripped before they are compared, so a marker with spaces would never match.
         object.__setattr__(self, "missing_values", tuple(v.strip() for v in self.missing_values))
+
+
+def reading_of(config: CatalogueConfig) -> LabelReading:
+    """How a config that has these settings among others says that cells are read.
+
+    Example:
+        >>> reading_of(CatalogueConfig(id_column="sku")).id_column
+        'sku'
+    """
+    names = [entry.name for entry in fields(LabelReading)]
+    return LabelReading(**{name: getattr(config, name) for name in names if hasattr(config, name)})

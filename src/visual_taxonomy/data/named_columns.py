@@ -2,13 +2,16 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
+from visual_taxonomy.catalogue import Encoding
 from visual_taxonomy.choice import unknown_name
-from visual_taxonomy.data.csv_text import read_csv_text
+from visual_taxonomy.data.csv_text import DELIMITERS, read_csv_text
+from visual_taxonomy.data.json_lines import read_json_lines
 from visual_taxonomy.data.parquet_text import read_parquet
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.regular_file import reading
@@ -34,34 +37,50 @@ def is_slot_column(name: str) -> bool:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is read as Parquet; all others are CSV."""
+    """Whether a file is read as Parquet."""
     return path.suffix.lower() in (".parquet", ".parq", ".pq")
 
 
+def is_json_lines(path: Path) -> bool:
+    """Whether a file is read as JSON lines; what is neither this nor Parquet is CSV."""
+    return path.suffix.lower() in (".jsonl", ".ndjson")
+
+
+class FileColumns(NamedTuple):
+    """The columns of a file."""
+
+    columns: dict[str, pl.Series]
+    """Name -> values of any type."""
+    first_line: int
+    """The line in which the first row starts."""
+    notes: list[str]
+    """What a person should know of how the file was read."""
+
+
 def read_columns(
-    path: Path, attribute_columns: Sequence[str] | None
-) -> tuple[dict[str, pl.Series], int]:
-    """The columns of a file by name, of any type, and the line its first row starts in.
+    path: Path, encoding: Encoding = "utf-8", wanted: Collection[str] = ()
+) -> FileColumns:
+    """The columns of a file.
 
     `id`, `Category`, `len`, `split` and `attr_k` are found whatever the case of their letters.
     Columns without a name are left out.
 
     Args:
-        path: CSV or Parquet.
-        attribute_columns: Those to keep beside `id`, `Category`, `len` and `split`; None keeps all.
+        path: CSV, Parquet or JSON lines.
+        encoding: Of a CSV.
+        wanted: Columns to keep even if they are named like the index that pandas writes.
 
     Warns:
         UserWarning: A column without a name holds values.
 
     Raises:
-        InputError: The file cannot be read, two columns have one name, or a wanted one is missing.
+        InputError: The file cannot be read, or two columns have one name.
     """
-    names, columns, first_line = _read(path)
-    wanted = None if attribute_columns is None else [_plain(name) for name in attribute_columns]
+    names, columns, first_line, notes = _read(path, encoding)
     found: dict[str, pl.Series] = {}
     for position, (given, column) in enumerate(zip(names, columns, strict=True), start=1):
-        name = _plain(given)
-        if _NAMELESS.fullmatch(name) and name not in (wanted or ()):
+        name = plain_name(given)
+        if _NAMELESS.fullmatch(name) and name not in wanted:
             _warn_of_nameless(path, position, column)
             continue
         if name in found:
@@ -71,13 +90,30 @@ def read_columns(
             )
         _check_number(path, name)
         found[name] = column
-    if wanted is None:
-        return found, first_line
-    labels = [name for name in found if name not in _PLAIN_NAMES.values()]
+    return FileColumns(found, first_line, notes)
+
+
+def label_columns(
+    path: Path, names: Sequence[str], attribute_columns: Sequence[str], taken: Iterable[str]
+) -> list[str]:
+    """The columns that are named as attributes, as the file calls them.
+
+    Args:
+        path: The file, for messages.
+        names: Of its columns.
+        attribute_columns: Those that are named.
+        taken: Columns that have another role.
+
+    Raises:
+        InputError: One is missing, or has another role.
+    """
+    reserved = {*_PLAIN_NAMES.values(), *taken}
+    labels = [name for name in names if name not in reserved]
+    wanted = [plain_name(name) for name in attribute_columns]
     for name in wanted:
         if name not in labels:
             raise InputError(f"{path}: `attribute_columns` {unknown_name(name, labels)}")
-    return {k: v for k, v in found.items() if k not in labels or k in wanted}, first_line
+    return wanted
 
 
 def header_hint(names: Iterable[str]) -> str:
@@ -85,23 +121,24 @@ def header_hint(names: Iterable[str]) -> str:
     names = [name.strip() for name in names]
     if {"id", "category"} & {name.casefold() for name in names}:
         return ""
-    separators = {";": "semicolons", "\t": "tabs", "|": "bars"}
-    for separator, plural in separators.items():
-        if len(names) == 1 and separator in names[0]:
-            return f"; its values are separated by {plural}: save the file with commas"
+    if len(names) == 1 and "|" in names[0]:
+        return "; its values are separated by bars: save the file with commas"
     return "; if the first row holds values, put a row with the names of the columns above it"
 
 
-def _read(path: Path) -> tuple[list[str], list[pl.Series], int]:
+def _read(path: Path, encoding: Encoding) -> tuple[list[str], list[pl.Series], int, list[str]]:
     with reading(path, "the path"):
-        if is_parquet(path):
-            frame = read_parquet(path)
-            return frame.columns, frame.get_columns(), 1
-        text = read_csv_text(path)
-    return text.names, text.frame.get_columns(), text.first_line
+        if is_parquet(path) or is_json_lines(path):
+            frame = read_parquet(path) if is_parquet(path) else read_json_lines(path)
+            return frame.columns, frame.get_columns(), 1, []
+        text = read_csv_text(path, encoding)
+    notes = []
+    if text.delimiter != ",":
+        notes.append(f"note: {path}: its values are separated by {DELIMITERS[text.delimiter]}")
+    return text.names, text.frame.get_columns(), text.first_line, notes
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """The name a column has here: without outer space, and of id, Category, attr_k in one case."""
     name = name.strip()
     folded = name.casefold()

@@ -18,14 +18,23 @@ _SUSPECT = r"[/\\:\x00]"
 def read_ids(file: LabelFile) -> list[str]:
     """The ids of all rows.
 
+    Where a column names the images, an id is any text.
+
     Raises:
-        InputError: An id is missing, too long for a file's name, names a place outside the folder
-            of the images, or two rows have one product.
+        InputError: An id is missing, or two rows have one product; an id that names an image is
+            too long for a file's name, or names a place outside the folder of the images.
     """
     ids = file.column("id")
     empty = np.flatnonzero((ids == "").to_numpy())
     if len(empty):
         raise file.empty(empty, "id", "every product needs an id")
+    if file.image_paths is None:
+        _check_names(file, ids)
+    _check_distinct(file, ids)
+    return ids.to_list()
+
+
+def _check_names(file: LabelFile, ids: pl.Series) -> None:
     long = np.flatnonzero((ids.str.len_bytes() > _MAX_BYTES).to_numpy())
     if len(long):
         raise file.error(
@@ -43,8 +52,6 @@ def read_ids(file: LabelFile) -> list[str]:
             f"'{shown(ids[int(outside[0])])}' names a file outside the image folder; "
             "use an id without '..' that is not an absolute path",
         )
-    _check_distinct(file, ids)
-    return ids.to_list()
 
 
 def _leaves_folder(product_id: str) -> bool:
@@ -55,7 +62,8 @@ def _leaves_folder(product_id: str) -> bool:
 
 def _check_distinct(file: LabelFile, ids: pl.Series) -> None:
     # 12 and 000012 are one product, because they are one image: see ImageFolder.
-    plain = ids.str.replace("^0+([0-9]+)$", "$1") if ids.str.starts_with("0").any() else ids
+    is_padded = file.image_paths is None and ids.str.starts_with("0").any()
+    plain = ids.str.replace("^0+([0-9]+)$", "$1") if is_padded else ids
     repeated = np.flatnonzero(~plain.is_first_distinct().to_numpy())
     if not len(repeated):
         return

@@ -1,4 +1,4 @@
-"""The rows of a catalogue: read from CSV or Parquet, and all checked before anything starts.
+"""The rows of a catalogue: read from its file, and all checked before anything starts.
 
 Shapes: N rows, K categories, A slots (the most attributes any category has), C classes.
 """
@@ -12,9 +12,12 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.attributes import BLANK, LabelColumns, read_attributes
 from visual_taxonomy.data.image_folder import ImageFolder
+from visual_taxonomy.data.image_paths import find_named_images
+from visual_taxonomy.data.images import IMAGE_SUFFIXES
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
 from visual_taxonomy.data.named_columns import is_slot_column
@@ -25,6 +28,10 @@ from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
 # Not -1, which is a label that is unknown and allowed.
 _WRONG = -2
+
+# Taken for names or ids, not categories: more than this many, most of fewer rows than can train a
+# head. A million products of 2,000 categories are a catalogue; 2,000 products of as many are not.
+_MANY_CATEGORIES, _LEAST_ROWS = 1000, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,33 +101,38 @@ def read_table(
     reading: LabelReading | None = None,
     unknown_labels: UnknownLabels = "error",
     on_note: Callable[[str], None] = lambda note: None,
+    trained: CatalogueConfig | None = None,
 ) -> Table:
     """Read a catalogue and check every row.
 
     The columns are `id`, `Category`, the labels, and if wanted `len` (how many attributes the
-    category has). Labels stand in `attr_1`, `attr_2`, ... (in the order of the category's
-    attributes), or in columns named like the attributes. An empty cell means unknown, and so does
-    one of `reading.missing_values`; a column that is none of the category's attributes must be
-    empty or `dummy_value`.
+    category has); `reading` may name others. Labels stand in `attr_1`, `attr_2`, ... (in the
+    order of the category's attributes), or in columns named like the attributes. An empty cell
+    means unknown, and so does one of `reading.missing_values`; a column that is none of the
+    category's attributes must be empty or `dummy_value`.
 
     Args:
-        csv_path: CSV in UTF-8, or Parquet.
-        img_dir: Folder of the images; see `ImageFolder` for their names.
+        csv_path: CSV in UTF-8, Parquet or JSON lines.
+        img_dir: Folder of the images; see `ImageFolder` for their names by id, `ImagePaths` for
+            paths in a column.
         taxonomy: Categories, attributes and classes.
         labelled: Read the labels; otherwise all targets are unknown.
         missing_images: "error", or "keep" rows without an image under the name it should have.
-        reading: Which texts mean unknown, and which columns hold labels.
+        reading: Which texts mean unknown, which columns hold labels, and which is what.
         unknown_labels: What becomes of labels that the taxonomy does not have. "error" refuses
             them; "ignore" takes them for unknown; "wrong" adds them to the classes of the
             table's taxonomy, behind those that a model knows and can predict: each is then a
             class with rows and no correct prediction, as in scikit-learn's f1_score of the texts.
-        on_note: Called with what a person should know of the labels.
+        on_note: Called with what a person should know of the file and its labels.
+        trained: Which column was what in the training CSV of a model; see `settle_roles`.
 
     Raises:
         InputError: Anything is wrong; file, row, column, value and remedy are named.
     """
     reading = reading or LabelReading()
-    file = LabelFile(csv_path, reading)
+    file = LabelFile(csv_path, reading, trained)
+    for note in file.notes:
+        on_note(note)
     ids = read_ids(file)
     categories = _read_categories(file, taxonomy)
     _check_lengths(file, taxonomy, categories)
@@ -135,7 +147,10 @@ def read_table(
         for column, slots in columns.items():
             _read_labels(file, taxonomy, categories, column, slots, targets, unknown_labels)
         _note_markers(file, list(columns), on_note)
-    names = _find_images(file, ids, img_dir, missing_images)
+    if file.image_paths is None:
+        names = _find_images(file, ids, img_dir, missing_images)
+    else:
+        names = find_named_images(file, file.image_paths, img_dir, missing_images, on_note)
     return Table(
         *(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir),
         columns=tuple(file.columns),
@@ -148,6 +163,17 @@ def _category_names(file: LabelFile) -> pl.Series:
     if len(empty):
         raise file.empty(empty, "Category", "every product needs a category")
     return names
+
+
+def _check_are_categories(file: LabelFile, categories: pl.Series, count: int) -> None:
+    if count > _MANY_CATEGORIES and len(categories) < _LEAST_ROWS * count:
+        columns = " ".join(file.roles.sources("Category"))
+        raise InputError(
+            f"{file.path}, column '{shown(columns)}': {count:,} values in {len(categories):,} rows "
+            f"(first '{shown(categories[0])}'), which are no categories: each has attributes and "
+            "heads of its own; name the column of the categories (`category_column`), or give all "
+            "rows one (`category_name`)"
+        )
 
 
 def _read_categories(file: LabelFile, taxonomy: Taxonomy) -> np.ndarray:
@@ -282,13 +308,24 @@ def _find_images(
     missing = [row for row, name in enumerate(names) if name is None]
     if missing and missing_images == "error":
         first = ids[missing[0]]
+        column = shown(file.roles.id_column)
         raise InputError(
-            f"{file.path}, row {file.line(missing[0])}, column 'id': '{shown(first)}' has no "
+            f"{file.path}, row {file.line(missing[0])}, column '{column}': '{shown(first)}' has no "
             f"image; looked for {shown(folder.usual_name(first))} in {img_dir} "
             f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
-            "remove the rows, or correct `img_dir`"
+            f"remove the rows, or correct `img_dir`{_image_hint(file)}"
         )
     return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
+
+
+def _image_hint(file: LabelFile) -> str:
+    """Which column may name the images, if one does."""
+    for name in file.columns:
+        cells = file.frame[name]
+        first = cells.filter(cells != "").head(1).to_list()
+        if first and first[0].lower().endswith(IMAGE_SUFFIXES):
+            return f"; column '{shown(name)}' seems to name them: give `image_column={shown(name)}`"
+    return ""
 
 
 def build_taxonomy(
@@ -316,6 +353,7 @@ def build_taxonomy(
     categories = _category_names(file)
     # Sorted, because the order of the taxonomy is that of the weights in a checkpoint.
     present = sorted(categories.unique().to_list())
+    _check_are_categories(file, categories, len(present))
     columns = LabelColumns(file, chosen=reading.attribute_columns is not None)
     if parq_path is not None:
         attributes = read_attributes(parq_path)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from visual_taxonomy.atomic import write_text
+from visual_taxonomy.catalogue import CatalogueConfig, from_remembered
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
 from visual_taxonomy.decision.decision import Decision
@@ -68,7 +69,7 @@ class Bundle:
         class_counts: Task name -> training labels of each class.
         decision: From its probabilities to answers; None: the most probable classes.
         source: The checkpoint: its name, SHA-256, epoch and validation scores, and whether its
-            training CSV named its label columns by the attributes.
+            training CSV named its label columns by the attributes; which column was what in it.
         versions: Package -> version the folder was made with.
         measured: Agreement with the checkpoint on given rows; empty if it was not measured.
     """
@@ -84,6 +85,11 @@ class Bundle:
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> CatalogueConfig:
+        """Which column of the training CSV was what."""
+        return from_remembered(self.source.get("columns", {}), str(self.folder / MANIFEST))
 
     @property
     def named_columns(self) -> bool:

@@ -82,6 +82,7 @@ class Predictor:
         self.taxonomy = model.taxonomy
         self.class_counts = model.class_counts
         self.named_columns = model.named_columns
+        self.columns = model.columns
         self.decision = model.decision
         """From probabilities to answers; None where the model carries none."""
         self._rule, self._target = config.decision, config.target_precision

@@ -4,7 +4,6 @@ Shapes: N rows, C classes of a task.
 """
 
 import hashlib
-import os
 import warnings
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from visual_taxonomy.atomic import write_atomically
+from visual_taxonomy.data.image_paths import folder_states
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -25,9 +25,9 @@ _NO_FILE = (-1, -1)
 def record(table: Table) -> pl.DataFrame:
     """A row for each row of the table; the digest of its labels depends on nothing but their text.
 
-    Sizes and times come from one pass over the folder of the images.
+    Sizes and times come from one pass over each folder of the images.
     """
-    found = _look(table.img_dir, set(table.image_names.tolist()))
+    found = folder_states(table.img_dir, set(table.image_names.tolist()))
     states = [found.get(name, _NO_FILE) for name in table.image_names.tolist()]
     sizes, times = np.array(states, dtype=np.int64).reshape(-1, 2).T
     return pl.DataFrame(
@@ -138,20 +138,6 @@ def refuse_changes(folder: Path, now: pl.DataFrame, is_accepted: bool) -> None:
             "(`accept_changed_data`)"
         )
     warnings.warn(text, stacklevel=2)
-
-
-def _look(folder: Path, wanted: set[str]) -> dict[str, tuple[int, int]]:
-    """Name -> size and time of change."""
-    found = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name in wanted:
-                try:
-                    state = entry.stat()
-                except OSError:  # a broken link; training will say that it cannot be read
-                    continue
-                found[entry.name] = (state.st_size, state.st_mtime_ns)
-    return found
 
 
 def _number(text: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from visual_taxonomy.config import DataConfig
 from visual_taxonomy.data.label_file import LabelFile
-from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.data.label_reading import LabelReading, reading_of
 from visual_taxonomy.data.split import PARTS, TEST, TRAIN, VALIDATION
 from visual_taxonomy.data.table import Table, read_table
 
@@ -39,14 +39,14 @@ def add_files(
     Raises:
         InputError: A row is wrong, or an id or an image stands in two files.
     """
-    reading = LabelReading(config.missing_values, config.attribute_columns)
+    reading = reading_of(config)
     rows = Rows(table, np.full(len(table), TRAIN, dtype=np.int8))
     paths = {TRAIN: config.csv_path}
     for part, path in ((VALIDATION, config.val_csv_path), (TEST, config.test_csv_path)):
         if path is None:
             continue
         more = read_table(path, config.img_dir, table.taxonomy, reading=reading, on_note=on_note)
-        _refuse_repeated(rows, more, path, paths)
+        _refuse_repeated(rows, more, path, paths, reading)
         paths[part] = path
         parts = np.concatenate([rows.parts, np.full(len(more), part, dtype=np.int8)])
         rows = Rows(_joined(rows.table, more), parts)
@@ -85,14 +85,19 @@ def _joined(first: Table, second: Table) -> Table:
     )
 
 
-def _refuse_repeated(rows: Rows, more: Table, path: Path, paths: dict[int, Path]) -> None:
-    # By the image, not the id: 12 and 000012 are one product.
-    earlier = dict(zip(rows.table.image_names.tolist(), rows.parts.tolist(), strict=True))
-    repeated = [row for row, name in enumerate(more.image_names.tolist()) if name in earlier]
+def _refuse_repeated(
+    rows: Rows, more: Table, path: Path, paths: dict[int, Path], reading: LabelReading
+) -> None:
+    # By the image where the id names it: 12 and 000012 are one product. Where a column does,
+    # products may share an image.
+    by_id = reading.image_column is not None
+    known, new = ((t.ids if by_id else t.image_names).tolist() for t in (rows.table, more))
+    earlier = dict(zip(known, rows.parts.tolist(), strict=True))
+    repeated = [row for row, name in enumerate(new) if name in earlier]
     if repeated:
         first = repeated[0]
-        other = paths[earlier[str(more.image_names[first])]]
-        raise LabelFile(path).error(
+        other = paths[earlier[new[first]]]
+        raise LabelFile(path, reading).error(
             np.array(repeated),
             "id",
             f"'{more.ids[first]}' is also in {other}; remove it from one of the files",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from visual_taxonomy.atomic import link_or_copy, write_text
+from visual_taxonomy.catalogue import columns_of
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.config import ModelConfig, TrainConfig
 from visual_taxonomy.config_values import from_dict, to_dict
@@ -197,6 +198,7 @@ class Saver:
             self.class_counts,
             training,
             self.named_columns,
+            columns=columns_of(self.config.data),
         )
 
 

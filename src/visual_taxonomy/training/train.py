@@ -13,7 +13,7 @@ from torch import Tensor
 from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.config_values import read_toml, to_dict
-from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.data.label_reading import reading_of
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import explain_precision, pick_precision
 from visual_taxonomy.errors import InputError
@@ -194,7 +194,7 @@ def read_rows(data: DataConfig, reporter: Reporter = SILENT) -> Rows:
     Raises:
         InputError: A row is wrong.
     """
-    reading = LabelReading(data.missing_values, data.attribute_columns)
+    reading = reading_of(data)
     table = read_labelled_table(
         *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),
         reading,

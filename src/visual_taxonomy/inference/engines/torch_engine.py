@@ -91,6 +91,7 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
         bundle.source["metrics"],
         bundle.class_counts,
         named_columns=bundle.named_columns,
+        columns=bundle.columns,
         decision=bundle.decision,
         source=str(bundle.folder / WEIGHTS),
     )

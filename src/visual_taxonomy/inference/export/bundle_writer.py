@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from visual_taxonomy.atomic import name_full_disk, write_text
+from visual_taxonomy.catalogue import remembered
 from visual_taxonomy.checkpoint import Checkpoint, read_model
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
@@ -194,6 +195,7 @@ def _describe(
             "epoch": checkpoint.epoch,
             "metrics": dict(checkpoint.metrics),
             "named_columns": checkpoint.named_columns,
+            "columns": remembered(checkpoint.columns),
         },
         versions=versions(),
     )

@@ -1,0 +1,177 @@
+"""Which column of a catalogue is what: as flags and `catalogue.toml` say it, and as models keep it.
+
+A layer of its own below the settings of a run, because each command that reads a catalogue takes
+these flags; `data/` reads files by them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from visual_taxonomy.config_values import toml_values
+from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.typed_values import typed_fields
+
+ONE_CATEGORY = "Products"
+"""The category of all rows where there is no column of categories, and no name for them."""
+
+Encoding = Literal["utf-8", "latin-1"]
+Merged = dict[str, dict[str, tuple[str, ...]]]
+"""Attribute column -> class -> labels that are read as this class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueConfig:
+    """Which column of the CSV is what; by default its ids are in id, its categories in Category.
+
+    What is None is open: `catalogue` says it, or a checkpoint that remembers its training CSV.
+
+    Raises:
+        InputError: A column has two roles, `category_column` and `category_name` exclude each
+            other, or the file of `catalogue` cannot be used.
+
+    Example:
+        >>> CatalogueConfig(id_column="sku", image_column="sku")
+        Traceback (most recent call last):
+        ...
+        visual_taxonomy.errors.InputError: `id_column` and `image_column` both name 'sku'; ...
+    """
+
+    catalogue: Path | None = None
+    """TOML file of `vtax inspect` with the roles of the columns; flags override it."""
+    id_column: str | None = None
+    """Column with the ids; None: id."""
+    category_column: tuple[str, ...] | None = None
+    """Column with the categories; several are joined with a space. None: Category."""
+    category_name: str | None = None
+    """The one category of all rows, for a CSV without a column of categories."""
+    image_column: str | None = None
+    """Column with the paths of the images in --img_dir; None: images are named by id."""
+    csv_encoding: Encoding | None = None
+    """Encoding of the CSV; None: utf-8."""
+    merged_labels: tyro.conf.Suppress[Merged | None] = None
+    """[merged_labels.COLUMN] of `catalogue`: class -> labels that are read as this class."""
+
+    def __post_init__(self) -> None:
+        if self.catalogue is not None:
+            self._take(read_catalogue(self.catalogue))
+        if self.category_column is not None and not self.category_column:
+            self._set("category_name", self.category_name or ONE_CATEGORY)
+            self._set("category_column", None)
+        if self.category_column and self.category_name is not None:
+            raise InputError(
+                "`category_column` and `category_name` exclude each other: categories come from "
+                "columns, or all rows have one; give one of them"
+            )
+        if self.category_name is not None and not self.category_name.strip():
+            raise InputError("`category_name` is empty; name the category of the products")
+        roles = self._roles()
+        for i, (role, column) in enumerate(roles):
+            for other, taken in roles[:i]:
+                if taken == column:
+                    raise InputError(
+                        f"`{other}` and `{role}` both name '{shown(column)}'; a column has one role"
+                    )
+
+    def _roles(self) -> list[tuple[str, str]]:
+        """(role, column) of all that is said, the attributes' too where there are any."""
+        roles = [("id_column", self.id_column)] if self.id_column else []
+        roles += [("category_column", name) for name in self.category_column or ()]
+        roles += [("image_column", self.image_column)] if self.image_column else []
+        attributes = getattr(self, "attribute_columns", None)
+        return roles + [("attribute_columns", name) for name in attributes or ()]
+
+    def _take(self, file: "CatalogueFile") -> None:
+        """Fill in what no flag says; afterwards the file is not needed, nor its later changes."""
+        has_category = self.category_column is not None or self.category_name is not None
+        for entry in fields(file):
+            is_open = not getattr(self, entry.name, True)
+            if entry.name.startswith("category_"):
+                is_open = not has_category
+            if is_open:
+                self._set(entry.name, getattr(file, entry.name))
+        self._set("catalogue", None)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueFile:
+    """What `catalogue.toml` may say; as in `CatalogueConfig`."""
+
+    id_column: str | None = None
+    category_column: tuple[str, ...] | None = None
+    category_name: str | None = None
+    image_column: str | None = None
+    attribute_columns: tuple[str, ...] | None = None
+    csv_encoding: Encoding | None = None
+    merged_labels: Merged | None = None
+
+
+_REMEMBERED = ("id_column", "category_column", "category_name", "image_column", "merged_labels")
+
+
+def columns_of(config: CatalogueConfig) -> CatalogueConfig:
+    """What a model keeps of the settings of its training CSV."""
+    return CatalogueConfig(**{name: getattr(config, name) for name in _REMEMBERED})
+
+
+def remembered(config: CatalogueConfig) -> dict[str, Any]:
+    """What a model keeps of the columns of its training CSV, as plain values; {} by default.
+
+    Example:
+        >>> remembered(CatalogueConfig(id_column="sku", category_column=("gender", "type")))
+        {'id_column': 'sku', 'category_column': ['gender', 'type']}
+    """
+    said = {name: getattr(config, name) for name in _REMEMBERED}
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in said.items() if v}
+    if config.merged_labels:
+        plain["merged_labels"] = {
+            column: {label: list(others) for label, others in classes.items()}
+            for column, classes in config.merged_labels.items()
+        }
+    return plain
+
+
+def from_remembered(values: Mapping[str, Any], source: str) -> CatalogueConfig:
+    """The inverse of `remembered`.
+
+    Raises:
+        InputError: It is not what `remembered` gives; `source` names the place.
+    """
+    return CatalogueConfig(**typed_fields(CatalogueConfig, values, f"{source}, columns"))
+
+
+def read_catalogue(path: Path) -> CatalogueFile:
+    """Read a file of `vtax inspect`, edited by hand or not.
+
+    Raises:
+        InputError: It is missing, is not TOML, has a key that does not exist or a value of
+            another type, or two roles for one column.
+    """
+    file = CatalogueFile(**typed_fields(CatalogueFile, toml_values(path), str(path)))
+    try:
+        values = asdict(file)
+        values.pop("attribute_columns")
+        CatalogueConfig(**values)
+        for column, classes in (file.merged_labels or {}).items():
+            _check_merged(column, classes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return file
+
+
+def _check_merged(column: str, classes: Mapping[str, tuple[str, ...]]) -> None:
+    seen: dict[str, str] = {}
+    for label, others in classes.items():
+        for other in others:
+            if other in seen or (other in classes and other != label):
+                raise InputError(
+                    f"[merged_labels.{shown(column)}]: '{shown(other)}' stands in two classes; "
+                    "each label is read as one class"
+                )
+            seen[other] = label

@@ -1,0 +1,223 @@
+"""Images named by a column of a file: their paths below the folder of the images.
+
+Shapes: N rows.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from visual_taxonomy.data.images import IMAGE_SUFFIXES
+from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.errors import InputError, shown
+
+NO_NAME = "(no image named)"
+"""Stands for the name of an image that has none; a file of this name does not exist."""
+
+_URL = r"^[A-Za-z][A-Za-z0-9+.-]+://"
+_OUTSIDE = r"^[/\\]|^[A-Za-z]:|\x00|(^|[/\\])\.\.([/\\]|$)"
+_SHARED_ROWS = 10
+"""An image of fewer rows may be one garment in several sizes; of more, it is worth a note."""
+
+
+class ImagePaths:
+    r"""The images below a folder by their paths in it; each folder is read once.
+
+    A path may lack the suffix, have backslashes or start with `./`. A link counts if the file it
+    leads to is below the folder, too.
+
+    Args:
+        root: The folder of the images.
+
+    Raises:
+        InputError: There is no such folder.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "tops").mkdir()
+        >>> (folder / "tops" / "7.PNG").touch()
+        >>> images = ImagePaths(folder)
+        >>> images.find("tops/7"), images.find(".\\tops\\7.PNG"), images.find("tops/8.jpg")
+        ('tops/7.PNG', 'tops/7.PNG', None)
+    """
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise InputError(f"{root}: no such image folder; check `img_dir`")
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._folders: dict[str, _Folder] = {}
+
+    def find(self, path: str) -> str | None:
+        """The path of the file, with slashes and suffix; None if there is none.
+
+        Raises:
+            LeadsOutside: A link on the way leads out of the folder.
+        """
+        found = self._find(path)
+        return self._find(path.replace("\\", "/")) if found is None and "\\" in path else found
+
+    def _find(self, path: str) -> str | None:
+        parent, name = posixpath.split(posixpath.normpath(path))
+        folder = self._folders.get(parent)
+        if folder is None:
+            folder = self._folders[parent] = self._read(parent)
+        file = name if name in folder.files else folder.by_stem.get(name)
+        if file is None:
+            return None
+        inside = posixpath.join(parent, file)
+        if folder.is_outside or (file in folder.links and not self._holds(self._root / inside)):
+            raise LeadsOutside
+        return inside
+
+    def _read(self, parent: str) -> "_Folder":
+        try:
+            return _Folder(self._root / parent, not self._holds(self._root / parent))
+        except OSError:
+            return _Folder(None, is_outside=False)
+
+    def _holds(self, path: Path) -> bool:
+        real = os.path.realpath(path)
+        return os.path.commonpath([real, self._real_root]) == self._real_root
+
+
+class LeadsOutside(Exception):  # noqa: N818 - it says what the path does
+    """A link leads out of the folder of the images."""
+
+
+class _Folder:
+    """The names in one folder; none if there is no such folder."""
+
+    def __init__(self, path: Path | None, is_outside: bool) -> None:
+        self.is_outside = is_outside
+        self.files: set[str] = set()
+        self.links: set[str] = set()
+        if path is not None:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    self.files.add(entry.name)
+                    if entry.is_symlink():
+                        self.links.add(entry.name)
+        split = [os.path.splitext(name) for name in sorted(self.files)]
+        images = [(stem, suffix) for stem, suffix in split if suffix.lower() in IMAGE_SUFFIXES]
+        images.sort(key=lambda name: IMAGE_SUFFIXES.index(name[1].lower()), reverse=True)
+        self.by_stem = {stem: stem + suffix for stem, suffix in images}
+
+
+def find_named_images(
+    file: LabelFile,
+    paths: pl.Series,
+    img_dir: Path,
+    missing_images: str,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> list[str]:
+    """[N] the paths of the images below their folder, `NO_NAME` or as given where there is none.
+
+    Args:
+        file: The rows.
+        paths: [N] what the column says.
+        img_dir: The folder.
+        missing_images: "error", or "keep" rows without an image.
+        on_note: Called if many rows have one image.
+
+    Raises:
+        InputError: A path is a URL or leads out of the folder, or an image is missing.
+    """
+    column = file.roles.image_column or ""
+    _refuse(file, column, paths)
+    images = ImagePaths(img_dir)
+    found: dict[str, str | None] = {}
+    for path in paths.unique().to_list():
+        try:
+            found[path] = images.find(path) if path else None
+        except LeadsOutside:
+            rows = np.flatnonzero((paths == path).to_numpy())
+            raise file.error(
+                rows,
+                column,
+                f"'{shown(path)}' is reached by a link that leads out of {img_dir}; copy the image "
+                "into this folder, or choose an `img_dir` that holds both",
+            ) from None
+    missing = np.array([found[path] is None for path in paths.to_list()], dtype=bool)
+    if missing.any() and missing_images == "error":
+        raise _missing(file, column, paths, np.flatnonzero(missing), img_dir)
+    _note_shared(file, column, paths, on_note)
+    return [found[path] or path or NO_NAME for path in paths.to_list()]
+
+
+def _refuse(file: LabelFile, column: str, paths: pl.Series) -> None:
+    urls = np.flatnonzero(paths.str.contains(_URL).to_numpy())
+    if len(urls):
+        raise file.error(
+            urls,
+            column,
+            f"'{shown(paths[int(urls[0])])}' is a URL, and nothing is downloaded here; fetch the "
+            "images first (put the URLs into urls.txt, then: wget --no-clobber --directory-prefix "
+            "IMAGES --input-file urls.txt) and put the names of the files into the column",
+        )
+    outside = np.flatnonzero(paths.str.contains(_OUTSIDE).to_numpy())
+    if len(outside):
+        raise file.error(
+            outside,
+            column,
+            f"'{shown(paths[int(outside[0])])}' leads out of the image folder; use paths relative "
+            "to `img_dir`, without '..'",
+        )
+
+
+def _missing(
+    file: LabelFile, column: str, paths: pl.Series, rows: np.ndarray, img_dir: Path
+) -> InputError:
+    path = paths[int(rows[0])]
+    problem = f"'{shown(path)}': no such file in {img_dir}" if path else "names no image"
+    first = img_dir / re.split(r"[/\\]", path)[-1]
+    nearer = f"; {first} exists: check `img_dir`" if path and first.is_file() else ""
+    return InputError(
+        f"{file.path}, row {file.line(int(rows[0]))}, column '{shown(column)}': {problem} "
+        f"({len(rows):,} of {len(paths):,} rows have no image){nearer}; add the images, remove the "
+        "rows, or correct `img_dir`"
+    )
+
+
+def _note_shared(
+    file: LabelFile, column: str, paths: pl.Series, on_note: Callable[[str], None]
+) -> None:
+    counts = paths.filter(paths != "").value_counts(sort=True)
+    if not len(counts) or counts["count"][0] < _SHARED_ROWS:
+        return
+    shared = counts.filter(pl.col("count") >= _SHARED_ROWS)
+    on_note(
+        f"note: {file.path}, column '{shown(column)}': '{shown(counts[column][0])}' is the image "
+        f"of {counts['count'][0]:,} rows ({shared['count'].sum():,} rows have one of "
+        f"{len(shared):,} images that {_SHARED_ROWS} rows or more share); if it is a placeholder, "
+        "empty these cells or remove the rows"
+    )
+
+
+def folder_states(img_dir: Path, names: set[str]) -> dict[str, tuple[int, int]]:
+    """Name of an image -> size and time of change of its file; one pass over each folder."""
+    by_folder: dict[str, set[str]] = {}
+    for name in names:
+        by_folder.setdefault(posixpath.dirname(name), set()).add(posixpath.basename(name))
+    found: dict[str, tuple[int, int]] = {}
+    for folder, wanted in by_folder.items():
+        try:
+            entries = os.scandir(img_dir / folder)
+        except OSError:  # the folder of a missing image; that of all images was looked at before
+            continue
+        with entries:
+            for entry in entries:
+                if entry.name in wanted:
+                    try:
+                        state = entry.stat()
+                    except OSError:  # a broken link; training will say that it cannot be read
+                        continue
+                    name = posixpath.join(folder, entry.name)
+                    found[name] = (state.st_size, state.st_mtime_ns)
+    return found
