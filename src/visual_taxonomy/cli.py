@@ -28,6 +28,7 @@ from visual_taxonomy.commands.download_weights import DownloadWeights, download_
 from visual_taxonomy.commands.evaluate import Evaluate, evaluate
 from visual_taxonomy.commands.export import Export, export
 from visual_taxonomy.commands.failures import explain
+from visual_taxonomy.commands.inspect_catalogue import Inspect, inspect
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
 from visual_taxonomy.commands.screen import (
@@ -64,6 +65,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(Predict, predict, is_heavy=True),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
+    "inspect": Command(Inspect, inspect),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),
     "synthesize": Command(Synthesize, synthesize),

@@ -37,6 +37,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("predict", FLAGS + "probabilities = true\n", "probabilities", True),
         ("export", 'checkpoint = "a"\nout = "b"\n', "checkpoint", Path("a")),
         ("convert", 'checkpoint = "a"\nattributes_config = "b"\nout = "c"\n', "out", Path("c")),
+        ("inspect", 'csv_path = "b"\n', "path", Path("b")),
         ("create-config", 'csv_path = "b"\n', "csv_path", Path("b")),
         ("download-weights", 'name = "ViT-L-14"\n', "name", "ViT-L-14"),
         ("synthesize", 'out = "b"\nrows = 7\n', "rows", 7),

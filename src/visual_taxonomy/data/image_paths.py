@@ -130,7 +130,7 @@ def find_named_images(
         InputError: A path is a URL or leads out of the folder, or an image is missing.
     """
     column = file.roles.image_column or ""
-    _refuse(file, column, paths)
+    check_paths(file, paths)
     images = ImagePaths(img_dir)
     found: dict[str, str | None] = {}
     for path in paths.unique().to_list():
@@ -151,7 +151,13 @@ def find_named_images(
     return [found[path] or path or NO_NAME for path in paths.to_list()]
 
 
-def _refuse(file: LabelFile, column: str, paths: pl.Series) -> None:
+def check_paths(file: LabelFile, paths: pl.Series) -> None:
+    """Refuse what names no place below a folder, whatever is in the folder.
+
+    Raises:
+        InputError: A path is a URL, absolute, or has `..` in it.
+    """
+    column = file.roles.image_column or ""
     urls = np.flatnonzero(paths.str.contains(_URL).to_numpy())
     if len(urls):
         raise file.error(

@@ -104,6 +104,11 @@ class LabelFile:
         return self.frame.columns
 
     @property
+    def source_cells(self) -> pl.DataFrame:
+        """The columns under the names they have in the file, whatever their roles."""
+        return _without_markers(self._stripped, self._missing_values)
+
+    @property
     def slot_columns(self) -> list[int]:
         """The k of the columns attr_k, in rising order."""
         matches = map(SLOT_COLUMN.fullmatch, self.columns)

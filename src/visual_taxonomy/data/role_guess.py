@@ -1,0 +1,109 @@
+"""Guess which column of an export is what, from names and values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from visual_taxonomy.data.images import IMAGE_SUFFIXES
+
+_IDS = ("id", "sku", "productid", "itemid", "articleid", "styleid", "code", "uid", "asin", "ean")
+_IMAGES = ("image", "img", "imagepath", "imagefile", "filename", "file", "path", "picture", "photo")
+_KINDS = (
+    *("category", "productcategory", "producttype", "articletype", "itemtype", "garmenttype"),
+    *("subcategory", "type", "kind", "class", "department", "mastercategory"),
+)
+"""Names of columns of categories, the likelier first; those of rank by how fine they are."""
+_AUDIENCES = ("gender", "sex", "audience", "targetgroup", "agegroup")
+"""What parts a category into two with attributes of their own: a woman's top is not a man's."""
+
+_ROWS_OF_CATEGORY = 20
+"""A finer column than this, rows a category, would leave heads with too little to learn from."""
+
+_SAMPLE = 10_000
+"""Rows that are looked at for suffixes of images; a column is either of paths or is not."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a column of a file may be; None or empty where nothing fits."""
+
+    id_column: str | None = None
+    image_column: str | None = None
+    category_column: tuple[str, ...] = ()
+
+
+def guess_roles(frame: pl.DataFrame) -> Guess:
+    """Guess ids, images and categories.
+
+    The id is a column of a usual name, or else the first, with a value of its own in each row.
+    The image is a column whose values end like image files, or of a usual name. The category is
+    the finest of the columns of a usual name with 20 rows a value, behind one for the audience
+    (gender) unless that follows from it.
+
+    Args:
+        frame: Columns of text, "" where unknown.
+
+    Example:
+        >>> table = {"sku": ["a1", "a2"], "photo": ["1.jpg", "2.jpg"], "type": ["Tops", "Tops"]}
+        >>> guess_roles(pl.DataFrame(table))
+        Guess(id_column='sku', image_column='photo', category_column=('type',))
+    """
+    folded = {_folded(name): name for name in reversed(frame.columns)}
+    image = _guess_image(frame, folded)
+    rest = [name for name in frame.columns if name != image]
+    product = _guess_id(frame.select(rest), folded)
+    rest = [name for name in rest if name != product]
+    return Guess(product, image, _guess_category(frame.select(rest)))
+
+
+def _folded(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def _named(folded: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    return [folded[name] for name in names if name in folded]
+
+
+def _guess_image(frame: pl.DataFrame, folded: Mapping[str, str]) -> str | None:
+    head = frame.head(_SAMPLE)
+    for name in frame.columns:
+        cells = head[name].filter(head[name] != "").str.to_lowercase()
+        endings = [cells.str.ends_with(suffix) for suffix in IMAGE_SUFFIXES]
+        shares = sum(int(each.sum()) for each in endings)
+        if len(cells) and 10 * shares >= 9 * len(cells):
+            return name
+    texts = (name for name in _named(folded, _IMAGES) if head[name].str.contains("[/.]").any())
+    return next(texts, None)
+
+
+def _guess_id(frame: pl.DataFrame, folded: Mapping[str, str]) -> str | None:
+    usual = [name for name in _named(folded, _IDS) if name in frame.columns]
+    for name in dict.fromkeys([*usual, *frame.columns[:1]]):
+        if (frame[name] != "").all() and frame[name].n_unique() == len(frame):
+            return name
+    return usual[0] if usual else None
+
+
+def _guess_category(frame: pl.DataFrame) -> tuple[str, ...]:
+    found = {}
+    for name in frame.columns:
+        if _folded(name) in _KINDS and (frame[name] != "").all():
+            found[name] = frame[name].n_unique()
+    if not found:
+        return ()
+    exact = [name for name in found if name == "Category"]
+    fine = [name for name, n in found.items() if len(frame) >= _ROWS_OF_CATEGORY * n] or [
+        min(found, key=lambda name: found[name])
+    ]
+    kind = exact[0] if exact else max(fine, key=lambda name: (found[name], -_rank(name)))
+    audience = next((name for name in frame.columns if _folded(name) in _AUDIENCES), None)
+    if audience is None or exact or (frame[audience] == "").any():
+        return (kind,)
+    together = frame.select(pl.struct(audience, kind).n_unique()).item()
+    is_of_kind = together == found[kind] or frame[audience].n_unique() == 1
+    return (kind,) if is_of_kind else (audience, kind)
+
+
+def _rank(name: str) -> int:
+    return _KINDS.index(_folded(name))

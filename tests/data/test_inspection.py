@@ -1,0 +1,115 @@
+import pytest
+from PIL import Image
+
+from visual_taxonomy.catalogue import ONE_CATEGORY
+from visual_taxonomy.data.inspection import inspect_catalogue
+from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.errors import InputError
+
+COLORS = ("Navy Blue", "navy", "Red", "Red", "")
+
+
+def write(tmp_path, content, name="a.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.fixture
+def export(tmp_path):
+    lines = [
+        f"P{i},{('Women', 'Men')[i % 2]},Tops,{COLORS[i % 5]},{1990 + i % 9},A fine thing no {i},"
+        f"tops/{i}.png"
+        for i in range(40)
+    ]
+    folder = tmp_path / "images" / "tops"
+    folder.mkdir(parents=True)
+    for i in range(38):
+        Image.new("RGB", (4, 4)).save(folder / f"{i}.png")
+    text = "sku,gender,type,color,year,title,image\n" + "\n".join(lines)
+    return write(tmp_path, text)
+
+
+def test_everything_is_found_and_counted(export, tmp_path):
+    found = inspect_catalogue(export, LabelReading(), tmp_path / "images")
+    assert (found.reading.id_column, found.reading.image_column) == ("sku", "image")
+    assert found.reading.category_column == ("gender", "type")
+    assert found.reading.attribute_columns == ("color",)
+    assert found.left_out == {"year": "numbers", "title": "40 values in 40 rows"}
+    assert (found.rows, found.categories) == (40, {"Men Tops": 20, "Women Tops": 20})
+    (color,) = found.attributes
+    assert color.classes == {"Red": 16, "Navy Blue": 8, "navy": 8}
+    assert (color.holes, color.rare) == (8, [])
+    assert color.synonyms == [("Navy Blue", ("navy",))]
+    images = found.images
+    assert (images.found, images.missing, images.first_missing) == (38, 2, "tops/38.png")
+
+
+def test_what_is_written_is_read_as_it_was_guessed(export, tmp_path):
+    found = inspect_catalogue(export, LabelReading())
+    path = tmp_path / "catalogue.toml"
+    path.write_text(found.to_toml(), encoding="utf-8")
+    assert LabelReading(catalogue=path) == found.reading
+
+
+def test_synonyms_are_merged_where_the_comment_is_taken_away(export, tmp_path):
+    text = inspect_catalogue(export, LabelReading()).to_toml()
+    head, mark, tail = text.partition("# [merged_labels")
+    path = tmp_path / "catalogue.toml"
+    path.write_text(head + (mark + tail).replace("# ", ""), encoding="utf-8")
+    (color,) = inspect_catalogue(export, LabelReading(catalogue=path)).attributes
+    assert color.classes == {"Navy Blue": 16, "Red": 16}
+    assert color.synonyms == []
+
+
+def test_flags_override_guesses(export):
+    given = LabelReading(category_name="Tops", attribute_columns=("color", "year"))
+    found = inspect_catalogue(export, given)
+    assert (found.categories, found.reading.category_column) == ({"Tops": 40}, None)
+    assert [each.column for each in found.attributes] == ["color", "year"]
+    assert found.left_out == {}
+
+
+def test_rare_classes_are_those_of_fewer_rows_than_folds(tmp_path):
+    rows = "".join(f"{i},{'red' if i < 4 else 'blue' if i < 9 else 'lime'}\n" for i in range(20))
+    found = inspect_catalogue(write(tmp_path, "id,color\n" + rows), LabelReading())
+    assert found.attributes[0].rare == ["red"]
+    assert found.categories == {ONE_CATEGORY: 20}
+    assert "no column seems to hold categories" in found.notes[0]
+
+
+def test_the_competition_form_needs_no_word(tmp_path):
+    path = write(tmp_path, "id,Category,len,attr_1,attr_2\n1,Sarees,2,red,dummy_value\n")
+    found = inspect_catalogue(path, LabelReading())
+    assert found.reading == LabelReading()
+    assert [(each.column, each.holes) for each in found.attributes] == [
+        ("attr_1", 0),
+        ("attr_2", 1),
+    ]
+
+
+def test_latin_1_is_guessed_aloud(tmp_path):
+    path = write(tmp_path, "id,Category,color\n1,Röcke,red\n".encode("latin-1"))
+    found = inspect_catalogue(path, LabelReading())
+    assert list(found.categories) == ["Röcke"]
+    assert "row 2: not UTF-8; read as latin-1: look at its accents" in found.notes[0]
+    assert 'csv_encoding = "latin-1"' in found.to_toml()
+
+
+def test_paths_that_cannot_be_used_are_the_problem_of_the_images(tmp_path):
+    path = write(tmp_path, "id,color,image\n1,red,http://a/1.jpg\n2,blue,http://a/2.jpg\n")
+    images = inspect_catalogue(path, LabelReading(), tmp_path).images
+    assert "row 2, column 'image': 'http://a/1.jpg' is a URL" in images.problem
+
+
+def test_images_named_by_the_id_are_counted(tmp_path):
+    (tmp_path / "000007.png").touch()
+    path = write(tmp_path, "id,Category,color\n7,a,red\n8,a,blue\n")
+    images = inspect_catalogue(path, LabelReading(), tmp_path).images
+    assert (images.found, images.missing, images.first_missing) == (1, 1, "8")
+
+
+def test_a_file_without_ids_is_told_how_to_name_them(tmp_path):
+    path = write(tmp_path, "a,b\nx,y\nx,z\n")
+    with pytest.raises(InputError, match=r"column 'id' is none of: .*`id_column`"):
+        inspect_catalogue(path, LabelReading())
