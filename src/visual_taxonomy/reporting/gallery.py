@@ -6,35 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from visual_taxonomy.data.images import read_image
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
-from visual_taxonomy.reporting.style import (
-    GREEN,
-    GRID,
-    HEAD,
-    INK,
-    MARGIN,
-    MUTED,
-    RED,
-    add_axes,
-    new_figure,
-    save_figure,
-    shorten,
-    write,
-)
-
-_WIDTH = 3.2
-"""Inches a picture is wide, and high at most."""
-
-_GAP = 0.4
-_SIZE = 7.5
-_LINE = 0.185
-"""Inches a line of text takes."""
+from visual_taxonomy.reporting.sheet import LINE, TEXT_SIZE, WIDTH, draw_sheet
+from visual_taxonomy.reporting.style import GREEN, INK, MUTED, RED, save_figure, shorten, write
 
 _ANSWER = 1.42
 """Inches from the left of a picture to the predicted class below it."""
@@ -104,26 +83,14 @@ def plot_gallery(
     """
     if not pictures:
         raise InputError(f"{path}: no picture to draw; the table of rows is empty")
-    columns = min(columns, len(pictures))
-    shelves = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-    heights = [_LINE * max(_num_lines(picture) for picture in shelf) for shelf in shelves]
-    figure = new_figure(
-        max(columns * (_WIDTH + _GAP) - _GAP + 2 * MARGIN, 6.5),
-        HEAD + sum(heights) + len(shelves) * (_WIDTH + _GAP + 0.15),
+    figure = draw_sheet(
+        [picture.image for picture in pictures],
+        [_num_lines(picture) for picture in pictures],
+        lambda axes, i: _write_labels(axes, pictures[i]),
         title or _title(pictures),
         "✓ right    ✗ wrong, the truth below    ? truth unknown    % probability of the prediction",
+        columns,
     )
-    top = HEAD
-    for shelf, height in zip(shelves, heights, strict=True):
-        for column, picture in enumerate(shelf):
-            left = MARGIN + column * (_WIDTH + _GAP)
-            _draw_image(figure, picture.image, left, top)
-            axes = add_axes(figure, left, top + _WIDTH + 0.12, _WIDTH, height)
-            axes.set_axis_off()
-            axes.set_xlim(0, _WIDTH)
-            axes.set_ylim(height, 0)
-            _write_labels(axes, picture)
-        top += _WIDTH + height + _GAP + 0.15
     save_figure(figure, path)
 
 
@@ -144,35 +111,19 @@ def _title(pictures: Sequence[LabelledPicture]) -> str:
     return f"{right} of {len(known)} known labels are predicted right"
 
 
-def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> None:
-    """The picture on a light square, whole, its sides in proportion."""
-    small = image.convert("RGBA")
-    small.thumbnail((512, 512))
-    axes = add_axes(figure, left, top, _WIDTH, _WIDTH)
-    axes.set_frame_on(True)
-    axes.set_facecolor("#f4f5f7")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_color(GRID)
-    axes.imshow(small, interpolation="lanczos")
-    side = max(small.size)
-    axes.set_xlim((small.width - side) / 2 - 0.5, (small.width + side) / 2 - 0.5)
-    axes.set_ylim((small.height + side) / 2 - 0.5, (small.height - side) / 2 - 0.5)
-
-
 def _write_labels(axes: Axes, picture: LabelledPicture) -> None:
-    y = _LINE / 2
-    write(axes, 0, y, shorten(picture.category, 30), INK, _SIZE, weight="bold")
+    y = LINE / 2
+    write(axes, 0, y, shorten(picture.category, 30), INK, TEXT_SIZE, weight="bold")
     for row in picture.rows:
         attribute, predicted, probability, true = row
         mark, colour = ("?", MUTED) if true is None else ("✓", GREEN)
         if _is_wrong(row):
             mark, colour = "✗", RED
-        y += _LINE
-        write(axes, 0, y, mark, colour, _SIZE)
-        write(axes, 0.17, y, shorten(attribute, 21), MUTED, _SIZE)
-        write(axes, _ANSWER, y, shorten(predicted, 21), colour, _SIZE, weight="bold")
-        write(axes, _WIDTH, y, f"{probability:.0%}", MUTED, _SIZE, ha="right")
+        y += LINE
+        write(axes, 0, y, mark, colour, TEXT_SIZE)
+        write(axes, 0.17, y, shorten(attribute, 21), MUTED, TEXT_SIZE)
+        write(axes, _ANSWER, y, shorten(predicted, 21), colour, TEXT_SIZE, weight="bold")
+        write(axes, WIDTH, y, f"{probability:.0%}", MUTED, TEXT_SIZE, ha="right")
         if _is_wrong(row):
-            y += _LINE
-            write(axes, _ANSWER, y, shorten(f"true: {true}", 28), INK, _SIZE)
+            y += LINE
+            write(axes, _ANSWER, y, shorten(f"true: {true}", 28), INK, TEXT_SIZE)
