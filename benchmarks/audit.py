@@ -14,9 +14,6 @@ Rankings of cleanlab (Apache-2.0, `pip install cleanlab`) on the same probabilit
 it is installed.
 """
 
-import argparse
-import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -29,14 +26,13 @@ from sklearn.preprocessing import StandardScaler
 
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
-from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.decision.held_out import HeldOut
-from visual_taxonomy.taxonomy import UNKNOWN
 from visual_taxonomy.model.classifier import build_classifier
+from visual_taxonomy.taxonomy import UNKNOWN
 from visual_taxonomy.training.feature_cache import cached_features, encode, request_key
-from visual_taxonomy.training.preparation import named_class_counts, read_labelled_table
+from visual_taxonomy.training.preparation import named_class_counts
 from visual_taxonomy.training.setup import load_weights
 
 NUM_HEADS, FLIPPED, FOLDS = 20, 0.05, 5

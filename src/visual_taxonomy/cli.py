@@ -17,6 +17,7 @@ import tyro
 from rich.text import Text
 
 from visual_taxonomy import __version__
+from visual_taxonomy.commands.audit import Audit, audit
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command(TrainConfig, train, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
+    "audit": Command(Audit, audit),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
     "create-config": Command(CreateConfig, create_config),

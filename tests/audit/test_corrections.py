@@ -25,9 +25,12 @@ NAMED = (
 )
 
 
+USUAL = LabelReading()
+
+
 @pytest.fixture
 def catalogue(tmp_path, taxonomy):
-    def make(content, taxonomy=taxonomy, name="labels.csv", reading=LabelReading()):
+    def make(content, taxonomy=taxonomy, name="labels.csv", reading=USUAL):
         path = tmp_path / name
         path.write_bytes(content)
         return Catalogue(path, taxonomy, reading)

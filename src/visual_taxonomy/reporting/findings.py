@@ -1,13 +1,18 @@
 """What an audit found, as a grid of images and as a table for the terminal."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from PIL import Image
+from rich.table import Table
+from rich.text import Text
 
 from visual_taxonomy.audit.finding import Finding
+from visual_taxonomy.audit.lists import Lists
 from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.reporting.sheet import LINE, TEXT_SIZE, WIDTH, draw_sheet
 from visual_taxonomy.reporting.style import (
@@ -19,6 +24,7 @@ from visual_taxonomy.reporting.style import (
     shorten,
     write,
 )
+from visual_taxonomy.taxonomy import UNKNOWN
 
 _VALUE = 0.75
 """Inches from the left of an image to the classes below it."""
@@ -88,3 +94,29 @@ def _write_lines(axes: Axes, finding: Finding) -> None:
         write(axes, _VALUE, at, shorten(value, _MOST_LETTERS), colour, TEXT_SIZE, weight="bold")
         if probability is not None:
             write(axes, WIDTH, at, f"{probability:.0%}", MUTED, TEXT_SIZE, ha="right")
+
+
+def audit_table(lists: Lists, held_out: HeldOut) -> Table:
+    """How many labels and holes each category has, and how many of them are listed.
+
+    Args:
+        lists: What was found.
+        held_out: The rows that were audited.
+    """
+    table = Table(title="Labels worth a second look", title_justify="left")
+    table.add_column("Category")
+    for column in ("labels", "likely wrong", "contradicting", "unknown", "fillable"):
+        table.add_column(column, justify="right")
+    listed = [Counter(each.task.category for each in found) for found in lists.by_name().values()]
+    totals = [0] * 5
+    for category, slots in enumerate(held_out.taxonomy.slots):
+        name = held_out.taxonomy.categories[category]
+        targets = held_out.targets[held_out.categories == category][:, : len(slots)]
+        known = int((targets != UNKNOWN).sum())
+        wrong, contradicting, fillable = (counts[name] for counts in listed)
+        values = [known, wrong, contradicting, targets.size - known, fillable]
+        totals = [total + value for total, value in zip(totals, values, strict=True)]
+        table.add_row(Text(name), *(f"{value:,}" for value in values))
+    table.add_section()
+    table.add_row("overall", *(f"{total:,}" for total in totals), style="bold")
+    return table
