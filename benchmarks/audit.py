@@ -1,19 +1,21 @@
-"""How many of the labels that were flipped on purpose `vtax audit` finds, beside cleanlab.
+r"""How many of the labels that were flipped on purpose `vtax audit` finds, beside cleanlab.
 
 A share of the labels of some heads is replaced by another class, drawn at random. Then the heads
 are fitted out of fold, near-duplicates in one fold, on the labels with the flips: a logistic
-regression a head on the features of a frozen backbone. Every label of those heads is ranked by how
-likely it is wrong, and precision at k is the share of flips among the first k, k being how many
-there are. Chance is the share of flips among all. Labels of the catalogue that were wrong
-before count against every ranking alike.
+regression a head on the features of a frozen backbone. The labels of those heads are ranked by how
+likely they are wrong, and precision at k is the share of flips among the first k, k being how many
+there are. Chance is the share of flips among all. Labels of the catalogue that were wrong before
+count against every ranking alike.
 
-    OMP_NUM_THREADS=1 taskset -c 1 python benchmarks/audit.py --data ../shared/data/apparel \\
-        --weights ../shared/weights/mobilenetv2_100.safetensors --cache /tmp/features
+    python benchmarks/audit.py --data ../shared/data/apparel --seeds 0 1 2 \
+        --weights ../shared/weights/mobilenetv2_100.safetensors --cache features
 
-Rankings of cleanlab (Apache-2.0, `pip install cleanlab`) on the same probabilities are printed where
-it is installed.
+Rankings of cleanlab (`pip install cleanlab`) by the same probabilities stand beside it where it is
+installed. Seed 0 is the one by which the score of `audit/wrong_labels.py` was chosen.
 """
 
+import argparse
+import importlib.util
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +26,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
+from visual_taxonomy.audit.lists import cross_fitted_answers
+from visual_taxonomy.audit.wrong_labels import find_wrong_labels
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.taxonomy import UNKNOWN
 from visual_taxonomy.training.feature_cache import cached_features, encode, request_key
-from visual_taxonomy.training.preparation import named_class_counts
+from visual_taxonomy.training.preparation import named_class_counts, read_labelled_table
 from visual_taxonomy.training.setup import load_weights
 
 NUM_HEADS, FLIPPED, FOLDS = 20, 0.05, 5
@@ -123,3 +128,75 @@ def out_of_fold(
                     probabilities[cells] = model.predict_proba(y[asked])[:, None]
     counts = named_class_counts(replace(table, targets=targets))
     return HeldOut(taxonomy, counts, table.ids, table.categories, groups, probabilities, targets)
+
+
+def found_by_audit(held_out: HeldOut, is_flipped: np.ndarray) -> np.ndarray:
+    """Whether each label of the list of `vtax audit` is a flip, in the order of the list."""
+    answers = cross_fitted_answers(held_out, target_precision=0.95)
+    findings = find_wrong_labels(replace(held_out, probabilities=answers.probabilities))
+    slots = {head.task: head.slot for head in held_out.heads()}
+    return np.array([is_flipped[each.row, slots[each.task]] for each in findings])
+
+
+def found_by_cleanlab(held_out: HeldOut, is_flipped: np.ndarray) -> dict[str, np.ndarray]:
+    """Ranking -> whether each label is a flip, in its order; all heads together."""
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    flips: list[np.ndarray] = []
+    scores: dict[str, list[np.ndarray]] = {}
+    for head in held_out.heads():
+        if not len(head.rows):
+            continue
+        labels, probabilities = head.labels, head.probabilities
+        flips.append(is_flipped[head.rows, head.slot])
+        margin = get_label_quality_scores(labels, probabilities, method="normalized_margin")
+        own = get_label_quality_scores(labels, probabilities, method="self_confidence")
+        issues = find_label_issues(labels, probabilities, n_jobs=1)
+        for name, quality in (
+            ("normalized_margin", margin),
+            ("self_confidence", own),
+            ("find_label_issues, then normalized_margin", margin - issues),
+        ):
+            scores.setdefault(name, []).append(quality)
+    of_all = np.concatenate(flips)
+    return {
+        f"cleanlab {name}": of_all[np.argsort(np.concatenate(each), kind="stable")]
+        for name, each in scores.items()
+    }
+
+
+def main() -> None:
+    """Flip, fit and rank for each seed; print a Markdown table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
+    attributes = options.data / "category_attributes.parquet"
+    table = read_labelled_table(
+        options.data / "train.csv", options.data / "images", None, attributes
+    )
+    features = features_of(table, options.weights, options.cache)
+    groups = group_near_duplicates(fingerprints([table.path(row) for row in range(len(table))]))
+    print("| seed | ranking | labels | flips k | chance | precision at k | x chance | at k / 4 |")
+    print("|---|---|---|---|---|---|---|---|")
+    for seed in options.seeds:
+        flips = flip(table, seed)
+        held_out = out_of_fold(table, features, groups, flips, seed)
+        rankings = {"vtax audit": found_by_audit(held_out, flips.is_flipped)}
+        if importlib.util.find_spec("cleanlab"):
+            rankings |= found_by_cleanlab(held_out, flips.is_flipped)
+        k, labels = int(flips.is_flipped.sum()), int(flips.is_asked.sum())
+        for name, is_hit in rankings.items():
+            precision, first = is_hit[:k].sum() / k, is_hit[: k // 4].sum() / (k // 4)
+            print(
+                f"| {seed} | {name} | {labels:,} | {k:,} | {k / labels:.3f} | {precision:.3f} | "
+                f"{precision * labels / k:.1f} | {first:.3f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

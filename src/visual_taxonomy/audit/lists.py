@@ -9,9 +9,9 @@ from visual_taxonomy.audit.contradictions import find_contradictions
 from visual_taxonomy.audit.finding import Finding
 from visual_taxonomy.audit.holes import find_fillable_holes
 from visual_taxonomy.audit.wrong_labels import find_wrong_labels
+from visual_taxonomy.decision.cross_fitting import CrossFit
 from visual_taxonomy.decision.decision import Answers
-from visual_taxonomy.decision.fitting import fit_decision
-from visual_taxonomy.decision.folds import assign_folds
+from visual_taxonomy.decision.fitting import decision_of
 from visual_taxonomy.decision.held_out import HeldOut
 
 LIKELY_WRONG, CONTRADICTIONS, FILLABLE = "likely_wrong", "contradictions", "fillable"
@@ -72,11 +72,11 @@ def cross_fitted_answers(held_out: HeldOut, target_precision: float, seed: int =
     Raises:
         InputError: There are too few rows to fit on.
     """
-    folds = assign_folds(held_out.categories, held_out.groups, _FOLDS, seed)
+    cross_fit = CrossFit(held_out, _FOLDS, seed)
     parts, rows = [], []
-    for fold in np.unique(folds).tolist():
-        asked = np.flatnonzero(folds == fold)
-        decision = fit_decision(held_out.take(folds != fold), seed=seed)
+    for fold in range(cross_fit.num_folds):
+        asked = np.flatnonzero(cross_fit.fold_of_row == fold)
+        decision = decision_of(cross_fit, held_out, "other folds", frozenset([fold]))
         probabilities, categories = held_out.probabilities[asked], held_out.categories[asked]
         parts.append(decision.answer(probabilities, categories, "argmax", target_precision))
         rows.append(asked)

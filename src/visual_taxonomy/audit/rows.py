@@ -36,9 +36,7 @@ class AuditedRows(NamedTuple):
                 "the others were trained on; `vtax cross-validate` holds out every row once"
             )
         if self.changed:
-            lines.append(
-                f"{self.changed:,} labels have changed since then; audited as they are now"
-            )
+            lines.append(f"{self.changed:,} labels have changed since; audited as they are now")
         if self.gone:
             lines.append(f"{self.gone:,} held-out rows are not in the catalogue any more; left out")
         return lines

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from visual_taxonomy.data.table import Table
     from visual_taxonomy.taxonomy import Taxonomy
 
+CONFIG_NAME = "config.toml"
 FOLDER_NAME = "audit"
 TITLES = {
     "likely_wrong": "{:,} labels are probably wrong",
@@ -89,16 +90,13 @@ def audit(options: Audit) -> int:
 
 
 def _source(options: Audit) -> _Source:
-    from visual_taxonomy.config import TrainConfig
-    from visual_taxonomy.config_values import read_toml
     from visual_taxonomy.data.label_reading import LabelReading
     from visual_taxonomy.taxonomy import MISSING_VALUES
 
     config = None
-    kept = None if options.run is None else options.run / "config.toml"
-    if kept is not None and (kept.exists() or options.csv_path is None):
-        config = read_toml(TrainConfig, kept).data
-    csv_path = options.csv_path or (config and config.csv_path)
+    if options.run is not None:
+        config = _config(options.run / CONFIG_NAME, is_needed=options.csv_path is None)
+    csv_path = options.csv_path or (config.csv_path if config else None)
     if csv_path is None:
         raise InputError("name the labelled CSV: --run RUN_FOLDER, or --csv_path")
     markers, columns = options.missing_values, options.attribute_columns
@@ -107,6 +105,20 @@ def _source(options: Audit) -> _Source:
     if columns is None and config:
         columns = config.attribute_columns
     return _Source(csv_path, LabelReading(markers, columns), config)
+
+
+def _config(path: Path, is_needed: bool) -> "DataConfig | None":
+    from visual_taxonomy.config import TrainConfig
+    from visual_taxonomy.config_values import read_toml
+
+    if path.exists():
+        return read_toml(TrainConfig, path).data
+    if is_needed:
+        raise InputError(
+            f"--run {path.parent}: holds no {path.name}, so it is no run folder; name one, or give "
+            "--held_out, --csv_path, --img_dir and --out"
+        )
+    return None
 
 
 def _held_out_path(options: Audit) -> Path:
@@ -126,7 +138,7 @@ def _list(options: Audit, source: _Source) -> int:
     from visual_taxonomy.reporting.findings import audit_table
 
     path = _held_out_path(options)
-    folder = options.out or (options.run and options.run / FOLDER_NAME)
+    folder = options.out or (options.run / FOLDER_NAME if options.run else None)
     if folder is None:
         raise InputError("name the folder for the lists: --out FOLDER")
     _check_lists(options, [source.csv_path, path], folder)
@@ -159,7 +171,7 @@ def _table(options: Audit, source: _Source, taxonomy: "Taxonomy") -> "Table":
     from visual_taxonomy.training.row_files import add_files
 
     config = source.config
-    img_dir = options.img_dir or (config and config.img_dir)
+    img_dir = options.img_dir or (config.img_dir if config else None)
     if img_dir is None:
         raise InputError("name the folder of the images: --run RUN_FOLDER, or --img_dir")
     table = read_table(

@@ -69,8 +69,7 @@ def plot_findings(
         [4] * len(pictures),
         lambda axes, i: _write_lines(axes, pictures[i][0]),
         title,
-        "Red: the label that stands there.  Blue: the class that the model suggests.  "
-        "%: probability of each",
+        "Red: the label.  Blue: what the model suggests.  %: probability of each",
         columns,
     )
     save_figure(figure, path)
