@@ -1,6 +1,8 @@
 """`vtax audit`: from the held-out predictions of a run to lists, and from reviewed lists back."""
 
 import csv
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,3 +244,14 @@ def test_a_head_without_answers_or_labels_does_not_stop_the_audit(run: Path) -> 
     replace(held_out, probabilities=probabilities).write(run / "held_out.npz")
     assert audit("--run", run) == 0
     assert {row["attribute"] for row in rows_of(run / "audit" / "likely_wrong.csv")} == {"color"}
+
+
+def test_nothing_of_it_waits_for_torch() -> None:
+    code = (
+        "import sys\n"
+        "import visual_taxonomy.audit.corrections, visual_taxonomy.audit.lists\n"
+        "import visual_taxonomy.reporting.findings, visual_taxonomy.training.row_files\n"
+        "print('torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
