@@ -29,7 +29,7 @@ def find_contradictions(held_out: HeldOut) -> list[Finding]:
         >>> rows = HeldOut(taxonomy, {"Sarees/border": [1, 1]}, ids, zeros, zeros, probabilities,
         ...                targets=np.array([[0], [1]]))
         >>> for found in find_contradictions(rows):
-        ...     print(found.id, found.label, found.suggested, found.score)
+        ...     print(found.id, found.label, found.suggested, round(found.score, 3))
         8 none zari 0.7
         7 zari zari 0.7
     """
@@ -60,7 +60,7 @@ def _of_head(held_out: HeldOut, head: HeldOutHead) -> list[Finding]:
             suggested=head.task.classes[suggested[members[i]]],
             probability=float(head.probabilities[i, suggested[members[i]]]),
             probability_of_label=float(head.probabilities[i, head.labels[i]]),
-            score=round(float(shares[members[i], suggested[members[i]]]), 12),
+            score=float(shares[members[i], suggested[members[i]]]),
             group=int(groups[members[i]]),
         )
         for i in order.tolist()
