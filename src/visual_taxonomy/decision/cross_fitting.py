@@ -100,7 +100,8 @@ class CrossFit:
                 Rule(of_heads, None),
                 Rule(of_heads, fit_offsets(cells, of_heads)),
             )
-            self._fits[without] = Fit(fit_calibration(cells), rules)
+            whole = self.fit().calibration if without else None
+            self._fits[without] = Fit(fit_calibration(cells, start=whole), rules)
         return self._fits[without]
 
     def out_of_fold(self, without: frozenset[int] = NO_FOLDS) -> OutOfFold:
