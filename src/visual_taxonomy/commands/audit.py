@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 CONFIG_NAME = "config.toml"
 FOLDER_NAME = "audit"
 TITLES = {
-    "likely_wrong": "{:,} labels are probably wrong",
-    "contradictions": "{:,} labels of near-duplicates contradict each other",
-    "fillable": "{:,} unknown labels can be filled in",
+    "likely_wrong": "{:,} labels that another class fits better, the most suspicious first",
+    "contradictions": "{:,} labels of near-duplicates contradicting each other, the clearest first",
+    "fillable": "{:,} unknown labels that can be filled in, the surest first",
 }
 """Name of the CSV and of the PNG -> what they show."""
 
