@@ -19,6 +19,7 @@ from rich.text import Text
 
 from visual_taxonomy import __version__
 from visual_taxonomy.commands.arguments import as_flags
+from visual_taxonomy.commands.audit import Audit, audit
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Command] = {
     "cross-validate": Command(TrainConfig, cross_validate, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
+    "audit": Command(Audit, audit),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
     "create-config": Command(CreateConfig, create_config),
