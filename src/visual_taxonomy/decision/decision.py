@@ -124,9 +124,8 @@ class Decision:
         sizes = [len(head.log_prior) for head in self.heads]
         if sizes != [len(task.classes) for task in self.taxonomy.tasks]:
             raise InputError(OTHER_TAXONOMY)
-        numbers = [(head.temperature, *_numbers(head)) for head in self.heads]
-        if not all(np.isfinite(row).all() and row[0] > 0 for row in numbers):
-            raise InputError("the decision is damaged (a number is not finite); fit it anew")
+        if not all(_is_sound(head, len(self.grid)) for head in self.heads):
+            raise InputError("the decision is damaged (its numbers do not fit); fit it anew")
 
     def answer(
         self,
@@ -284,8 +283,16 @@ def plain_answers(taxonomy: Taxonomy, probabilities: np.ndarray, categories: np.
     return Answers(raw, classes, runner_up, classes == UNKNOWN)
 
 
-def _numbers(head: HeadDecision) -> tuple[float, ...]:
-    return (head.prior_exponent, head.tau, *head.log_prior, *(head.offsets or ()))
+def _is_sound(head: HeadDecision, thresholds: int) -> bool:
+    numbers = (head.prior_exponent, head.tau, *head.log_prior, *(head.offsets or ()))
+    lengths = {len(part) for part in (*head.argmax_counts, *head.metric_counts)}
+    return (
+        bool(np.isfinite((head.temperature, *numbers)).all())
+        and head.temperature > 0
+        and lengths == {thresholds}
+        and len(head.covered) in (0, thresholds)
+        and (head.offsets is None or len(head.offsets) == len(head.log_prior))
+    )
 
 
 def _digest(taxonomy: Taxonomy) -> str:
