@@ -19,7 +19,9 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import Bundle, read_bundle
 from visual_taxonomy.inference.engines import ENGINES
 from visual_taxonomy.inference.export.bundle_writer import export
+from visual_taxonomy.inference.output_forms import JsonLines, LongCsv, OutputForm, Parquet
 from visual_taxonomy.inference.prediction import NO_DECISION, Predictor
+from visual_taxonomy.inference.prediction_file import write_predictions
 from visual_taxonomy.taxonomy import Taxonomy
 
 CONFIG = InferenceConfig(batch_size=4, workers=0, precision="32", accelerator="cpu")
@@ -239,3 +241,22 @@ def test_flags_without_effect_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         cli.run([*flags, "--out_csv_path", str(tmp_path / "out.csv"), *more])
+
+
+@pytest.mark.parametrize("form", [LongCsv(), Parquet(), JsonLines()])
+def test_a_killed_run_of_a_long_form_resumes(
+    form: OutputForm, path: Path, table: Table, tmp_path: Path
+) -> None:
+    predictor = Predictor.load(path, CONFIG)
+    out, whole = tmp_path / "out", tmp_path / "whole"
+
+    def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(predictor, table, out, form, stop, "request")
+    assert not out.exists()
+    assert write_predictions(predictor, table, out, form, request="request").resumed == 4
+    write_predictions(predictor, table, whole, form)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not [each.name for each in tmp_path.iterdir() if ".part" in each.name]
