@@ -21,6 +21,7 @@ from visual_taxonomy import __version__
 from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.audit import Audit, audit
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
+from visual_taxonomy.commands.calibrate import Calibrate, calibrate
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "audit": Command(Audit, audit),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
+    "calibrate": Command(Calibrate, calibrate, is_heavy=True),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),
     "synthesize": Command(Synthesize, synthesize),
