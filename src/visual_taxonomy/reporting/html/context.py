@@ -1,0 +1,88 @@
+"""What the sections of a report are made from.
+
+Shapes: N held-out rows, A slots (the most attributes of a category).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from visual_taxonomy.decision.held_out import HeldOut, HeldOutHead
+from visual_taxonomy.evaluation import Report, evaluate, majority_report
+from visual_taxonomy.reporting.html.run_record import RunRecord
+from visual_taxonomy.taxonomy import UNKNOWN
+
+
+class Absent(NamedTuple):
+    """Why a section is not shown."""
+
+    reason: str
+
+
+class HeadAnswers(NamedTuple):
+    """One head with what was answered for its labelled rows."""
+
+    head: HeldOutHead
+    classes: np.ndarray
+    """[n] answered classes."""
+    confidence: np.ndarray
+    """[n] probability of the answer."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Held-out rows, the answers to be judged, and the run they come from.
+
+    Args:
+        held_out: The rows.
+        run: Of the model; None where only a checkpoint is given.
+        picture: Id -> file of the picture, None where there is none.
+        audit: Folder of `vtax audit`; None without one.
+    """
+
+    held_out: HeldOut
+    run: RunRecord | None = None
+    picture: Callable[[str], Path | None] | None = None
+    audit: Path | None = None
+
+    @cached_property
+    def heads(self) -> list[HeadAnswers]:
+        """Every task with its answers, in the order of the taxonomy."""
+        return [
+            HeadAnswers(head, *_most_probable(head.probabilities)) for head in self.held_out.heads()
+        ]
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """[N, A] answers; -1 where there is none."""
+        classes = np.full_like(self.held_out.targets, UNKNOWN)
+        for head, chosen, _ in self.heads:
+            classes[head.rows, head.slot] = chosen
+        return classes
+
+    @cached_property
+    def scores(self) -> Report:
+        """Scores of the answers.
+
+        Raises:
+            InputError: No row has a label.
+        """
+        held_out = self.held_out
+        return evaluate(held_out.taxonomy, self.classes, held_out.targets, held_out.categories)
+
+    @cached_property
+    def baseline(self) -> Report:
+        """Scores of the most frequent training class."""
+        held_out = self.held_out
+        return majority_report(
+            held_out.taxonomy, held_out.class_counts, held_out.targets, held_out.categories
+        )
+
+
+def _most_probable(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    classes = probabilities.argmax(axis=1) if len(probabilities) else np.zeros(0, dtype=np.int64)
+    return classes, probabilities.max(axis=1, initial=0.0)
