@@ -27,6 +27,7 @@ from visual_taxonomy.commands.export import Export, export
 from visual_taxonomy.commands.failures import explain
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
+from visual_taxonomy.commands.report import MakeReport, report
 from visual_taxonomy.commands.screen import (
     drop_unwritable_output,
     flush_output,
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command(TrainConfig, train, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
+    "report": Command(MakeReport, report, is_heavy=True),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
     "create-config": Command(CreateConfig, create_config),

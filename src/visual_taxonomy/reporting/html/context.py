@@ -42,12 +42,14 @@ class Context:
         run: Of the model; None where only a checkpoint is given.
         picture: Id -> file of the picture, None where there is none.
         audit: Folder of `vtax audit`; None without one.
+        source: What the held-out rows are.
     """
 
     held_out: HeldOut
     run: RunRecord | None = None
     picture: Callable[[str], Path | None] | None = None
     audit: Path | None = None
+    source: str = "the validation rows of the run"
 
     @cached_property
     def heads(self) -> list[HeadAnswers]:
@@ -75,9 +77,11 @@ class Context:
         return evaluate(held_out.taxonomy, self.classes, held_out.targets, held_out.categories)
 
     @cached_property
-    def baseline(self) -> Report:
-        """Scores of the most frequent training class."""
+    def baseline(self) -> Report | None:
+        """Scores of the most frequent training class; None where no training label is known."""
         held_out = self.held_out
+        if not any(map(any, held_out.class_counts.values())):
+            return None
         return majority_report(
             held_out.taxonomy, held_out.class_counts, held_out.targets, held_out.categories
         )

@@ -1,0 +1,190 @@
+"""`vtax report`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from visual_taxonomy.commands.model_files import load_predictor, model_inputs
+from visual_taxonomy.commands.outputs import check_output
+from visual_taxonomy.commands.terminal import console, show_progress, terminal
+from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from visual_taxonomy.data.table import Table
+    from visual_taxonomy.inference.prediction import Predictor
+    from visual_taxonomy.reporting.html.context import Context
+
+_OWN_NAME = "report.html"
+
+
+@dataclass(frozen=True)
+class MakeReport:
+    """Write one HTML page on how good a model is."""
+
+    run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN_FOLDER")] = None
+    """Folder of a run; its held-out rows are reported on."""
+    ckpt_path: Path | None = None
+    """Without a run folder: checkpoint, or bundle of `vtax export`."""
+    csv_path: Path | None = None
+    """With --ckpt_path: labelled CSV (or Parquet) of rows that the model was not trained on."""
+    img_dir: Path | None = None
+    """Folder of the pictures; of a run: where they are now, if they have moved."""
+    attributes_config: Path | None = None
+    """With --ckpt_path: taxonomy; a checkpoint of the original system needs it."""
+    audit: Path | None = None
+    """Folder of `vtax audit`, whose lists are shown as well."""
+    out: Path | None = None
+    """HTML file; None: report.html in the run folder, or here with --ckpt_path."""
+    overwrite: bool = False
+    """Replace an existing file that is no report of this command."""
+    unknown_labels: Literal["error", "ignore"] = "error"
+    """With --ckpt_path: labels that the model does not know: an error, or taken for unknown."""
+    labels: LabelReading = field(default_factory=LabelReading)
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+
+    def __post_init__(self) -> None:
+        if (self.run is None) == (self.ckpt_path is None):
+            raise InputError("vtax report: name a run folder, or --ckpt_path with --csv_path")
+        needed = {"--csv_path": self.csv_path, "--img_dir": self.img_dir}
+        missing = [flag for flag, given in needed.items() if given is None]
+        if self.ckpt_path is not None and missing:
+            raise InputError(f"--ckpt_path {self.ckpt_path}: give {' and '.join(missing)} too")
+        if self.run is not None and self.csv_path is not None:
+            raise InputError(
+                f"--csv_path {self.csv_path}: a run folder has its own held-out rows; for others "
+                f"name its checkpoint: --ckpt_path {self.run / 'best_score.pt'}"
+            )
+
+
+def report(options: MakeReport) -> int:
+    """Write one HTML page on how good a model is."""
+    from visual_taxonomy.reporting.html.report import write_report
+
+    out = options.out or (options.run or Path()) / _OWN_NAME
+    _check_output(out, options)
+    context = _of_run(options) if options.run is not None else _of_checkpoint(options)
+    write_report(context, out, options.ckpt_path.name if options.ckpt_path else "")
+    console.print(f"report: {out}")
+    return 0
+
+
+def report_at_end(folder: Path) -> None:
+    """The report of a run that has just ended; a note where there cannot be one."""
+    from visual_taxonomy.reporting.html.report import report_run
+    from visual_taxonomy.reporting.html.run_record import record_environment
+
+    try:
+        record_environment(folder)
+        path = report_run(folder)
+    except InputError as error:
+        terminal.note(f"no report: {error}")
+    else:
+        terminal.note(f"report: {path}")
+
+
+def context_of_predictions(
+    predictor: "Predictor",
+    table: "Table",
+    probabilities: "np.ndarray",
+    source: str,
+    audit: Path | None = None,
+) -> "Context":
+    """What a report on the predictions of a table is made from.
+
+    Args:
+        predictor: The model.
+        table: The rows, with the taxonomy of the model.
+        probabilities: [N, A, C] float32; 0 where there is no answer.
+        source: What the rows are, such as the name of their file.
+        audit: Folder of `vtax audit`.
+    """
+    from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+    from visual_taxonomy.decision.held_out import HeldOut
+    from visual_taxonomy.reporting.html.context import Context
+    from visual_taxonomy.reporting.html.report import picture_finder
+
+    with terminal.progress("comparing pictures", len(table)) as advance:
+        paths = [table.path(row) for row in range(len(table))]
+        groups = group_near_duplicates(fingerprints(paths, on_progress=advance))
+    # A checkpoint of the original system does not say what it was trained on.
+    counts = predictor.class_counts or {
+        task.name: [0] * len(task.classes) for task in table.taxonomy.tasks
+    }
+    held_out = HeldOut(
+        table.taxonomy, counts, table.ids, table.categories, groups, probabilities, table.targets
+    )
+    return Context(held_out, None, picture_finder(table.img_dir), audit, source)
+
+
+def _check_output(out: Path, options: MakeReport) -> None:
+    from visual_taxonomy.reporting.html.report import is_report
+
+    inputs: list[Path | None] = [options.csv_path, options.attributes_config]
+    if options.ckpt_path is not None:
+        inputs += model_inputs(options.ckpt_path)
+    if options.run is not None and options.run.is_dir():
+        inputs += [each for each in options.run.iterdir() if each.name != _OWN_NAME]
+    check_output("--out", out, inputs, options.overwrite or is_report(out))
+
+
+def _of_run(options: MakeReport) -> "Context":
+    from visual_taxonomy.reporting.html.report import context_of_run
+
+    assert options.run is not None
+    return context_of_run(options.run, options.img_dir, options.audit)
+
+
+def _of_checkpoint(options: MakeReport) -> "Context":
+    from visual_taxonomy.data.table import read_table
+
+    assert options.ckpt_path is not None
+    assert options.csv_path is not None
+    assert options.img_dir is not None
+    predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
+    table = read_table(
+        options.csv_path,
+        options.img_dir,
+        predictor.taxonomy,
+        reading=options.labels,
+        unknown_labels=options.unknown_labels,
+        on_note=terminal.note,
+    )
+    source = f"the rows of {options.csv_path.name}"
+    trained = _trained_rows(options.ckpt_path, table.ids.tolist())
+    if trained:
+        warning = f"{trained:,} of them were trained on: their scores are too good"
+        terminal.note(f"{options.csv_path}: {warning}")
+        source += f" ({warning})"
+    probabilities = _predict(predictor, table)
+    return context_of_predictions(predictor, table, probabilities, source, options.audit)
+
+
+def _predict(predictor: "Predictor", table: "Table") -> "np.ndarray":
+    import numpy as np
+
+    parts = []
+    with show_progress(console, "predicting", len(table)) as advance:
+        for scores in predictor.predict_table(table):
+            parts.append(scores.probabilities)
+            advance(int(scores.rows[-1]) + 1)
+    return np.concatenate(parts)
+
+
+def _trained_rows(checkpoint: Path, ids: Iterable[str]) -> int:
+    """How many of the ids the run of this checkpoint was trained on, if it lies in its folder."""
+    from visual_taxonomy.data.label_file import LabelFile
+    from visual_taxonomy.training.run_folder import SPLIT_NAME
+
+    path = checkpoint.parent / SPLIT_NAME
+    if not path.exists():
+        return 0
+    file = LabelFile(path, LabelReading(missing_values=()))  # an id may be called NA
+    split = dict(zip(file.column("id"), file.column("split"), strict=True))
+    return sum(split.get(each) == "train" for each in ids)
