@@ -85,14 +85,13 @@ class HeldOut:
     def heads(self) -> Iterator[HeldOutHead]:
         """Each task with its labelled and answered rows, in the order of the taxonomy."""
         for category, slots in enumerate(self.taxonomy.slots):
-            of_category = self.categories == category
+            members = np.flatnonzero(self.categories == category)
             for slot, index in enumerate(slots):
                 task = self.taxonomy.tasks[index]
-                probabilities = self.probabilities[:, slot, : len(task.classes)]
-                usable = of_category & (self.targets[:, slot] != UNKNOWN)
-                usable &= np.isfinite(probabilities).all(axis=1) & probabilities.any(axis=1)
-                rows = np.flatnonzero(usable)
-                chosen = probabilities[rows].astype(np.float64)
+                labelled = members[self.targets[members, slot] != UNKNOWN]
+                chosen = self.probabilities[labelled, slot, : len(task.classes)].astype(np.float64)
+                usable = np.isfinite(chosen).all(axis=1) & chosen.any(axis=1)
+                rows, chosen = labelled[usable], chosen[usable]
                 yield HeldOutHead(
                     task,
                     category,

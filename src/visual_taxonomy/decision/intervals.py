@@ -1,0 +1,245 @@
+"""How far scores would differ with other products: bootstrap over groups of near-duplicates.
+
+Every group gets a random weight (exponential, so the weights are a flat Dirichlet sample), and the
+scores are computed from weighted counts: the Bayesian bootstrap. Drawing groups with replacement
+instead would drop rare classes from a third of the samples and with them from the macro average,
+which moves the whole distribution away from the score it is about. For the same reason a macro F1
+over the classes that occur depends on how many rows there are: compare it only on the same rows.
+
+Shapes: N rows, A slots, G groups, B samples, M labelled cells, T heads, K categories.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from visual_taxonomy.decision.score_counts import LabelledCells, ScoreCounts, Scores
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
+
+_SAMPLES_AT_ONCE = 32
+"""Samples whose weights are in memory together; each is N numbers."""
+
+
+class Interval(NamedTuple):
+    """A score and the range that holds a share of its bootstrap samples; NaN without labels."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ScoreIntervals(NamedTuple):
+    """Intervals of the three scores."""
+
+    hm: Interval
+    micro: Interval
+    macro: Interval
+
+
+@dataclass(frozen=True)
+class ReportIntervals:
+    """Intervals of the scores of `evaluate`, by the names of the taxonomy.
+
+    Args:
+        overall: Means over the categories.
+        categories: Category -> means over its attributes.
+        attributes: Task name -> scores of the attribute.
+    """
+
+    overall: ScoreIntervals
+    categories: dict[str, ScoreIntervals]
+    attributes: dict[str, ScoreIntervals]
+
+
+class Difference(NamedTuple):
+    """A score of one set of answers minus that of another on the same rows."""
+
+    first: float
+    second: float
+    difference: float
+    """second - first."""
+    low: float
+    high: float
+    p_value: float
+    """Two-sided: how often the samples lie beyond 0 on the rarer side, twice."""
+
+
+class Differences(NamedTuple):
+    """Differences of the three scores."""
+
+    hm: Difference
+    micro: Difference
+    macro: Difference
+
+
+def score_intervals(
+    taxonomy: Taxonomy,
+    predicted: np.ndarray,
+    targets: np.ndarray,
+    categories: np.ndarray,
+    groups: np.ndarray,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> ReportIntervals:
+    """Bootstrap intervals of every score of `evaluate`.
+
+    Args:
+        taxonomy: Says which attribute stands in which slot.
+        predicted: [N, A] class indices, -1 for no answer.
+        targets: [N, A] class indices, -1 for unknown.
+        categories: [N] category indices.
+        groups: [N]; rows of one group are weighted together.
+        samples: B.
+        level: Share of the samples within the interval, between 0 and 1.
+        seed: Of the weights.
+
+    Raises:
+        InputError: No row is labelled.
+
+    References:
+        Rubin, The Bayesian bootstrap, Annals of Statistics 9, 1981.
+
+    Example:
+        >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "none"]}})
+        >>> predicted, targets = np.array([[0], [0], [1]]), np.array([[0], [1], [1]])
+        >>> rows = np.arange(3)
+        >>> score_intervals(taxonomy, predicted, targets, 0 * rows, rows).overall.micro.value
+        0.6666666666666666
+    """
+    counts = ScoreCounts(taxonomy)
+    cells = _labelled(taxonomy, targets, categories)
+    pairs = _Pairs(counts, cells, predicted)
+    points = pairs.scores(np.ones((1, len(targets))))
+    draws = _draw([pairs], groups, samples, seed)[0]
+    return _by_name(taxonomy, counts, points, draws, (1 - level) / 2)
+
+
+def compare_answers(
+    taxonomy: Taxonomy,
+    first: np.ndarray,
+    second: np.ndarray,
+    targets: np.ndarray,
+    categories: np.ndarray,
+    groups: np.ndarray,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Differences:
+    """Paired bootstrap between two sets of answers to the same rows.
+
+    Args:
+        taxonomy: Says which attribute stands in which slot.
+        first: [N, A] class indices, -1 for no answer.
+        second: [N, A] of the other.
+        targets: [N, A] class indices, -1 for unknown.
+        categories: [N] category indices.
+        groups: [N]; rows of one group are weighted together.
+        samples: B.
+        level: Share of the samples within the interval, between 0 and 1.
+        seed: Of the weights.
+
+    Raises:
+        InputError: No row is labelled.
+
+    Example:
+        >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "none"]}})
+        >>> first, targets = np.array([[0], [0], [1]]), np.array([[0], [1], [1]])
+        >>> rows = np.arange(3)
+        >>> found = compare_answers(taxonomy, first, targets, targets, 0 * rows, rows)
+        >>> round(found.micro.difference, 3), found.micro.second
+        (0.333, 1.0)
+    """
+    counts = ScoreCounts(taxonomy)
+    cells = _labelled(taxonomy, targets, categories)
+    both = [_Pairs(counts, cells, predicted) for predicted in (first, second)]
+    points = [pairs.scores(np.ones((1, len(targets)))) for pairs in both]
+    draws = _draw(both, groups, samples, seed)
+    tail = (1 - level) / 2
+    of = []
+    for score in Scores._fields:
+        a, b = (float(counts.mean(getattr(point, score))[0]) for point in points)
+        firsts, seconds = (counts.mean(getattr(draw, score)) for draw in draws)
+        of.append(_difference(a, b, seconds - firsts, tail))
+    return Differences(*of)
+
+
+class _Pairs:
+    """The pairs of true and predicted class that occur, and the cells of each."""
+
+    def __init__(self, counts: ScoreCounts, cells: LabelledCells, predicted: np.ndarray) -> None:
+        chosen = predicted[cells.rows, cells.slots]
+        starts = counts.starts[cells.heads]
+        side = counts.num_classes + 1
+        flat = np.where(chosen == UNKNOWN, counts.num_classes, starts + chosen)
+        kinds, self._pair_of = np.unique((starts + cells.labels) * side + flat, return_inverse=True)
+        self._rows, self._counts = cells.rows, counts
+        self._true, self._predicted = np.divmod(kinds, side)
+
+    def scores(self, weights: np.ndarray) -> Scores:
+        """[B, T] scores of each head with the rows weighted by [B, N]."""
+        pairs = len(self._true)
+        weighted = np.stack(
+            [np.bincount(self._pair_of, row[self._rows], minlength=pairs) for row in weights]
+        )
+        is_correct = self._true == self._predicted
+        return self._counts.scores(
+            self._by_class(weighted, self._true),
+            self._by_class(weighted, self._predicted),
+            self._by_class(weighted * is_correct, self._true),
+        )
+
+    def _by_class(self, weighted: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        side = self._counts.num_classes + 1
+        sums = [np.bincount(classes, row, minlength=side)[:-1] for row in weighted]
+        return np.stack(sums)
+
+
+def _labelled(taxonomy: Taxonomy, targets: np.ndarray, categories: np.ndarray) -> LabelledCells:
+    cells = LabelledCells.of(taxonomy, targets, categories)
+    if not len(cells.rows):
+        raise InputError("nothing to score: no row has a label; fill attr_1, attr_2, ...")
+    return cells
+
+
+def _draw(sets: list["_Pairs"], groups: np.ndarray, samples: int, seed: int) -> list[Scores]:
+    """Scores of B samples for each set of answers, all with the same weights."""
+    generator = np.random.default_rng(seed)
+    places = np.unique(groups, return_inverse=True)[1]
+    num_groups = int(places.max(initial=-1)) + 1
+    parts: list[list[Scores]] = [[] for _ in sets]
+    for start in range(0, samples, _SAMPLES_AT_ONCE):
+        size = (min(_SAMPLES_AT_ONCE, samples - start), num_groups)
+        weights = generator.standard_exponential(size)[:, places]
+        for found, pairs in zip(parts, sets, strict=True):
+            found.append(pairs.scores(weights))
+    return [Scores(*map(np.concatenate, zip(*found, strict=True))) for found in parts]
+
+
+def _difference(first: float, second: float, draws: np.ndarray, tail: float) -> Difference:
+    low, high = np.quantile(draws, (tail, 1 - tail)).tolist()
+    # With one sample counted in, a p-value is never 0, which B samples cannot show.
+    rarer = 1 + min((draws <= 0).sum(), (draws >= 0).sum())
+    p_value = min(1.0, 2.0 * float(rarer) / (len(draws) + 1))
+    return Difference(first, second, second - first, low, high, p_value)
+
+
+def _by_name(
+    taxonomy: Taxonomy, counts: ScoreCounts, points: Scores, draws: Scores, tail: float
+) -> ReportIntervals:
+    def intervals(reduce: Callable[[np.ndarray], np.ndarray]) -> list[ScoreIntervals]:
+        columns = []
+        for point, sample in zip(points, draws, strict=True):
+            values, reduced = reduce(point)[0], reduce(sample)
+            ends = np.quantile(reduced, (tail, 1 - tail), axis=0)
+            columns.append([Interval(*map(float, row)) for row in zip(values, *ends, strict=True)])
+        return [ScoreIntervals(*row) for row in zip(*columns, strict=True)]
+
+    return ReportIntervals(
+        intervals(lambda scores: counts.mean(scores)[:, None])[0],
+        dict(zip(taxonomy.categories, intervals(counts.category_means), strict=True)),
+        dict(zip(taxonomy.task_names, intervals(lambda scores: scores), strict=True)),
+    )
