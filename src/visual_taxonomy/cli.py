@@ -18,6 +18,7 @@ from rich.text import Text
 
 from visual_taxonomy import __version__
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
+from visual_taxonomy.commands.compare_runs import CompareRuns, compare_runs
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
     "report": Command(MakeReport, report, is_heavy=True),
+    "compare-runs": Command(CompareRuns, compare_runs),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
     "create-config": Command(CreateConfig, create_config),

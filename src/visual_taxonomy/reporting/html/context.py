@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visual_taxonomy.decision.held_out import HeldOut, HeldOutHead
+from visual_taxonomy.decision.intervals import ReportIntervals, score_intervals
 from visual_taxonomy.evaluation import Report, evaluate, majority_report
 from visual_taxonomy.reporting.html.run_record import RunRecord
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -75,6 +76,18 @@ class Context:
         """
         held_out = self.held_out
         return evaluate(held_out.taxonomy, self.classes, held_out.targets, held_out.categories)
+
+    @cached_property
+    def intervals(self) -> ReportIntervals:
+        """Bootstrap intervals of the scores, 95 %."""
+        held_out = self.held_out
+        return score_intervals(
+            held_out.taxonomy,
+            self.classes,
+            held_out.targets,
+            held_out.categories,
+            held_out.groups,
+        )
 
     @cached_property
     def baseline(self) -> Report | None:

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from visual_taxonomy.reporting.html.blocks import Block
 from visual_taxonomy.reporting.html.context import Absent, Context
+from visual_taxonomy.reporting.html.sections.attributes import attributes
 from visual_taxonomy.reporting.html.sections.classes import classes
 from visual_taxonomy.reporting.html.sections.confusions import confusions
+from visual_taxonomy.reporting.html.sections.overall import overall
 from visual_taxonomy.reporting.html.sections.pictures import confident_errors, uncertain
 from visual_taxonomy.reporting.html.sections.run import run
 from visual_taxonomy.reporting.html.sections.tasks import tasks
@@ -22,6 +24,8 @@ class Section(NamedTuple):
 
 
 SECTIONS: dict[str, Section] = {
+    "overall": Section("Scores", overall),
+    "attributes": Section("Attributes", attributes),
     "training": Section("Training", training),
     "classes": Section("Classes", classes),
     "confusions": Section("Where classes are confused", confusions),
