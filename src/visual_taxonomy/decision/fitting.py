@@ -1,57 +1,75 @@
-"""Fit a decision on held-out rows."""
+"""Fit a decision on held-out rows.
+
+The rule is chosen, and the thresholds are counted, on answers out of fold: each fold is answered by
+a fit on the others. What is kept is the fit on all folds.
+"""
 
 import hashlib
 
 import numpy as np
 
-from visual_taxonomy.decision.abstention import GRID, count_accepted
+from visual_taxonomy.decision.abstention import GRID
+from visual_taxonomy.decision.cross_fitting import NO_FOLDS, CrossFit
 from visual_taxonomy.decision.decision import Decision, FittedOn, HeadDecision
-from visual_taxonomy.decision.held_out import HeldOut, HeldOutHead
-from visual_taxonomy.decision.tables import FLOOR
+from visual_taxonomy.decision.held_out import HeldOut
+from visual_taxonomy.decision.rule import RULES
 
 
 def fit_decision(
     held_out: HeldOut, folds: int = 5, seed: int = 0, source: str = "held-out rows"
 ) -> Decision:
-    """Fit calibration, rule and thresholds on held-out rows."""
-    heads = list(held_out.heads())
-    temperature = min(np.geomspace(0.3, 6, 31), key=lambda t: sum(_nll(h, t) for h in heads))
-    return Decision(
-        held_out.taxonomy,
-        tuple(_head(h, float(temperature)) for h in heads),
-        FittedOn(
-            source,
-            len(held_out),
-            sum(len(h.labels) for h in heads),
-            folds,
-            hashlib.sha256("\n".join(sorted(map(str, held_out.ids))).encode()).hexdigest(),
-        ),
-        "one tau",
-        GRID,
+    """Calibration, rule and thresholds of every head, fitted on held-out rows.
+
+    Args:
+        held_out: Rows that the model was not trained on.
+        folds: Parts of the cross-fitting, 2 or more; fewer where there are fewer products.
+        seed: Of the folds and of the bootstrap behind the choice of the rule.
+        source: Names the rows for people.
+
+    Raises:
+        InputError: Fewer than 2 folds, or than 2 products that are no near-duplicates.
+    """
+    return decision_of(CrossFit(held_out, folds, seed), held_out, source)
+
+
+def decision_of(
+    cross_fit: CrossFit, held_out: HeldOut, source: str, without: frozenset[int] = NO_FOLDS
+) -> Decision:
+    """The decision that all folds but some give.
+
+    Args:
+        cross_fit: Its fits.
+        held_out: The rows it was made of.
+        source: Names them for people.
+        without: Folds that take no part in any of it.
+    """
+    fit, found = cross_fit.fit(without), cross_fit.out_of_fold(without)
+    chosen = cross_fit.choose(found)
+    rule = fit.rules[chosen]
+    argmax, metric = found.accepted(0), found.accepted(chosen)
+    support = found.cells.support
+    heads = []
+    for head, task in enumerate(held_out.taxonomy.tasks):
+        size = len(task.classes)
+        offsets = None if rule.offsets is None else tuple(rule.offsets[head, :size].tolist())
+        heads.append(
+            HeadDecision(
+                temperature=float(1.0 / fit.calibration.slope[head]),
+                prior_exponent=float(fit.calibration.exponent[head]),
+                log_prior=tuple(cross_fit.cells.log_prior[head, :size].tolist()),
+                tau=float(rule.tau[head]),
+                offsets=offsets,
+                argmax_counts=argmax[head],
+                metric_counts=metric[head],
+                labels=int(support[head]),
+            )
+        )
+    rows = np.flatnonzero(~np.isin(cross_fit.fold_of_row, list(without)))
+    fitted_on = FittedOn(
+        source, len(rows), len(found.cells), cross_fit.num_folds, _digest(held_out.ids[rows])
     )
+    return Decision(held_out.taxonomy, tuple(heads), fitted_on, RULES[chosen], GRID)
 
 
-def _nll(head: HeldOutHead, temperature: float) -> float:
-    p = _calibrated(head, temperature)
-    return -float(np.log(np.maximum(p[np.arange(len(p)), head.labels], FLOOR)).sum())
-
-
-def _calibrated(head: HeldOutHead, temperature: float) -> np.ndarray:
-    z = np.log(np.maximum(head.probabilities, FLOOR)) / temperature
-    e = np.exp(z - z.max(axis=1, keepdims=True)) if len(z) else z
-    return e / e.sum(axis=1, keepdims=True)
-
-
-def _head(head: HeldOutHead, temperature: float) -> HeadDecision:
-    counts = np.maximum(head.class_counts, 1)
-    prior = np.log(counts / counts.sum())
-    tau = 0.4
-    rows = np.arange(len(head.labels))
-    p = _calibrated(head, temperature)
-    found = []
-    for t in (0.0, tau):
-        classes = (np.log(np.maximum(head.probabilities, FLOOR)) - t * prior).argmax(axis=1)
-        found.append(count_accepted(p[rows, classes], classes != head.labels))
-    return HeadDecision(
-        temperature, 0.0, tuple(prior.tolist()), tau, None, found[0], found[1], len(rows)
-    )
+def _digest(ids: np.ndarray) -> str:
+    return hashlib.sha256("\n".join(sorted(map(str, ids))).encode()).hexdigest()

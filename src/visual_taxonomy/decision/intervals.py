@@ -1,10 +1,7 @@
 """How far scores would differ with other products: bootstrap over groups of near-duplicates.
 
-Every group gets a random weight (exponential, so the weights are a flat Dirichlet sample), and the
-scores are computed from weighted counts: the Bayesian bootstrap. Drawing groups with replacement
-instead would drop rare classes from a third of the samples and with them from the macro average,
-which moves the whole distribution away from the score it is about. For the same reason a macro F1
-over the classes that occur depends on how many rows there are: compare it only on the same rows.
+A macro F1 over the classes that occur depends on how many rows there are: compare it only on the
+same rows.
 
 Shapes: N rows, A slots, G groups, B samples, M labelled cells, T heads, K categories.
 """
@@ -15,12 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visual_taxonomy.decision.bootstrap import AnswerPairs, Units, draw_scores
 from visual_taxonomy.decision.score_counts import LabelledCells, ScoreCounts, Scores
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
-
-_SAMPLES_AT_ONCE = 32
-"""Samples whose weights are in memory together; each is N numbers."""
+from visual_taxonomy.taxonomy import Taxonomy
 
 
 class Interval(NamedTuple):
@@ -112,9 +107,10 @@ def score_intervals(
     """
     counts = ScoreCounts(taxonomy)
     cells = _labelled(taxonomy, targets, categories)
-    pairs = _Pairs(counts, cells, predicted)
-    points = pairs.scores(np.ones((1, len(targets))))
-    draws = _draw([pairs], groups, samples, seed)[0]
+    pairs = _pairs(counts, cells, predicted)
+    units = Units.of(groups[cells.rows])
+    draws = draw_scores([pairs], units, samples, seed)[0]
+    points = pairs.scores(np.ones((1, len(cells.rows))))
     return _by_name(taxonomy, counts, points, draws, (1 - level) / 2)
 
 
@@ -155,9 +151,9 @@ def compare_answers(
     """
     counts = ScoreCounts(taxonomy)
     cells = _labelled(taxonomy, targets, categories)
-    both = [_Pairs(counts, cells, predicted) for predicted in (first, second)]
-    points = [pairs.scores(np.ones((1, len(targets)))) for pairs in both]
-    draws = _draw(both, groups, samples, seed)
+    both = [_pairs(counts, cells, predicted) for predicted in (first, second)]
+    points = [pairs.scores(np.ones((1, len(cells.rows)))) for pairs in both]
+    draws = draw_scores(both, Units.of(groups[cells.rows]), samples, seed)
     tail = (1 - level) / 2
     of = []
     for score in Scores._fields:
@@ -167,35 +163,8 @@ def compare_answers(
     return Differences(*of)
 
 
-class _Pairs:
-    """The pairs of true and predicted class that occur, and the cells of each."""
-
-    def __init__(self, counts: ScoreCounts, cells: LabelledCells, predicted: np.ndarray) -> None:
-        chosen = predicted[cells.rows, cells.slots]
-        starts = counts.starts[cells.heads]
-        side = counts.num_classes + 1
-        flat = np.where(chosen == UNKNOWN, counts.num_classes, starts + chosen)
-        kinds, self._pair_of = np.unique((starts + cells.labels) * side + flat, return_inverse=True)
-        self._rows, self._counts = cells.rows, counts
-        self._true, self._predicted = np.divmod(kinds, side)
-
-    def scores(self, weights: np.ndarray) -> Scores:
-        """[B, T] scores of each head with the rows weighted by [B, N]."""
-        pairs = len(self._true)
-        weighted = np.stack(
-            [np.bincount(self._pair_of, row[self._rows], minlength=pairs) for row in weights]
-        )
-        is_correct = self._true == self._predicted
-        return self._counts.scores(
-            self._by_class(weighted, self._true),
-            self._by_class(weighted, self._predicted),
-            self._by_class(weighted * is_correct, self._true),
-        )
-
-    def _by_class(self, weighted: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        side = self._counts.num_classes + 1
-        sums = [np.bincount(classes, row, minlength=side)[:-1] for row in weighted]
-        return np.stack(sums)
+def _pairs(counts: ScoreCounts, cells: LabelledCells, predicted: np.ndarray) -> AnswerPairs:
+    return AnswerPairs(counts, cells.heads, cells.labels, predicted[cells.rows, cells.slots])
 
 
 def _labelled(taxonomy: Taxonomy, targets: np.ndarray, categories: np.ndarray) -> LabelledCells:
@@ -203,20 +172,6 @@ def _labelled(taxonomy: Taxonomy, targets: np.ndarray, categories: np.ndarray) -
     if not len(cells.rows):
         raise InputError("nothing to score: no row has a label; fill attr_1, attr_2, ...")
     return cells
-
-
-def _draw(sets: list["_Pairs"], groups: np.ndarray, samples: int, seed: int) -> list[Scores]:
-    """Scores of B samples for each set of answers, all with the same weights."""
-    generator = np.random.default_rng(seed)
-    places = np.unique(groups, return_inverse=True)[1]
-    num_groups = int(places.max(initial=-1)) + 1
-    parts: list[list[Scores]] = [[] for _ in sets]
-    for start in range(0, samples, _SAMPLES_AT_ONCE):
-        size = (min(_SAMPLES_AT_ONCE, samples - start), num_groups)
-        weights = generator.standard_exponential(size)[:, places]
-        for found, pairs in zip(parts, sets, strict=True):
-            found.append(pairs.scores(weights))
-    return [Scores(*map(np.concatenate, zip(*found, strict=True))) for found in parts]
 
 
 def _difference(first: float, second: float, draws: np.ndarray, tail: float) -> Difference:
