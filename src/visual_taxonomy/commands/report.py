@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from visual_taxonomy.data.table import Table
     from visual_taxonomy.inference.prediction import Predictor
-    from visual_taxonomy.reporting.html.context import Context
 
 _OWN_NAME = "report.html"
 
@@ -39,7 +38,7 @@ class MakeReport:
     attributes_config: Path | None = None
     """With --ckpt_path: taxonomy; a checkpoint of the original system needs it."""
     audit: Path | None = None
-    """Folder of `vtax audit`, whose lists are shown as well."""
+    """Folder of `vtax audit`, whose lists are shown as well; None: `audit` in the run folder."""
     out: Path | None = None
     """HTML file; None: report.html in the run folder, or here with --ckpt_path."""
     overwrite: bool = False
@@ -65,13 +64,12 @@ class MakeReport:
 
 def report(options: MakeReport) -> int:
     """Write one HTML page on how good a model is."""
-    from visual_taxonomy.reporting.html.report import write_report
-
     out = options.out or (options.run or Path()) / _OWN_NAME
     _check_output(out, options)
-    context = _of_run(options) if options.run is not None else _of_checkpoint(options)
-    write_report(context, out, options.ckpt_path.name if options.ckpt_path else "")
-    console.print(f"report: {out}")
+    if options.run is not None:
+        _report_run(options.run, out, options)
+    elif options.ckpt_path and options.csv_path and options.img_dir:
+        _report_checkpoint(options.ckpt_path, options.csv_path, options.img_dir, out, options)
     return 0
 
 
@@ -89,38 +87,44 @@ def report_at_end(folder: Path) -> None:
         terminal.note(f"report: {path}")
 
 
-def context_of_predictions(
+def report_predictions(
+    path: Path,
     predictor: "Predictor",
     table: "Table",
     probabilities: "np.ndarray",
-    source: str,
+    checkpoint: Path,
     audit: Path | None = None,
-) -> "Context":
-    """What a report on the predictions of a table is made from.
+) -> None:
+    """Write the report on the predictions of a table.
 
     Args:
+        path: The HTML file.
         predictor: The model.
-        table: The rows, with the taxonomy of the model.
+        table: The rows, with the taxonomy of the model or one that has more classes.
         probabilities: [N, A, C] float32; 0 where there is no answer.
-        source: What the rows are, such as the name of their file.
+        checkpoint: Of the model; its run says which rows it was trained on.
         audit: Folder of `vtax audit`.
+
+    Raises:
+        InputError: No row has a label, or the disk is full.
     """
     from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
-    from visual_taxonomy.decision.held_out import HeldOut
+    from visual_taxonomy.inference.held_out_rows import as_held_out
     from visual_taxonomy.reporting.html.context import Context
-    from visual_taxonomy.reporting.html.report import picture_finder
+    from visual_taxonomy.reporting.html.report import picture_finder, write_report
 
+    source = f"{len(table):,} rows of a file"
+    trained = _trained_rows(checkpoint, table.ids.tolist())
+    if trained:
+        source += f", of which {trained:,} were trained on: their scores are too good"
+        terminal.note(f"{path}: {source}")
     with terminal.progress("comparing pictures", len(table)) as advance:
         paths = [table.path(row) for row in range(len(table))]
         groups = group_near_duplicates(fingerprints(paths, on_progress=advance))
-    # A checkpoint of the original system does not say what it was trained on.
-    counts = predictor.class_counts or {
-        task.name: [0] * len(task.classes) for task in table.taxonomy.tasks
-    }
-    held_out = HeldOut(
-        table.taxonomy, counts, table.ids, table.categories, groups, probabilities, table.targets
-    )
-    return Context(held_out, None, picture_finder(table.img_dir), audit, source)
+    held_out = as_held_out(predictor, table, probabilities, groups)
+    context = Context(held_out, None, picture_finder(table.img_dir), audit, source)
+    write_report(context, path, checkpoint.name)
+    console.print(f"report: {path}")
 
 
 def _check_output(out: Path, options: MakeReport) -> None:
@@ -130,40 +134,32 @@ def _check_output(out: Path, options: MakeReport) -> None:
     if options.ckpt_path is not None:
         inputs += model_inputs(options.ckpt_path)
     if options.run is not None and options.run.is_dir():
-        inputs += [each for each in options.run.iterdir() if each.name != _OWN_NAME]
+        inputs += [each for each in options.run.iterdir() if each.suffix != ".html"]
     check_output("--out", out, inputs, options.overwrite or is_report(out))
 
 
-def _of_run(options: MakeReport) -> "Context":
-    from visual_taxonomy.reporting.html.report import context_of_run
+def _report_run(run: Path, out: Path, options: MakeReport) -> None:
+    from visual_taxonomy.reporting.html.report import context_of_run, write_report
 
-    assert options.run is not None
-    return context_of_run(options.run, options.img_dir, options.audit)
+    write_report(context_of_run(run, options.img_dir, options.audit), out)
+    console.print(f"report: {out}")
 
 
-def _of_checkpoint(options: MakeReport) -> "Context":
+def _report_checkpoint(
+    checkpoint: Path, csv_path: Path, img_dir: Path, out: Path, options: MakeReport
+) -> None:
     from visual_taxonomy.data.table import read_table
 
-    assert options.ckpt_path is not None
-    assert options.csv_path is not None
-    assert options.img_dir is not None
-    predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
+    predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
     table = read_table(
-        options.csv_path,
-        options.img_dir,
+        csv_path,
+        img_dir,
         predictor.taxonomy,
         reading=options.labels,
         unknown_labels=options.unknown_labels,
         on_note=terminal.note,
     )
-    source = f"the rows of {options.csv_path.name}"
-    trained = _trained_rows(options.ckpt_path, table.ids.tolist())
-    if trained:
-        warning = f"{trained:,} of them were trained on: their scores are too good"
-        terminal.note(f"{options.csv_path}: {warning}")
-        source += f" ({warning})"
-    probabilities = _predict(predictor, table)
-    return context_of_predictions(predictor, table, probabilities, source, options.audit)
+    report_predictions(out, predictor, table, _predict(predictor, table), checkpoint, options.audit)
 
 
 def _predict(predictor: "Predictor", table: "Table") -> "np.ndarray":

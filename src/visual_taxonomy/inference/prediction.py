@@ -141,13 +141,17 @@ class Predictor:
             yield scores._replace(rows=scores.rows + first, problems=problems)
 
     def predict_classes(
-        self, table: Table, on_progress: Callable[[int], None] = lambda done: None
+        self,
+        table: Table,
+        on_progress: Callable[[int], None] = lambda done: None,
+        on_scores: Callable[[RowScores], None] = lambda scores: None,
     ) -> tuple[np.ndarray, dict[int, str]]:
         """The most probable classes of all rows, [N, A], and the rows without a picture.
 
         Args:
             table: The rows.
             on_progress: Called with the number of rows done.
+            on_scores: Called with the probabilities of each batch.
 
         Returns:
             Class indices, -1 where there is no answer; row -> why its picture could not be read.
@@ -157,6 +161,7 @@ class Predictor:
         for scores in self.predict_table(table):
             classes[scores.rows] = scores.classes
             problems |= scores.problems
+            on_scores(scores)
             on_progress(int(scores.rows[-1]) + 1)
         return classes, problems
 

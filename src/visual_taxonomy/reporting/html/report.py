@@ -18,6 +18,9 @@ from visual_taxonomy.version import __version__
 REPORT_NAME = "report.html"
 """The file in a run folder."""
 
+_AUDIT_NAME = "audit"
+"""The folder of `vtax audit` in a run folder."""
+
 _MARK = b'<meta name="generator" content="vtax report">'
 _HEAD_BYTES = 1000
 """Within which the mark stands; the title, which may be long, comes behind it."""
@@ -67,14 +70,15 @@ def context_of_run(folder: Path, img_dir: Path | None = None, audit: Path | None
     Args:
         folder: Of the run.
         img_dir: Where the pictures are now; None takes the place in config.toml.
-        audit: Folder of `vtax audit`.
+        audit: Folder of `vtax audit`; None takes `audit` in the run folder, if it is there.
 
     Raises:
         InputError: It is no run folder, has no held-out predictions, or a file is damaged.
     """
     run = read_run(folder)
     held_out = HeldOut.read(folder / HELD_OUT_NAME)
-    return Context(held_out, run, picture_finder(img_dir or run.picture_folder), audit)
+    lists = audit or (folder / _AUDIT_NAME if (folder / _AUDIT_NAME).is_dir() else None)
+    return Context(held_out, run, picture_finder(img_dir or run.picture_folder), lists)
 
 
 def is_report(path: Path) -> bool:

@@ -66,9 +66,9 @@ def read_run(folder: Path) -> RunRecord:
     config = folder / "config.toml"
     metrics = [
         {name: _number(text) for name, text in row.items()}
-        for row in _read_rows(folder / "metrics.csv")
+        for row in read_rows(folder / "metrics.csv")
     ]
-    diagnostics = _read_rows(folder / "task_diagnostics.csv")
+    diagnostics = read_rows(folder / "task_diagnostics.csv")
     last = diagnostics[-1].get("epoch") if diagnostics else None
     return RunRecord(
         folder.resolve().name,
@@ -137,7 +137,12 @@ def _read_text(path: Path) -> str | None:
         raise InputError(f"{path}: cannot be read ({error}); move it away") from None
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a small CSV; none if there is no such file.
+
+    Raises:
+        InputError: It is damaged, or larger than a run would write.
+    """
     text = _read_text(path)
     try:
         return [] if text is None else list(csv.DictReader(text.splitlines(), strict=True))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from visual_taxonomy.reporting.html.blocks import Block
 from visual_taxonomy.reporting.html.context import Absent, Context
 from visual_taxonomy.reporting.html.sections.attributes import attributes
+from visual_taxonomy.reporting.html.sections.audit import likely_wrong
 from visual_taxonomy.reporting.html.sections.classes import classes
 from visual_taxonomy.reporting.html.sections.confusions import confusions
 from visual_taxonomy.reporting.html.sections.overall import overall
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Section] = {
     "confusions": Section("Where classes are confused", confusions),
     "confident-errors": Section("Confident errors", confident_errors),
     "uncertain": Section("Most uncertain", uncertain),
+    "likely-wrong": Section("Labels that are probably wrong", likely_wrong),
     "tasks": Section("Weights and gradients of the tasks", tasks),
     "run": Section("What the run was", run),
 }
