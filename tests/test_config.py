@@ -110,3 +110,20 @@ def test_markers_and_chosen_columns_are_recorded() -> None:
     usual = DataConfig(Path("a"), Path("b"), attribute_columns=("color", "neck"))
     assert {"NA", "None", "nan"} < set(to_dict(usual)["missing_values"])
     assert from_dict(DataConfig, to_dict(usual)) == usual
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fold": 1}, "--fold 1 needs --folds"),
+        ({"folds": 1}, "--folds must be 2 or more, not 1"),
+        ({"folds": 3, "fold": 3}, r"--fold must be one of 0 \.\.\. 2 for --folds 3, not 3"),
+        ({"folds": 3, "fold": -1}, "--fold must be one of 0"),
+        ({"folds": 3, "test_ratio": 0.1}, "--folds holds out each row once"),
+        ({"folds": 3, "split_path": Path("a")}, "--folds and --split_path both say which rows"),
+        ({"folds": 3, "val_csv_path": Path("a")}, "--folds and --val_csv_path both say which"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        DataConfig(Path("a"), Path("b.csv"), **given)  # type: ignore[arg-type]

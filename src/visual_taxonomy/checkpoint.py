@@ -6,11 +6,12 @@ A checkpoint holds all that prediction needs: weights, taxonomy, configuration, 
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
@@ -19,6 +20,7 @@ from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
+from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.original_checkpoint import (
@@ -30,8 +32,13 @@ from visual_taxonomy.regular_file import require_regular
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 """Number of the format; a reader refuses those it does not know."""
+
+_READABLE = (1, FORMAT)
+"""Format 1 has no decision: its answers are the most probable classes."""
+
+_HELD_OUT_TENSORS = ("categories", "groups", "probabilities", "targets")
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Checkpoint:
         training: Only in last.pt: all that a resumed run needs beside the weights.
         named_columns: Whether the training CSV named its label columns by the attributes, not
             attr_1, attr_2, ...; predictions are answered alike.
+        held_out: What the model of these weights makes of the validation rows, until a decision is
+            fitted on it at the end of the run.
         source: Where it was read from, for messages.
     """
 
@@ -59,6 +68,7 @@ class Checkpoint:
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     named_columns: bool = False
+    held_out: HeldOut | None = field(default=None, compare=False)
     source: str = field(default="the checkpoint", compare=False)
 
     def classifier(self) -> Classifier:
@@ -95,6 +105,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "class_counts": dict(checkpoint.class_counts),
         "training": dict(checkpoint.training),
         "named_columns": checkpoint.named_columns,
+        "held_out": _plain_held_out(checkpoint.held_out),
     }
     with write_atomically(path) as temporary:
         torch.save(content, temporary)
@@ -117,7 +128,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
         return _from_original(path, content, attributes_config)
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
         raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
-    if content["format"] != FORMAT:
+    if content["format"] not in _READABLE:
         raise InputError(
             f"{path}: format {content['format']}, written by version {content['version']}; "
             f"this version {__version__} reads format {FORMAT}"
@@ -132,8 +143,9 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
             content["class_counts"],
             content["training"],
             bool(content.get("named_columns", False)),  # absent in files of version 0.1
-            str(path),
+            source=str(path),
         )
+        checkpoint = _held_out(content.get("held_out", {}), checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
         raise _altered(path, repr(error)) from error
     if attributes_config is not None:
@@ -260,6 +272,27 @@ def _check_content(checkpoint: Checkpoint, path: Path) -> None:
 
 def _altered(path: Path, reason: str) -> InputError:
     return InputError(f"{path}: damaged, or altered ({reason}); use a copy, or train again")
+
+
+def _plain_held_out(held_out: HeldOut | None) -> dict[str, Any]:
+    if held_out is None:
+        return {}
+    tensors = {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(held_out, name)))
+        for name in _HELD_OUT_TENSORS
+    }
+    return {"ids": [str(each) for each in held_out.ids], **tensors}
+
+
+def _held_out(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with its held-out predictions."""
+    if not content:
+        return checkpoint
+    arrays = (content[name].numpy() for name in _HELD_OUT_TENSORS)
+    held_out = HeldOut(
+        checkpoint.taxonomy, checkpoint.class_counts, np.array(content["ids"], np.str_), *arrays
+    )
+    return replace(checkpoint, held_out=held_out)
 
 
 def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:

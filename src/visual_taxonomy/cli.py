@@ -22,6 +22,7 @@ from visual_taxonomy.commands.compare_runs import CompareRuns, compare_runs
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
+from visual_taxonomy.commands.cross_validate import cross_validate
 from visual_taxonomy.commands.download_weights import DownloadWeights, download_weights
 from visual_taxonomy.commands.evaluate import Evaluate, evaluate
 from visual_taxonomy.commands.export import Export, export
@@ -58,6 +59,7 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {
     "train": Command(TrainConfig, train, is_heavy=True),
+    "cross-validate": Command(TrainConfig, cross_validate, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
     "report": Command(MakeReport, report, is_heavy=True),

@@ -51,6 +51,11 @@ class DataConfig:
     """Seed of the split; None: that of --random_state."""
     split_path: Path | None = None
     """CSV (id, split) of an earlier run to use its split again."""
+    folds: int | None = None
+    """Cut the rows into this many folds and validate on one of them, instead of --val_ratio.
+    `vtax train` takes --fold; `vtax cross-validate` takes each in turn (None: 5)."""
+    fold: int | None = None
+    """The fold of --folds that `vtax train` validates on, from 0."""
     val_csv_path: Path | None = None
     """Labelled file with the validation rows, instead of a share of --csv_path."""
     test_csv_path: Path | None = None
@@ -89,12 +94,33 @@ class DataConfig:
             raise InputError(f"--random_state must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
             _not_negative(split_seed=self.split_seed)
+        self._check_folds()
+
+    def _check_folds(self) -> None:
+        if self.fold is not None and self.folds is None:
+            raise InputError(f"--fold {self.fold} needs --folds, the number of folds")
+        if self.folds is None:
+            return
+        if self.folds < 2:
+            raise InputError(f"--folds must be 2 or more, not {self.folds}")
+        if self.fold is not None and not 0 <= self.fold < self.folds:
+            raise InputError(
+                f"--fold must be one of 0 ... {self.folds - 1} for --folds {self.folds}, "
+                f"not {self.fold}"
+            )
+        if self.test_ratio:
+            raise InputError(
+                "--folds holds out each row once, so it leaves none for --test_ratio; name rows "
+                "of another file with --test_csv_path"
+            )
 
     def _check_sources(self) -> None:
         for one, other, part in (
             ("split_path", "val_csv_path", "validation"),
             ("split_path", "test_ratio", "test"),
             ("test_csv_path", "test_ratio", "test"),
+            ("folds", "split_path", "validation"),
+            ("folds", "val_csv_path", "validation"),
         ):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(

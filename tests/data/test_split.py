@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from visual_taxonomy.data.split import (
     TEST,
     VALIDATION,
+    read_groups,
     read_split,
     split_parts,
     split_rows,
@@ -174,3 +175,17 @@ def test_other_ids_can_be_accepted_and_new_ones_train(tmp_path):
     path = tmp_path / "split.csv"
     write_split(path, np.array(["1", "2"]), np.array([VALIDATION, VALIDATION]))
     assert read_split(path, ["2", "3"], accept_other_ids=True).tolist() == [VALIDATION, 0]
+
+
+def test_groups_are_written_by_the_id_of_their_first_row_and_read_back(tmp_path):
+    path = tmp_path / "split.csv"
+    write_split(path, ["7", "007", "x", "y"], np.zeros(4), np.array([3, 1, 3, 2]))
+    assert path.read_text() == "id,split,group\n7,train,7\n007,train,007\nx,train,7\ny,train,y\n"
+    assert read_groups(path, ["7", "007", "x", "y"]).tolist() == [0, 1, 0, 3]
+    assert read_groups(path, ["new", "x", "y", "7"]).tolist() == [0, 1, 2, 1]
+
+
+def test_a_split_without_groups_has_none(tmp_path):
+    path = tmp_path / "split.csv"
+    write_split(path, ["1", "2"], np.array([0, 1]))
+    assert read_groups(path, ["1", "2"]) is None

@@ -22,12 +22,17 @@ from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.data_record import DATA_NAME, record
 from visual_taxonomy.training.preparation import (
     CLASS_COUNTS_NAME,
+    Split,
+    choose_split,
     count_classes,
+    cut_table,
+    named_class_counts,
     read_labelled_table,
     split_table,
     write_class_counts,
     write_rows,
 )
+from visual_taxonomy.training.row_files import Rows
 from visual_taxonomy.training.run_folder import SPLIT_NAME
 
 CSV = "id,Category,len,attr_1,attr_2\n1,Sarees,2,zari,red\n2,Sarees,2,no,\n"
@@ -222,10 +227,10 @@ def test_a_test_part_that_would_be_empty_is_refused(table_of, tmp_path):
 def test_the_rows_of_a_run_are_written_down(table_of, tmp_path):
     table = table_of(6)
     parts = np.array([TRAIN, TEST, TRAIN, TRAIN, VALIDATION, TRAIN])
-    write_rows(tmp_path / "run", record(table), parts, table)
+    write_rows(tmp_path / "run", record(table), Split(parts, np.array([0, 0, 2, 3, 4, 2])), table)
     assert read_split(tmp_path / "run" / SPLIT_NAME, table.ids).tolist() == parts.tolist()
     lines = (tmp_path / "run" / SPLIT_NAME).read_text().splitlines()
-    assert lines[1:3] == [f"0,{PARTS[TRAIN]}", f"1,{PARTS[TEST]}"]
+    assert lines[1:3] == [f"0,{PARTS[TRAIN]},0", f"1,{PARTS[TEST]},0"]
     for name in (DATA_NAME, CLASS_COUNTS_NAME):
         assert (tmp_path / "run" / name).stat().st_size > 0
 
@@ -245,3 +250,57 @@ def test_markers_and_columns_of_the_config_reach_taxonomy_and_table(tmp_path: Pa
     given.write_text('{"a": {"color": ["red", "?"]}}')
     with pytest.raises(InputError, match=r"attrs\.json: .*'a/color' has class '\?', which means"):
         read_labelled_table(path, tmp_path, given, None, reading)
+
+
+def test_the_folds_hold_every_row_out_once(table_of, tmp_path):
+    table = table_of(24)
+    held_out = [
+        ids(split_table(table, config(folds=3, fold=fold), tmp_path / "run").validation)
+        for fold in range(3)
+    ]
+    assert sorted(np.concatenate(held_out)) == sorted(table.ids)
+    assert [len(each) for each in held_out] == [8, 8, 8]
+
+
+def test_folds_take_over_the_groups_of_another_run(table_of, tmp_path):
+    table = table_of(8)
+    for row in (4, 6):  # copies of row 0
+        table.path(row).write_bytes(table.path(0).read_bytes())
+    write_rows(tmp_path, record(table), Split(np.zeros(8, np.int8), np.arange(8)), table)
+    rows = Rows(table, np.zeros(8, dtype=np.int8))
+    settings = config(folds=2, fold=0, group_duplicates=True)
+    compared = choose_split(rows, settings, None)
+    assert compared.groups.tolist() == [0, 1, 2, 3, 0, 5, 0, 7]
+    taken = choose_split(rows, settings, None, groups_path=tmp_path / SPLIT_NAME)
+    assert taken.groups.tolist() == list(range(8))
+
+
+def test_a_resumed_run_has_the_groups_of_its_split(table_of, tmp_path):
+    table = table_of(8)
+    table.path(4).write_bytes(table.path(0).read_bytes())
+    settings = config(group_duplicates=True)
+    rows = Rows(table, np.zeros(8, dtype=np.int8))
+    first = choose_split(rows, settings, None)
+    write_rows(tmp_path, record(table), first, table)
+    again = choose_split(rows, settings, tmp_path / SPLIT_NAME)
+    assert again.groups.tolist() == first.groups.tolist() == [0, 1, 2, 3, 0, 5, 6, 7]
+    assert again.parts.tolist() == first.parts.tolist()
+    given = choose_split(rows, config(split_path=tmp_path / SPLIT_NAME), None)
+    assert given.groups.tolist() == first.groups.tolist()
+
+
+def test_held_out_rows_carry_labels_counts_and_groups(table_of):
+    table = table_of(8)
+    parts = np.array([TRAIN] * 5 + [VALIDATION] * 3, dtype=np.int8)
+    tables = cut_table(table, Split(parts, np.array([0, 1, 2, 3, 4, 5, 0, 5])), config())
+    found = tables.held_out(np.zeros((3, 3, 3), dtype=np.float32))
+    assert found.ids.tolist() == ["5", "6", "7"]
+    assert found.groups.tolist() == [5, 0, 5]
+    assert found.targets.tolist() == table.targets[5:].tolist()
+    assert found.class_counts == named_class_counts(tables.training)
+    assert cut_table(table, Split(parts), config()).groups.tolist() == [5, 6, 7]
+
+
+def test_folds_that_leave_nothing_to_validate_are_refused(table_of, tmp_path):
+    with pytest.raises(InputError, match=r"leaves no row for validation; .* for --folds 9"):
+        split_table(table_of(8), config(folds=9, fold=8), tmp_path)

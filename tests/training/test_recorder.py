@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 
 from visual_taxonomy.evaluation import Report, evaluate
@@ -24,7 +25,7 @@ def update(weight: float, is_reused: bool = False) -> Update:
 
 def validation(taxonomy, table, loss: float = 1.0) -> Validation:
     report: Report = evaluate(taxonomy, table.targets, table.targets, table.categories)
-    return Validation(report, loss, 0, table.targets)
+    return Validation(report, loss, 0, table.targets, np.zeros((len(table), 3, 3), np.float32))
 
 
 def test_the_first_new_weights_that_are_due_are_watched_and_logged():

@@ -11,7 +11,7 @@ from visual_taxonomy.data.split import TEST, TRAIN, VALIDATION, write_split
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.preparation import (
-    choose_parts,
+    choose_split,
     cut_table,
     read_labelled_table,
 )
@@ -51,7 +51,7 @@ def read(data: DataConfig) -> Rows:
 
 def parts(data: DataConfig) -> dict[str, list[str]]:
     rows = read(data)
-    tables = cut_table(rows.table, choose_parts(rows, data, None), data)
+    tables = cut_table(rows.table, choose_split(rows, data, None), data)
     return {name: getattr(tables, name).ids.tolist() for name in ("training", "validation", "test")}
 
 
@@ -109,14 +109,14 @@ def test_near_duplicates_across_files_are_counted(folder: Path) -> None:
     data = config(folder, val_csv_path=folder / "val.csv", test_csv_path=folder / "test.csv")
     message = r"val\.csv: 1 of 2 pictures are near-duplicates of pictures of .*train\.csv; scores"
     with pytest.warns(UserWarning, match=message) as caught:
-        assert choose_parts(read(data), data, None).tolist().count(TEST) == 2
+        assert choose_split(read(data), data, None).parts.tolist().count(TEST) == 2
     assert len(caught) == 1
 
 
 def test_near_duplicates_are_not_looked_for_when_nobody_wants_to_know(folder: Path) -> None:
     (folder / "000009.png").write_bytes((folder / "000000.png").read_bytes())
     data = config(folder, val_csv_path=folder / "val.csv", group_duplicates=False)
-    choose_parts(read(data), data, None)
+    choose_split(read(data), data, None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """`vtax train`."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,26 +19,50 @@ TEST_METRICS_NAME = "test_detailed_metrics.json"
 
 def train(config: TrainConfig) -> int:
     """Train a model."""
-    from visual_taxonomy.data.loading_processes import reason_of_death
     from visual_taxonomy.training.train import train as train_model
     from visual_taxonomy.training.trainer import Interrupted
 
     folder = config.run.folder
-    # For `--loss_type my_module:MyLoss`. Last, so that no file here hides an installed package;
-    # in training only, so that no checkpoint from elsewhere can name a file that lies here.
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    allow_own_modules()
     try:
-        train_model(config, terminal, lambda result: _report(result, config))
+        with name_killed_loader(config, lambda: _again(folder)):
+            train_model(config, terminal, lambda result: _report(result, config))
     except Interrupted:
         errors.print(f"stopped; resume with: {_resume(folder)}")
         return EXIT_INTERRUPTED
+    return 0
+
+
+def allow_own_modules() -> None:
+    """Let the working directory name modules, for `--loss_type my_module:MyLoss`.
+
+    Last, so that no file here hides an installed package; in training only, so that no checkpoint
+    from elsewhere can name a file that lies here.
+    """
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+
+
+@contextmanager
+def name_killed_loader(config: TrainConfig, again: Callable[[], str]) -> Iterator[None]:
+    """A block in which the death of a process that loads pictures is said in plain words.
+
+    Args:
+        config: The run.
+        again: Says how to go on.
+
+    Raises:
+        SystemLimitError: One has died.
+    """
+    from visual_taxonomy.data.loading_processes import reason_of_death
+
+    try:
+        yield
     except (RuntimeError, OSError, EOFError) as error:
         reason = reason_of_death(error)
         if reason is None:
             raise
-        raise SystemLimitError(_of_killed_loader(reason, config)) from error
-    return 0
+        raise SystemLimitError(_of_killed_loader(reason, config, again())) from error
 
 
 def _report(result: "Result", config: TrainConfig) -> None:
@@ -107,10 +133,13 @@ def _resume(folder: Path) -> str:
     return f"vtax train --config {folder / 'config.toml'} --resume"
 
 
-def _of_killed_loader(reason: str, config: TrainConfig) -> str:
-    data, folder = config.data, config.run.folder
+def _again(folder: Path) -> str:
     has_saved = (folder / "last.pt").exists()
-    again = f"resume: {_resume(folder)}" if has_saved else "start again (nothing was saved yet)"
+    return f"resume: {_resume(folder)}" if has_saved else "start again (nothing was saved yet)"
+
+
+def _of_killed_loader(reason: str, config: TrainConfig, again: str) -> str:
+    data = config.data
     return (
         f"a process that loads pictures has ended ({reason}), most likely because "
         f"the system ran out of memory and killed it; lower --train_workers (now "

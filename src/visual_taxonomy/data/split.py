@@ -90,7 +90,7 @@ def split_rows(
     rows = np.bincount(categories)
     missing = (val_ratio * rows).tolist()
     spare = rows.tolist()
-    members = _members(categories, groups)
+    members = members_of(categories, groups)
     chosen = np.zeros(len(members), dtype=bool)
     for group in np.random.default_rng(random_state).permutation(len(members)).tolist():
         counts = members[group]
@@ -103,7 +103,7 @@ def split_rows(
     return chosen[groups]
 
 
-def _members(categories: np.ndarray, groups: np.ndarray) -> list[list[tuple[int, int]]]:
+def members_of(categories: np.ndarray, groups: np.ndarray) -> list[list[tuple[int, int]]]:
     """[G] lists of (category, rows of it in the group); groups are numbered from 0."""
     members: list[list[tuple[int, int]]] = [[] for _ in range(int(groups.max(initial=-1)) + 1)]
     pairs, counts = np.unique(np.stack([groups, categories]), axis=1, return_counts=True)
@@ -112,19 +112,29 @@ def _members(categories: np.ndarray, groups: np.ndarray) -> list[list[tuple[int,
     return members
 
 
-def write_split(path: Path, ids: Sequence[str] | np.ndarray, parts: np.ndarray) -> None:
-    """Write a split as CSV with the columns `id` and `split` (one of `PARTS`).
+def write_split(
+    path: Path,
+    ids: Sequence[str] | np.ndarray,
+    parts: np.ndarray,
+    groups: np.ndarray | None = None,
+) -> None:
+    """Write a split as CSV with the columns `id`, `split` (one of `PARTS`) and, if known, `group`.
 
     Args:
         path: The file.
         ids: [N] ids.
         parts: [N] `TRAIN`, `VALIDATION` or `TEST`.
+        groups: [N] near-duplicate group of each row; written as the id of its first row.
 
     Raises:
         InputError: The disk is full.
     """
     names = np.array(PARTS)[np.asarray(parts, dtype=np.int8)]
-    frame = pl.DataFrame({"id": list(map(str, ids)), "split": names.tolist()})
+    columns = {"id": list(map(str, ids)), "split": names.tolist()}
+    if groups is not None:
+        first_of = np.unique(groups, return_index=True, return_inverse=True)
+        columns["group"] = [str(ids[row]) for row in first_of[1][first_of[2]]]
+    frame = pl.DataFrame(columns)
     with write_atomically(path) as temporary:
         frame.write_csv(temporary)
 
@@ -160,6 +170,25 @@ def read_split(
         _check_ids(file, given, wanted)
     by_id = dict(zip(given.to_list(), map(PARTS.index, splits.to_list()), strict=True))
     return np.array([by_id.get(each, TRAIN) for each in wanted], dtype=np.int8)
+
+
+def read_groups(path: Path, ids: Sequence[str] | np.ndarray) -> np.ndarray | None:
+    """[N] int64 near-duplicate groups of `write_split`; None from a file without them.
+
+    A group is the number of its first row. An id that the file does not have is its own.
+
+    Args:
+        path: The file.
+        ids: [N] ids.
+    """
+    file = LabelFile(path, LabelReading(missing_values=()))
+    if "group" not in file.columns:
+        return None
+    by_id = dict(zip(file.column("id").to_list(), file.column("group").to_list(), strict=True))
+    names = [by_id.get(str(each)) or str(each) for each in ids]
+    _, firsts, group_of = np.unique(names, return_index=True, return_inverse=True)
+    # Numbered as `group_near_duplicates` does: a seed then draws the same folds from both.
+    return firsts[group_of].astype(np.int64)
 
 
 def _check_ids(file: LabelFile, given: pl.Series, wanted: pl.Series) -> None:

@@ -102,6 +102,12 @@ class HeldOut:
                     np.asarray(self.class_counts[task.name], dtype=np.int64),
                 )
 
+    def most_probable(self) -> np.ndarray:
+        """[N, A] index of the most probable class; -1 where the model has no answer."""
+        classes = self.probabilities.argmax(axis=2)
+        has_answer = np.isfinite(self.probabilities).all(axis=2) & self.probabilities.any(axis=2)
+        return np.where(has_answer, classes, UNKNOWN)
+
     def take(self, rows: np.ndarray) -> "HeldOut":
         """Some of the rows, by index or mask."""
         arrays = (getattr(self, name)[rows] for name in _ARRAYS)

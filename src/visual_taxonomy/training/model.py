@@ -75,6 +75,12 @@ class TrainedModel:
         """[N, A] most probable class by slot, of logits of all tasks."""
         return self.classifier.heads.by_slot(output.logits, categories).argmax(dim=2)
 
+    def probabilities(self, output: HeadOutput, categories: Tensor) -> Tensor:
+        """[N, A, C] probabilities by slot; 0 where there is no slot or class."""
+        logits = self.classifier.heads.by_slot(output.logits, categories)
+        # A slot that a category does not have is -inf throughout: softmax gives NaN there.
+        return logits.softmax(dim=2).nan_to_num(0.0)
+
     def train(self, mode: bool = True) -> None:
         """Go to training or evaluation mode."""
         self.classifier.train(mode)

@@ -13,9 +13,19 @@ from torch import Tensor
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import DataConfig
 from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+from visual_taxonomy.data.folds import split_folds
 from visual_taxonomy.data.label_reading import LabelReading
-from visual_taxonomy.data.split import TEST, TRAIN, VALIDATION, read_split, split_parts, write_split
+from visual_taxonomy.data.split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    read_groups,
+    read_split,
+    split_parts,
+    write_split,
+)
 from visual_taxonomy.data.table import Table, build_taxonomy, read_table
+from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.data_record import DATA_NAME, write_record
@@ -23,6 +33,15 @@ from visual_taxonomy.training.row_files import Rows, warn_of_duplicates
 from visual_taxonomy.training.run_folder import SPLIT_NAME
 
 CLASS_COUNTS_NAME = "class_counts.csv"
+
+
+class Split(NamedTuple):
+    """What each row of a run is for."""
+
+    parts: np.ndarray
+    """[N] int8 `TRAIN`, `VALIDATION` or `TEST`."""
+    groups: np.ndarray | None = None
+    """[N] int64 group of near-duplicate pictures; None where they were not compared."""
 
 
 class Tables(NamedTuple):
@@ -33,6 +52,25 @@ class Tables(NamedTuple):
     validation: Table
     test: Table | None = None
     """Rows that nothing is chosen by; None without any."""
+    groups: np.ndarray | None = None
+    """Near-duplicate groups of the validation rows; None: each row is its own."""
+
+    def held_out(self, probabilities: np.ndarray) -> HeldOut:
+        """The validation rows with what a model makes of them.
+
+        Args:
+            probabilities: [N, A, C] float32 of the N validation rows.
+        """
+        rows = self.validation
+        return HeldOut(
+            self.taxonomy,
+            named_class_counts(self.training),
+            rows.ids,
+            rows.categories,
+            np.arange(len(rows)) if self.groups is None else self.groups,
+            probabilities,
+            rows.targets,
+        )
 
 
 def read_labelled_table(
@@ -71,25 +109,28 @@ def split_table(
     """
     kept = folder / SPLIT_NAME
     rows = Rows(table, np.full(len(table), TRAIN, dtype=np.int8))
-    parts = choose_parts(rows, config, kept if kept.exists() else None, on_progress)
-    return cut_table(table, parts, config)
+    split = choose_split(rows, config, kept if kept.exists() else None, on_progress)
+    return cut_table(table, split, config)
 
 
-def choose_parts(
+def choose_split(
     rows: Rows,
     config: DataConfig,
     kept: Path | None,
     on_progress: Callable[[int, int], None] | None = None,
     accept_other_ids: bool = False,
-) -> np.ndarray:
-    """[N] part of each row: that of a kept split, of its file, of `split_path`, or a drawn one.
+    groups_path: Path | None = None,
+) -> Split:
+    """The part of each row: that of a kept split, of its file, of `split_path`, or a drawn one.
 
     Args:
         rows: All labelled rows, and what their files say.
-        config: Ratios, seed, whether to group near-duplicate pictures.
+        config: Ratios, folds, seed, whether to group near-duplicate pictures.
         kept: The split of a run that is resumed.
         on_progress: Called with the number of pictures compared so far, and of all.
         accept_other_ids: Whether the kept split may be of other rows; new ones are trained on.
+        groups_path: The split of another run on the same rows, for its groups; without it, the
+            pictures are compared.
 
     Warns:
         UserWarning: Pictures of one file are near-duplicates of pictures of another.
@@ -99,36 +140,59 @@ def choose_parts(
     """
     table, parts = rows.table, rows.parts.copy()
     if kept is not None:
-        return read_split(kept, table.ids, accept_other_ids)
+        parts = read_split(kept, table.ids, accept_other_ids)
+        return Split(parts, read_groups(kept, table.ids))
     to_split = np.flatnonzero(parts == TRAIN)
     groups = None
     if config.group_duplicates and (config.split_path is None or len(to_split) < len(table)):
-        paths = [table.path(row) for row in range(len(table))]
-        groups = group_near_duplicates(fingerprints(paths, config.train_workers, on_progress))
+        groups = _group(table, config, on_progress, groups_path)
         warn_of_duplicates(rows, groups, config)
     if config.split_path is not None:
         parts[to_split] = read_split(config.split_path, table.ids[to_split])
+        groups = read_groups(config.split_path, table.ids) if groups is None else groups
     else:
-        parts[to_split] = split_parts(
-            table.categories[to_split],
-            0.0 if config.val_csv_path else config.val_ratio,
-            config.test_ratio,
-            config.random_state if config.split_seed is None else config.split_seed,
-            None if groups is None else groups[to_split],
-        )
-    return parts
+        of_rest = None if groups is None else groups[to_split]
+        parts[to_split] = _drawn_parts(table.categories[to_split], of_rest, config)
+    return Split(parts, groups)
 
 
-def cut_table(table: Table, parts: np.ndarray, config: DataConfig) -> Tables:
-    """The table cut by the part [N] of each row.
+def _group(
+    table: Table,
+    config: DataConfig,
+    on_progress: Callable[[int, int], None] | None,
+    groups_path: Path | None,
+) -> np.ndarray:
+    kept = None if groups_path is None else read_groups(groups_path, table.ids)
+    if kept is not None:
+        return kept
+    paths = [table.path(row) for row in range(len(table))]
+    return group_near_duplicates(fingerprints(paths, config.train_workers, on_progress))
+
+
+def _drawn_parts(
+    categories: np.ndarray, groups: np.ndarray | None, config: DataConfig
+) -> np.ndarray:
+    seed = config.random_state if config.split_seed is None else config.split_seed
+    if config.folds is not None:
+        is_held_out = split_folds(categories, config.folds, seed, groups) == config.fold
+        return np.where(is_held_out, VALIDATION, TRAIN).astype(np.int8)
+    val_ratio = 0.0 if config.val_csv_path else config.val_ratio
+    return split_parts(categories, val_ratio, config.test_ratio, seed, groups)
+
+
+def cut_table(table: Table, split: Split, config: DataConfig) -> Tables:
+    """The table cut by the part of each row.
 
     Raises:
         InputError: A part that is wanted is empty.
     """
+    parts = split.parts
+    groups = np.arange(len(table)) if split.groups is None else split.groups
     wants_test = bool(config.test_ratio or config.test_csv_path or (parts == TEST).any())
+    share = f"--folds {config.folds}" if config.folds else f"--val_ratio {config.val_ratio}"
     for part, name, flag in (
-        (TRAIN, "training", f"--val_ratio {config.val_ratio}"),
-        (VALIDATION, "validation", f"--val_ratio {config.val_ratio}"),
+        (TRAIN, "training", share),
+        (VALIDATION, "validation", share),
         (TEST, "test", f"--test_ratio {config.test_ratio}"),
     ):
         if not (parts == part).any() and (part != TEST or wants_test):
@@ -141,6 +205,7 @@ def cut_table(table: Table, parts: np.ndarray, config: DataConfig) -> Tables:
         table.take(np.flatnonzero(parts == TRAIN)),
         table.take(np.flatnonzero(parts == VALIDATION)),
         table.take(np.flatnonzero(parts == TEST)) if wants_test else None,
+        groups[parts == VALIDATION],
     )
 
 
@@ -150,19 +215,19 @@ def named_class_counts(table: Table) -> dict[str, list[int]]:
     return dict(zip(table.taxonomy.task_names, counts, strict=True))
 
 
-def write_rows(folder: Path, seen: pl.DataFrame, parts: np.ndarray, training: Table) -> int:
+def write_rows(folder: Path, seen: pl.DataFrame, split: Split, training: Table) -> int:
     """Write split.csv, data.parquet and class_counts.csv; returns how many classes have no label.
 
     Args:
         folder: The run folder.
         seen: All rows, as `record` gives them.
-        parts: [N] part of each.
+        split: What each of them is for.
         training: The training rows.
 
     Raises:
         InputError: The disk is full.
     """
-    write_split(folder / SPLIT_NAME, seen["id"].to_list(), parts)
+    write_split(folder / SPLIT_NAME, seen["id"].to_list(), *split)
     write_record(folder / DATA_NAME, seen)
     return write_class_counts(folder / CLASS_COUNTS_NAME, training)
 

@@ -4,7 +4,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,10 +14,16 @@ from visual_taxonomy.atomic import link_or_copy, write_text
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.config import ModelConfig, TrainConfig
 from visual_taxonomy.config_values import from_dict, to_dict
+from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.records import KINDS
-from visual_taxonomy.training.run_folder import CONFIG_NAME, LAST_NAME, check_unchanged
+from visual_taxonomy.training.run_folder import (
+    CONFIG_NAME,
+    HELD_OUT_LAST_NAME,
+    LAST_NAME,
+    check_unchanged,
+)
 from visual_taxonomy.training.validation import Validation
 
 METRICS_JSON = "detailed_metrics.json"
@@ -80,10 +86,13 @@ class Saver:
         epoch: int,
         validation: Validation,
         earned: tuple[str, ...],
+        held_out: HeldOut,
     ) -> None:
         """Write checkpoint and detailed metrics of each record of an epoch.
 
         A validation loss that is not finite breaks no record; it is warned of, and null in JSON.
+        The held-out predictions stand in the checkpoint itself: whatever interrupts the run, they
+        are those of its weights. `decisions.py` takes them out at the end.
         """
         if not self.is_first:
             return
@@ -103,12 +112,21 @@ class Saver:
         for kind in earned:
             path = self.folder / f"best_{kind}.pt"
             if kind == earned[0]:
-                write_checkpoint(path, self._checkpoint(weights, epoch, metrics, {}))
+                content = self._checkpoint(weights, epoch, metrics, {})
+                write_checkpoint(path, replace(content, held_out=held_out))
             else:  # the same content: written once
                 link_or_copy(self.folder / f"best_{earned[0]}.pt", path)
             write_text(self.folder / f"{kind}_{METRICS_JSON}", text)
         if earned:
             self.on_saved()
+
+    def save_held_out(self, held_out: HeldOut) -> None:
+        """Write held_out_last.npz: what the last epoch makes of the validation rows.
+
+        Its epoch was not chosen by them, so a cross-validation pools these.
+        """
+        if self.is_first:
+            held_out.write(self.folder / HELD_OUT_LAST_NAME)
 
     def restore(self, parts: Parts) -> bool:
         """Put every part where last.pt was written; False if there is none.

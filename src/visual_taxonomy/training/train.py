@@ -7,25 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 from torch import Tensor
 
 from visual_taxonomy.checkpoint import read_checkpoint
-from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.config_values import read_toml, to_dict
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.device import explain_precision, pick_precision
+from visual_taxonomy.errors import InputError
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record, refuse_changes
+from visual_taxonomy.training.decisions import settle_decisions
 from visual_taxonomy.training.optimizer import MakeOptimizer, adamw
 from visual_taxonomy.training.parallel import Parallel, launch
 from visual_taxonomy.training.preparation import (
     CLASS_COUNTS_NAME,
+    Split,
     Tables,
-    choose_parts,
+    choose_split,
     cut_table,
     named_class_counts,
     read_labelled_table,
@@ -66,6 +68,7 @@ def train(
     *,
     callbacks: Sequence[Callback] = (),
     make_optimizer: MakeOptimizer = adamw,
+    groups_path: Path | None = None,
 ) -> Result | None:
     """Train a model and write its checkpoints into the run folder.
 
@@ -75,6 +78,8 @@ def train(
         on_end: Called with the result while the run folder is still held.
         callbacks: Called after each epoch, in order, on every process.
         make_optimizer: Makes the optimizer of parameter groups, each with its rate and decay.
+        groups_path: split.csv of another run on the same rows; its near-duplicate groups are taken
+            over, so that the pictures need not be compared again.
 
     Returns:
         The result; None on the processes other than the first.
@@ -83,6 +88,11 @@ def train(
         InputError: Something given cannot be used, or a loss is not finite.
         Interrupted: Ctrl-C or SIGTERM came; the run can be resumed.
     """
+    if config.data.folds is not None and config.data.fold is None:
+        raise InputError(
+            f"--folds {config.data.folds} needs --fold, the one to validate on; "
+            "`vtax cross-validate` trains all of them"
+        )
     parallel = launch(config.run)
     trackers = Trackers(config.run) if parallel.is_first else None
     if not parallel.is_first:
@@ -91,7 +101,7 @@ def train(
         folder = parallel.on_first(lambda: held.enter_context(claim(config)))
         log = _no_log if trackers is None else trackers.log
         hooks = Hooks(callbacks, make_optimizer, on_saved=folder.settle, log=log)
-        trainer = _start(config, parallel, folder, reporter, hooks)
+        trainer = _start(config, parallel, folder, reporter, hooks, groups_path)
         if trackers is None:
             trainer.fit()
             return None
@@ -108,7 +118,12 @@ def _no_log(values: Mapping[str, float], step: int) -> None:
 
 
 def _start(
-    config: TrainConfig, parallel: Parallel, folder: RunFolder, reporter: Reporter, hooks: Hooks
+    config: TrainConfig,
+    parallel: Parallel,
+    folder: RunFolder,
+    reporter: Reporter,
+    hooks: Hooks,
+    groups_path: Path | None,
 ) -> Trainer:
     """Build everything; only then touch what is in the run folder."""
     config = _resolve_precision(config, parallel, reporter)
@@ -116,15 +131,17 @@ def _start(
     rows = _read_rows(config, parallel, reporter)
     # Before anything else: what changes from here on, the next run is to notice.
     seen = record(rows.table) if parallel.is_first else pl.DataFrame()
-    parts = parallel.on_first(lambda: _choose_parts(config, folder, rows, seen, reporter))
-    tables = cut_table(rows.table, parts, config.data)
+    split = parallel.on_first(
+        lambda: _choose_split(config, folder, rows, seen, reporter, groups_path)
+    )
+    tables = cut_table(rows.table, split, config.data)
     reporter.note(_count(tables))
     trainer = build_trainer(config, parallel, tables, reporter, hooks)
     if config.run.resume:
         _restore(trainer)
 
     def write() -> None:
-        absent = write_rows(folder.path, seen, parts, tables.training)
+        absent = write_rows(folder.path, seen, split, tables.training)
         if absent:
             path = folder.path / CLASS_COUNTS_NAME
             reporter.note(f"note: {absent} classes have no training label; counts: {path}")
@@ -140,6 +157,7 @@ def _result(trainer: Trainer) -> Result:
     diverged = divergence(recorder.history)
     if diverged is not None:
         warnings.warn(diverged, stacklevel=1)
+    settle_decisions(folder)
     best = read_checkpoint(folder / f"best_{RECOMMENDED}.pt")
     return Result(
         folder,
@@ -166,26 +184,39 @@ def _resolve_precision(config: TrainConfig, parallel: Parallel, reporter: Report
 
 
 def _read_rows(config: TrainConfig, parallel: Parallel, reporter: Reporter) -> Rows:
-    data = config.data
-    reading = LabelReading(data.missing_values, data.attribute_columns)
     with parallel.first_goes_first():
-        table = read_labelled_table(
-            *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),
-            reading,
-            reporter.note,
-        )
-        return add_files(table, data, reporter.note)
+        return read_rows(config.data, reporter)
 
 
-def _choose_parts(
-    config: TrainConfig, folder: RunFolder, rows: Rows, seen: pl.DataFrame, reporter: Reporter
-) -> np.ndarray:
-    """[N] part of each row; a run that is resumed keeps its rows and their parts."""
+def read_rows(data: DataConfig, reporter: Reporter = SILENT) -> Rows:
+    """Read all labelled rows that a run is about.
+
+    Raises:
+        InputError: A row is wrong.
+    """
+    reading = LabelReading(data.missing_values, data.attribute_columns)
+    table = read_labelled_table(
+        *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),
+        reading,
+        reporter.note,
+    )
+    return add_files(table, data, reporter.note)
+
+
+def _choose_split(
+    config: TrainConfig,
+    folder: RunFolder,
+    rows: Rows,
+    seen: pl.DataFrame,
+    reporter: Reporter,
+    groups_path: Path | None,
+) -> Split:
+    """What each row is for; a run that is resumed keeps its rows and their parts."""
     is_accepted = config.run.accept_changed_data
     if config.run.resume:
         refuse_changes(folder.path, seen, is_accepted)
     with reporter.progress("comparing pictures") as advance:
-        return choose_parts(rows, config.data, folder.split, advance, is_accepted)
+        return choose_split(rows, config.data, folder.split, advance, is_accepted, groups_path)
 
 
 def _count(tables: Tables) -> str:

@@ -227,11 +227,14 @@ class Trainer:
         ended = self.recorder.end_epoch(row, validation, self.updates.num_skipped)
         if self.parallel.is_first:
             self.recorder.write(self.config.run.folder)
-        self.saver.save_best(self.model.state_dict(), epoch, validation, ended.earned)
+        held_out = self.tables.held_out(validation.probabilities)
+        self.saver.save_best(self.model.state_dict(), epoch, validation, ended.earned, held_out)
         self.reporter.note(epoch_line(ended.row))
         self.source.start_next_epoch()
         for callback in self.callbacks:
             callback(self, ended)
+        if self.has_ended:  # before last.pt says so: a run killed in between repeats the epoch
+            self.saver.save_held_out(held_out)
 
     def validate(self) -> Validation:
         """Score the model on the validation rows; the same on all processes."""

@@ -1,6 +1,6 @@
 """A pass over the validation rows.
 
-Shapes: N validation rows, A slots.
+Shapes: N validation rows, A slots, C classes of the widest task.
 """
 
 from collections.abc import Iterable
@@ -29,6 +29,8 @@ class Validation(NamedTuple):
     """Rows whose picture could not be read."""
     predicted: np.ndarray
     """[N, A] most probable class of each row of the validation table; -1 where there is none."""
+    probabilities: np.ndarray
+    """[N, A, C] float32 softmax; 0 where there is no picture, slot or class."""
 
 
 @torch.no_grad()
@@ -48,6 +50,8 @@ def validate(
     parallel = model.parallel
     losses = EpochLosses(must_be_finite=False)
     predicted = np.full_like(table.targets, UNKNOWN)
+    most_classes = max(len(task.classes) for task in table.taxonomy.tasks)
+    probabilities = np.zeros((*predicted.shape, most_classes), dtype=np.float32)
     unreadable = 0
     for batch in batches:
         entries, categories, rows = global_labels(batch, objective, parallel)
@@ -55,6 +59,9 @@ def validate(
         classes = model.classes(output, categories)
         classes = classes.masked_fill(categories[:, None] < 0, UNKNOWN)
         predicted[rows.numpy()] = classes.cpu().numpy()
+        shares = model.probabilities(output, categories)
+        shares = shares.masked_fill(categories[:, None, None] < 0, 0.0)
+        probabilities[rows.numpy()] = shares.cpu().numpy()
         unreadable += int((categories < 0).sum())
         if entries.tasks:
             of_active = output._replace(logits=output.logits[:, list(entries.tasks)])
@@ -64,4 +71,4 @@ def validate(
     model.train()
     objective.train()
     report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
-    return Validation(report, losses.mean(), unreadable, predicted)
+    return Validation(report, losses.mean(), unreadable, predicted, probabilities)
