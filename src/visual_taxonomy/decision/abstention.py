@@ -15,14 +15,20 @@ import numpy as np
 from visual_taxonomy.decision.binomial import binomial_cdf
 from visual_taxonomy.errors import InputError
 
-GRID = (*(round(x / 100, 2) for x in range(0, 100, 2)), 0.985, 0.99, 0.995)
-"""Thresholds that are tried; the first accepts every answer."""
+GRID = (0.0, *(x / 100 for x in range(20, 70, 2)), *(x / 100 for x in range(70, 100)), 0.995)
+"""Thresholds that are tried; the first accepts every answer. They are closest where precision is
+bought dearest."""
 
 LEVEL = 0.5
-"""Chance that the bound is below the error: the bound is a median estimate of it."""
+"""Chance that the bound is below the true error, so that half of the heads err a little more than
+allowed and half a little less. With 0.05 each head would keep its promise almost surely, and all of
+them together would answer far less and far better than asked."""
 
 FEW_LABELS = 100
 """With fewer held-out labels a head takes the threshold of all heads together."""
+
+FEW_ACCEPTED = 50
+"""The walk begins at so many accepted answers; one error among the first ten would end it."""
 
 NEVER = 2.0
 """The threshold that no probability reaches."""
@@ -110,12 +116,10 @@ def _smallest(
     accepted: np.ndarray, errors: np.ndarray, target_precision: float, grid: np.ndarray
 ) -> np.ndarray:
     """[H] of the thresholds up to the first failure, from the strictest down."""
-    share = np.array(1.0 - target_precision)
-    # The bound is at most `share` where so few errors are this improbable at an error of `share`.
-    passes = binomial_cdf(errors, accepted, share) <= LEVEL
-    # So few accepted rows that not even none wrong would pass say nothing, and end no walk.
-    is_silent = binomial_cdf(np.zeros(1), accepted, share) > LEVEL
-    has_failed = np.logical_or.accumulate((~passes & ~is_silent)[:, ::-1], axis=1)[:, ::-1]
-    is_kept = passes & ~has_failed
-    first = is_kept.argmax(axis=1)
-    return np.where(is_kept.any(axis=1), grid[first], NEVER)
+    # The bound is at most 1 - target where so few errors are this improbable at that error.
+    is_sure = binomial_cdf(errors, accepted, np.array(1.0 - target_precision)) <= LEVEL
+    is_tried = accepted >= FEW_ACCEPTED
+    failures = (is_tried & ~is_sure)[:, ::-1]
+    has_failed = np.logical_or.accumulate(failures, axis=1)[:, ::-1]
+    is_kept = is_tried & is_sure & ~has_failed
+    return np.where(is_kept.any(axis=1), grid[is_kept.argmax(axis=1)], NEVER)
