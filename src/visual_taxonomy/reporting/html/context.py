@@ -11,11 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visual_taxonomy.decision.cross_fitted import CrossFitted, cross_fitted
+from visual_taxonomy.decision.decision import Rule
 from visual_taxonomy.decision.held_out import HeldOut, HeldOutHead
 from visual_taxonomy.decision.intervals import ReportIntervals, score_intervals
 from visual_taxonomy.evaluation import Report, evaluate, majority_report
 from visual_taxonomy.reporting.html.run_record import RunRecord
 from visual_taxonomy.taxonomy import UNKNOWN
+
+_LEAST_PRODUCTS = 10
+"""With fewer, nothing can be fitted and judged on different ones."""
 
 
 class Absent(NamedTuple):
@@ -25,13 +30,17 @@ class Absent(NamedTuple):
 
 
 class HeadAnswers(NamedTuple):
-    """One head with what was answered for its labelled rows."""
+    """One head with what was answered for its labelled rows.
+
+    All but the raw probabilities, which `head` holds, are cross-fitted: the decision behind them
+    was fitted without these rows.
+    """
 
     head: HeldOutHead
     classes: np.ndarray
     """[n] answered classes."""
     confidence: np.ndarray
-    """[n] probability of the answer."""
+    """[n] calibrated probability of the answer."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Context:
         picture: Id -> file of the picture, None where there is none.
         audit: Folder of `vtax audit`; None without one.
         source: What the held-out rows are.
+        rule: By which answers are chosen.
+        fitted: What `cross_fitted` gave for these rows; None fits it when it is asked for.
     """
 
     held_out: HeldOut
@@ -51,13 +62,29 @@ class Context:
     picture: Callable[[str], Path | None] | None = None
     audit: Path | None = None
     source: str = "the validation rows of the run"
+    rule: Rule = "metric"
+    fitted: CrossFitted | None = None
+
+    @cached_property
+    def cross(self) -> CrossFitted | None:
+        """A decision judged on rows it was not fitted on; None where there are too few."""
+        if self.fitted is None and len(np.unique(self.held_out.groups)) >= _LEAST_PRODUCTS:
+            return cross_fitted(self.held_out)
+        return self.fitted
 
     @cached_property
     def heads(self) -> list[HeadAnswers]:
         """Every task with its answers, in the order of the taxonomy."""
-        return [
-            HeadAnswers(head, *_most_probable(head.probabilities)) for head in self.held_out.heads()
-        ]
+        heads = list(self.held_out.heads())
+        if self.cross is None:
+            return [HeadAnswers(head, *_most_probable(head.probabilities)) for head in heads]
+        answers = self.cross.metric if self.rule == "metric" else self.cross.argmax
+        found = []
+        for head in heads:
+            classes = answers.classes[head.rows, head.slot]
+            confidence = answers.probabilities[head.rows, head.slot, classes].astype(np.float64)
+            found.append(HeadAnswers(head, classes, confidence))
+        return found
 
     @cached_property
     def classes(self) -> np.ndarray:

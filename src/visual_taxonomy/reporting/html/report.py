@@ -39,7 +39,7 @@ def write_report(context: Context, path: Path, title: str = "") -> None:
     Raises:
         InputError: No held-out row has a label, or the disk is full.
     """
-    if not any(len(answers.head.labels) for answers in context.heads):
+    if not any(len(head.labels) for head in context.held_out.heads()):
         raise InputError(f"{path}: nothing to report: no held-out row has a label and an answer")
     parts, absent = [], []
     for key, section in SECTIONS.items():

@@ -7,8 +7,10 @@ from visual_taxonomy.reporting.html.blocks import Block
 from visual_taxonomy.reporting.html.context import Absent, Context
 from visual_taxonomy.reporting.html.sections.attributes import attributes
 from visual_taxonomy.reporting.html.sections.audit import likely_wrong
+from visual_taxonomy.reporting.html.sections.calibration import calibration
 from visual_taxonomy.reporting.html.sections.classes import classes
 from visual_taxonomy.reporting.html.sections.confusions import confusions
+from visual_taxonomy.reporting.html.sections.decision import decision
 from visual_taxonomy.reporting.html.sections.overall import overall
 from visual_taxonomy.reporting.html.sections.pictures import confident_errors, uncertain
 from visual_taxonomy.reporting.html.sections.run import run
@@ -27,6 +29,8 @@ class Section(NamedTuple):
 SECTIONS: dict[str, Section] = {
     "overall": Section("Scores", overall),
     "attributes": Section("Attributes", attributes),
+    "decision": Section("What is answered", decision),
+    "calibration": Section("How sure it may be", calibration),
     "training": Section("Training", training),
     "classes": Section("Classes", classes),
     "confusions": Section("Where classes are confused", confusions),

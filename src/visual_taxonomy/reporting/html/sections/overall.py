@@ -27,10 +27,26 @@ def overall(context: Context) -> Sequence[Block] | Absent:
         Tile(name, f"{getattr(context.scores, key):.3f}", _detail(context, key, what))
         for key, (name, what) in _NAMES.items()
     ]
+    tiles += _sureness(context)
     blocks: list[Block] = [Text(_verdict(context)), Tiles(tiles)]
     if len(context.scores.categories) > 1:
         blocks.append(_by_category(context, baseline))
     return [*blocks, Text(_NOTE, is_note=True)]
+
+
+def _sureness(context: Context) -> list[Tile]:
+    """What the probabilities are worth, where that could be measured."""
+    if context.cross is None:
+        return []
+    cross, precision = context.cross, context.cross.precision[-1]
+    before = f"{cross.before.ece.value:.3f} before calibration"
+    tiles = [Tile("calibration error", f"{cross.after.ece.value:.3f}", before)]
+    achieved = precision.overall
+    if achieved.precision is None or achieved.coverage is None:
+        return tiles
+    name = f"answered at {precision.target:.0%} precision"
+    detail = f"of the labels; {achieved.precision:.1%} of these answers are right"
+    return [*tiles, Tile(name, f"{achieved.coverage:.0%}", detail)]
 
 
 def bracket(interval: Interval) -> str:
