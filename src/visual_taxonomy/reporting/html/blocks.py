@@ -36,12 +36,12 @@ class Tile:
     Args:
         name: What was measured.
         value: The figure.
-        detail: What to hold it against.
+        details: What to hold it against, a line each.
     """
 
     name: str
     value: str
-    detail: str = ""
+    details: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,18 @@ class Context:
             return cross_fitted(self.held_out)
         return self.fitted
 
+    @property
+    def is_argmax(self) -> bool:
+        """Whether the most probable classes are published, by wish or by the rule chosen."""
+        return self.rule == "argmax" or self.cross is None or self.cross.decision.rule == "argmax"
+
     @cached_property
     def heads(self) -> list[HeadAnswers]:
         """Every task with its answers, in the order of the taxonomy."""
         heads = list(self.held_out.heads())
         if self.cross is None:
             return [HeadAnswers(head, *_most_probable(head.probabilities)) for head in heads]
-        answers = self.cross.metric if self.rule == "metric" else self.cross.argmax
+        answers = self.cross.argmax if self.is_argmax else self.cross.metric
         found = []
         for head in heads:
             classes = answers.classes[head.rows, head.slot]

@@ -142,8 +142,9 @@ class Plot(Block):
             if (pieces := list(curve.pieces()))
         ]
         places = spread([y for y, _ in ends], gap=_LINE)
+        below = max(0.0, max(places) - self.bottom)
         return [
-            Label(min(place, self.bottom), shorten(curve.name, _NAME), curve.colour)
+            Label(place - below, shorten(curve.name, _NAME), curve.colour)
             for place, (_, curve) in zip(places, ends, strict=True)
         ]
 

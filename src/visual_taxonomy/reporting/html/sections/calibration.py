@@ -98,7 +98,7 @@ def _precision(name: str, answered: _Answered, colour: int) -> Curve:
     order = np.argsort(-answered.confidence, kind="stable")
     counts = np.arange(1, len(order) + 1)
     share = np.cumsum(answered.is_right[order]) / counts
-    first = min(_PER_BIN, len(order)) - 1
+    first = min(max(_PER_BIN, len(order) // 50), len(order)) - 1
     shown = np.unique(np.linspace(first, len(order) - 1, _POINTS).astype(int))
     points = zip((counts[shown] / len(order)).tolist(), share[shown].tolist(), strict=True)
     return Curve(name, list(points), colour)

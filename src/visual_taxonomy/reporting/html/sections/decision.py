@@ -15,7 +15,7 @@ _RULES = {
     "one tau": "one tau for all attributes",
     "tau per head": "a tau for each attribute",
     "offsets": "an offset for each class",
-    CHOSEN: "whichever each fold chose",
+    CHOSEN: "what each fold chose",
 }
 _NOTE = (
     "The class answered is the one with the largest log probability minus tau times the log of its "
@@ -34,8 +34,7 @@ def decision(context: Context) -> Sequence[Block] | Absent:
     if context.cross is None:
         return Absent(TOO_FEW)
     cross = context.cross
-    used = "The answers in this report are the most probable classes. " * (context.rule == "argmax")
-    text = f"{used}The rule chosen is {_RULES[cross.decision.rule]}. {_gain(cross.gain.hm)}"
+    text = f"Chosen on all held-out rows: {_RULES[cross.decision.rule]}. {_gain(cross.gain.hm)}"
     rows = [_row(name, scores) for name, scores in cross.scores.items()]
     strong = frozenset(i for i, name in enumerate(cross.scores) if name == cross.decision.rule)
     table = Table(("rule", "HM", "", "range", "micro", "macro"), rows, strong)
@@ -44,8 +43,9 @@ def decision(context: Context) -> Sequence[Block] | Absent:
 
 def _gain(gain: Difference) -> str:
     return (
-        f"Against the most probable class it changes HM by {gain.difference:+.3f}, "
-        f"with a range from {gain.low:+.3f} to {gain.high:+.3f}."
+        "Letting each fold choose a rule changes HM on the rows it has not seen by "
+        f"{gain.difference:+.3f} against the most probable class, with a range from "
+        f"{gain.low:+.3f} to {gain.high:+.3f}."
     )
 
 

@@ -24,7 +24,7 @@ def overall(context: Context) -> Sequence[Block] | Absent:
     """Scores with intervals, against always answering the most frequent class."""
     baseline = context.baseline
     tiles = [
-        Tile(name, f"{getattr(context.scores, key):.3f}", _detail(context, key, what))
+        Tile(name, f"{getattr(context.scores, key):.3f}", _details(context, key, what))
         for key, (name, what) in _NAMES.items()
     ]
     tiles += _sureness(context)
@@ -40,13 +40,14 @@ def _sureness(context: Context) -> list[Tile]:
         return []
     cross, precision = context.cross, context.cross.precision[-1]
     before = f"{cross.before.ece.value:.3f} before calibration"
-    tiles = [Tile("calibration error", f"{cross.after.ece.value:.3f}", before)]
+    after = bracket(cross.after.ece)
+    tiles = [Tile("calibration error", f"{cross.after.ece.value:.3f}", [after, before])]
     achieved = precision.overall
     if achieved.precision is None or achieved.coverage is None:
         return tiles
     name = f"answered at {precision.target:.0%} precision"
-    detail = f"of the labels; {achieved.precision:.1%} of these answers are right"
-    return [*tiles, Tile(name, f"{achieved.coverage:.0%}", detail)]
+    details = ["of the labels", f"{achieved.precision:.1%} of these are right"]
+    return [*tiles, Tile(name, f"{achieved.coverage:.0%}", details)]
 
 
 def bracket(interval: Interval) -> str:
@@ -59,17 +60,18 @@ def bracket(interval: Interval) -> str:
     return f"[{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def _detail(context: Context, key: str, what: str) -> str:
+def _details(context: Context, key: str, what: str) -> list[str]:
     interval = bracket(getattr(context.intervals.overall, key))
     if context.baseline is None:
-        return f"{interval} · {what}"
-    return f"{interval} · most frequent class: {getattr(context.baseline, key):.3f} · {what}"
+        return [interval, what]
+    return [interval, f"most frequent class {getattr(context.baseline, key):.3f}", what]
 
 
 def _verdict(context: Context) -> str:
-    """In how many attributes the model is of use."""
+    """What is scored, and in how many attributes the model is of use."""
+    answers = _answers(context)
     if context.baseline is None:
-        return "The checkpoint does not say what it was trained on, so there is no baseline."
+        return f"{answers} The checkpoint does not say what it was trained on: no baseline."
     pairs = [
         (own.hm, other.hm)
         for ours, theirs in zip(context.scores.categories, context.baseline.categories, strict=True)
@@ -79,8 +81,14 @@ def _verdict(context: Context) -> str:
     ahead = sum(own > other for own, other in pairs)
     return (
         f"The model beats the most frequent class in {ahead} of {len(pairs)} attributes that have "
-        "held-out labels."
+        f"held-out labels. {answers}"
     )
+
+
+def _answers(context: Context) -> str:
+    if context.is_argmax:
+        return "Scored are the most probable classes."
+    return "Scored are answers by the rule for the metric, fitted on other rows than they are for."
 
 
 def _by_category(context: Context, baseline: Report | None) -> Table:
