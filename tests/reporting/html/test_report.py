@@ -119,6 +119,13 @@ def test_a_taxonomy_of_one_class_has_a_report(html_of, draw):
     parse(html_of(Context(held_out)))
 
 
+@pytest.mark.parametrize("labels", [1, 3])
+def test_a_few_labels_have_a_report(held_out, html_of, labels):
+    targets = held_out.targets.copy()
+    targets[labels:] = -1
+    parse(html_of(Context(replace(held_out, targets=targets))))
+
+
 def test_a_report_is_known_by_its_mark(context, tmp_path):
     write_report(context, tmp_path / "a.html", title="x" * 5000)
     (tmp_path / "b.html").write_text("<html></html>")

@@ -103,13 +103,12 @@ class Table(Block):
 
     def is_number(self, column: int) -> bool:
         """Whether a column holds numbers, which are set flush right."""
-        cells = [row[column] for row in self.rows if row[column] is not None]
-        return bool(cells) and all(isinstance(cell, int | float) for cell in cells)
+        return any(isinstance(row[column], int | float) for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Fold(Block):
-    """Blocks behind a line that opens them; open on paper."""
+    """Blocks behind a line that opens them; printed if they are open."""
 
     template: ClassVar[str] = "fold.html"
     title: str

@@ -64,7 +64,7 @@ def _heads(cross: CrossFitted) -> Fold:
         zip(cross.decision.taxonomy.tasks, cross.decision.heads, strict=True)
     ):
         least = [float(each.least[index]) for each in found]
-        cells: list[Cell] = ["never" if each > 1 else f"{each:.3f}" for each in least]
+        cells: list[Cell] = ["never" if each > 1 else each for each in least]
         is_pooled = any(each.is_pooled[index] for each in found)
         numbers = (head.labels, head.temperature, head.prior_exponent, head.tau)
         rows.append([task.name, *numbers, *cells, "all attributes" if is_pooled else "its own"])
