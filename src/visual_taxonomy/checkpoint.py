@@ -20,6 +20,7 @@ from visual_taxonomy.archive import find_damage
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
+from visual_taxonomy.decision.decision import Decision
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
@@ -55,6 +56,7 @@ class Checkpoint:
         training: Only in last.pt: all that a resumed run needs beside the weights.
         named_columns: Whether the training CSV named its label columns by the attributes, not
             attr_1, attr_2, ...; predictions are answered alike.
+        decision: From its probabilities to answers; None: the most probable classes.
         held_out: What the model of these weights makes of the validation rows, until a decision is
             fitted on it at the end of the run.
         source: Where it was read from, for messages.
@@ -68,6 +70,7 @@ class Checkpoint:
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     named_columns: bool = False
+    decision: Decision | None = None
     held_out: HeldOut | None = field(default=None, compare=False)
     source: str = field(default="the checkpoint", compare=False)
 
@@ -105,6 +108,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "class_counts": dict(checkpoint.class_counts),
         "training": dict(checkpoint.training),
         "named_columns": checkpoint.named_columns,
+        "decision": {} if checkpoint.decision is None else checkpoint.decision.to_dict(),
         "held_out": _plain_held_out(checkpoint.held_out),
     }
     with write_atomically(path) as temporary:
@@ -145,7 +149,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
             bool(content.get("named_columns", False)),  # absent in files of version 0.1
             source=str(path),
         )
-        checkpoint = _held_out(content.get("held_out", {}), checkpoint)
+        checkpoint = _with_decision(content, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
         raise _altered(path, repr(error)) from error
     if attributes_config is not None:
@@ -284,15 +288,24 @@ def _plain_held_out(held_out: HeldOut | None) -> dict[str, Any]:
     return {"ids": [str(each) for each in held_out.ids], **tensors}
 
 
-def _held_out(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with its held-out predictions."""
-    if not content:
+def _with_decision(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with its decision, or with the held-out predictions for one.
+
+    Raises:
+        InputError: The decision is damaged, or was fitted for another taxonomy.
+    """
+    taxonomy = checkpoint.taxonomy
+    if content.get("decision"):
+        try:
+            return replace(checkpoint, decision=Decision.from_dict(taxonomy, content["decision"]))
+        except InputError as error:
+            raise InputError(f"{checkpoint.source}: {error}") from None
+    kept = content.get("held_out")
+    if not kept:
         return checkpoint
-    arrays = (content[name].numpy() for name in _HELD_OUT_TENSORS)
-    held_out = HeldOut(
-        checkpoint.taxonomy, checkpoint.class_counts, np.array(content["ids"], np.str_), *arrays
-    )
-    return replace(checkpoint, held_out=held_out)
+    arrays = (kept[name].numpy() for name in _HELD_OUT_TENSORS)
+    ids = np.array(kept["ids"], np.str_)
+    return replace(checkpoint, held_out=HeldOut(taxonomy, checkpoint.class_counts, ids, *arrays))
 
 
 def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:

@@ -14,6 +14,7 @@ from visual_taxonomy.typed_values import LARGEST
 
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
+OutputFormat = Literal["csv", "long-csv", "parquet", "jsonl"]
 
 
 def _positive(**values: float) -> None:
@@ -351,8 +352,18 @@ class InferenceConfig:
     """Precision of the backbone; auto: bf16 where the device is faster with it, else 32."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
+    decision: Literal["metric", "argmax"] = "metric"
+    """How a class is chosen. metric: by the decision that was fitted for HM-F1 and is kept in the
+    model, with its calibrated probabilities; argmax: the most probable class, with the raw ones."""
+    target_precision: float | None = None
+    """Share of right answers, such as 0.95, that each attribute keeps by leaving the less certain
+    ones open; None: every row is answered."""
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
             _positive(batch_size=self.batch_size)
         _not_negative(workers=self.workers)
+        if self.target_precision is not None and not 0 < self.target_precision < 1:
+            raise InputError(
+                f"--target_precision must lie between 0 and 1, not {self.target_precision}"
+            )

@@ -14,7 +14,7 @@ from visual_taxonomy.checkpoint import write_checkpoint
 from visual_taxonomy.commands.predict import outputs
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import MANIFEST, TAXONOMY, Bundle
-from visual_taxonomy.inference.resumable import ResumableCsv
+from visual_taxonomy.inference.resumable import ResumableFile
 
 COMPETITION = ["id", "Category", "len", *(f"attr_{i}" for i in range(1, 11))]
 NAMED = ["id", "Category", "border", "color", "sleeve", "occasion"]
@@ -162,7 +162,7 @@ def test_the_finished_csv_of_the_same_request_is_left_as_it_is(
     before = (out.read_bytes(), out.stat().st_mtime_ns)
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(ResumableCsv, "append", None)  # nothing is written
+        patch.setattr(ResumableFile, "append", None)  # nothing is written
         assert run() == 0
     assert "finished already; give --overwrite to predict it again" in capsys.readouterr().out
     assert (out.read_bytes(), out.stat().st_mtime_ns) == before
@@ -211,9 +211,9 @@ def test_the_csv_of_another_request_needs_overwrite(
 def test_an_interrupted_replacement_resumes_and_says_what_was_dropped(
     run, tmp_path: Path, capsys, monkeypatch, changed: tuple[str, ...], message: str
 ) -> None:
-    append, flags = ResumableCsv.append, ("--overwrite", "--batch_size", 2)
+    append, flags = ResumableFile.append, ("--overwrite", "--batch_size", 2)
 
-    def append_two(file: ResumableCsv, *rest: object) -> None:
+    def append_two(file: ResumableFile, *rest: object) -> None:
         if file.rows == 2:
             raise KeyboardInterrupt
         append(file, *rest)
@@ -221,7 +221,7 @@ def test_an_interrupted_replacement_resumes_and_says_what_was_dropped(
     assert run(*flags) == 0
     expected = (tmp_path / "best.csv").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(ResumableCsv, "append", append_two)
+        patch.setattr(ResumableFile, "append", append_two)
         with pytest.raises(KeyboardInterrupt):
             run(*flags)
     for name in changed:

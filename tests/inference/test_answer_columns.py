@@ -11,7 +11,7 @@ from visual_taxonomy.inference.answer_columns import (
     answer_lines,
     choose_columns,
 )
-from visual_taxonomy.inference.prediction import RowScores
+from visual_taxonomy.inference.answers import RowScores
 from visual_taxonomy.taxonomy import Taxonomy
 
 SAREE, KURTI = 0, 1
@@ -22,7 +22,8 @@ def scores(*classes: list[int]) -> RowScores:
     chosen = np.array(classes)
     probabilities = np.zeros((*chosen.shape, 3), np.float32)
     np.put_along_axis(probabilities, chosen[:, :, None].clip(0), 0.75, axis=2)
-    return RowScores(np.arange(len(chosen)), probabilities, chosen, {})
+    second = np.full_like(chosen, -1)
+    return RowScores(np.arange(len(chosen)), probabilities, chosen, second, chosen < 0, {})
 
 
 def test_named_columns_are_empty_where_a_category_has_no_such_attribute(table_of, taxonomy) -> None:

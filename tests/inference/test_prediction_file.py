@@ -14,18 +14,22 @@ from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference import prediction_file
+from visual_taxonomy.inference.answer_columns import MIN_SLOTS, CompetitionColumns
+from visual_taxonomy.inference.answers import RowScores
 from visual_taxonomy.inference.journal import CHANGED
-from visual_taxonomy.inference.prediction import Predictor, RowScores
+from visual_taxonomy.inference.output_forms import WideCsv
+from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.inference.prediction_file import (
     errors_path,
     finished,
     request_of,
     write_predictions,
 )
-from visual_taxonomy.inference.resumable import ResumableCsv
+from visual_taxonomy.inference.resumable import ResumableFile
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.taxonomy import Taxonomy
 
+WITH_SHARES = WideCsv(CompetitionColumns(MIN_SLOTS), with_probabilities=True)
 CONFIG = InferenceConfig(batch_size=2, workers=0, precision="32", accelerator="cpu")
 
 
@@ -42,7 +46,8 @@ class Known:
             classes = self.classes[rows]
             scores = np.zeros((*classes.shape, 3), np.float32)
             np.put_along_axis(scores, classes[:, :, None].clip(0), self.probability, axis=2)
-            yield RowScores(rows, scores, classes, {})
+            none = np.full_like(classes, -1)
+            yield RowScores(rows, scores, classes, none, classes < 0, {})
 
 
 @pytest.fixture
@@ -69,7 +74,7 @@ def test_the_file_has_the_columns_of_the_competition(table_of, tmp_path):
 def test_probabilities_stand_behind_the_labels(table_of, tmp_path):
     path = tmp_path / "out.csv"
     known = Known([[2, 0, -1], [1, 1, 0]], probability=0.12346)
-    write_predictions(known, table_of(2), path, with_probabilities=True)
+    write_predictions(known, table_of(2), path, WITH_SHARES)
     header, saree, kurti = lines(path)
     assert header[13:] == [f"prob_{i}" for i in range(1, 11)]
     assert saree[13:] == ["0.1235"] * 2 + [DUMMY] * 8
@@ -79,7 +84,7 @@ def test_probabilities_stand_behind_the_labels(table_of, tmp_path):
 
 def test_probabilities_are_those_of_the_labels(predictor, table_of, tmp_path):
     table = table_of(3)
-    write_predictions(predictor, table, tmp_path / "out.csv", with_probabilities=True)
+    write_predictions(predictor, table, tmp_path / "out.csv", WITH_SHARES)
     names = [table.taxonomy.categories[k] for k in table.categories]
     predictions = predictor.predict([table.path(row) for row in range(3)], names)
     for line, expected in zip(lines(tmp_path / "out.csv")[1:], predictions, strict=True):
@@ -111,7 +116,7 @@ def test_a_category_of_more_than_ten_attributes_gets_more_columns(tmp_path):
         tmp_path,
     )
     predictor = Predictor(Checkpoint(taxonomy, config, weights), CONFIG)
-    write_predictions(predictor, table, tmp_path / "out.csv", with_probabilities=True)
+    write_predictions(predictor, table, tmp_path / "out.csv", WITH_SHARES)
     header, wide, narrow = lines(tmp_path / "out.csv")
     assert header[3:15] == [f"attr_{i}" for i in range(1, 13)]
     assert header[15:] == [f"prob_{i}" for i in range(1, 13)]
@@ -133,7 +138,7 @@ def test_an_unreadable_picture_has_empty_labels_and_is_listed(predictor, table_o
     table.path(1).write_bytes(b"")
     table.path(2).unlink()
     path = tmp_path / "out.csv"
-    written = write_predictions(predictor, table, path, with_probabilities=True)
+    written = write_predictions(predictor, table, path, WITH_SHARES)
     rows = lines(path)[1:]
     assert rows[1] == ["1", "Kurtis", "3", *[""] * 3, *[DUMMY] * 7, *[""] * 3, *[DUMMY] * 7]
     assert rows[2] == ["2", "Sarees", "2", *[""] * 2, *[DUMMY] * 8, *[""] * 2, *[DUMMY] * 8]
@@ -225,7 +230,7 @@ def break_off_after(rows: int, predictor: Predictor, table: Table, path: Path) -
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_predictions(predictor, table, path, True, stop, "request")
+        write_predictions(predictor, table, path, WITH_SHARES, stop, "request")
 
 
 def test_a_run_that_is_broken_off_goes_on_and_leaves_the_same_files(predictor, table_of, tmp_path):
@@ -233,11 +238,11 @@ def test_a_run_that_is_broken_off_goes_on_and_leaves_the_same_files(predictor, t
     table.path(1).unlink()
     table.path(6).unlink()
     whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
-    expected = write_predictions(predictor, table, whole, True)
+    expected = write_predictions(predictor, table, whole, WITH_SHARES)
     break_off_after(4, predictor, table, resumed)
     assert not resumed.exists()
     done: list[int] = []
-    written = write_predictions(predictor, table, resumed, True, done.append, "request")
+    written = write_predictions(predictor, table, resumed, WITH_SHARES, done.append, "request")
     assert resumed.read_bytes() == whole.read_bytes()
     assert written.errors_path.read_bytes() == expected.errors_path.read_bytes()
     assert written.problems == {"1": "the file is missing", "6": "the file is missing"}
@@ -252,11 +257,11 @@ def test_an_image_that_changed_meanwhile_is_predicted_again(
     table, path = table_of(7), tmp_path / "out.csv"
     break_off_after(4, predictor, table, path)
     Image.new("RGB", (30, 60), (250, 10, 90)).save(table.path(row))
-    written = write_predictions(predictor, table, path, True, request="request")
+    written = write_predictions(predictor, table, path, WITH_SHARES, request="request")
     kept = {0: 0, 3: 2, 5: 4}[row]
     assert (written.resumed, written.dropped) == (kept, 4 - kept)
     assert written.reason == (CHANGED if row < 4 else "")
-    write_predictions(predictor, table, tmp_path / "whole.csv", True)
+    write_predictions(predictor, table, tmp_path / "whole.csv", WITH_SHARES)
     assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
@@ -266,7 +271,7 @@ def test_an_image_that_appears_meanwhile_is_predicted(predictor, table_of, tmp_p
     table.path(1).unlink()
     break_off_after(4, predictor, table, path)
     table.path(1).write_bytes(content)
-    written = write_predictions(predictor, table, path, True, request="request")
+    written = write_predictions(predictor, table, path, WITH_SHARES, request="request")
     assert (written.resumed, written.problems) == (0, {})
 
 
@@ -279,7 +284,7 @@ def test_the_list_of_errors_is_there_before_the_csv_has_its_name(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ResumableCsv, "finish", fail)
+    monkeypatch.setattr(ResumableFile, "finish", fail)
     with pytest.raises(KeyboardInterrupt):
         write_predictions(predictor, table, path, request="request")
     assert errors_path(path).exists()
@@ -330,15 +335,15 @@ def test_a_request_is_known_by_model_rows_and_settings(checkpoint_path, bundle, 
     other.write_bytes(checkpoint_path.read_bytes() + b"x")
     copy = tmp_path / "copy.pt"
     copy.write_bytes(checkpoint_path.read_bytes())
-    request = request_of(checkpoint_path, table, False, "torch", "32")
-    assert request_of(copy, table_again(table), False, "torch", "32") == request
+    request = request_of(checkpoint_path, table, "csv", "torch", "32")
+    assert request_of(copy, table_again(table), "csv", "torch", "32") == request
     others = [
-        request_of(other, table, False, "torch", "32"),
-        request_of(bundle.folder, table, False, "torch", "32"),
-        request_of(checkpoint_path, table, True, "torch", "32"),
-        request_of(checkpoint_path, table, False, "torch", "bf16"),
-        request_of(checkpoint_path, table.take(np.array([0, 2, 1])), False, "torch", "32"),
-        request_of(checkpoint_path, table.take(np.array([0, 1])), False, "torch", "32"),
+        request_of(other, table, "csv", "torch", "32"),
+        request_of(bundle.folder, table, "csv", "torch", "32"),
+        request_of(checkpoint_path, table, "jsonl", "torch", "32"),
+        request_of(checkpoint_path, table, "csv", "torch", "bf16"),
+        request_of(checkpoint_path, table.take(np.array([0, 2, 1])), "csv", "torch", "32"),
+        request_of(checkpoint_path, table.take(np.array([0, 1])), "csv", "torch", "32"),
     ]
     assert len({request, *others}) == 7
 

@@ -1,5 +1,6 @@
 import csv
 import errno
+import io
 import json
 import os
 from contextlib import suppress
@@ -16,6 +17,12 @@ from visual_taxonomy.inference.resumable import resumable
 LINES = [["id", "label"], ["1", "a, b"], ["2", "two\nlines"], ["3", "साड़ी"]]
 
 
+def encoded(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -29,7 +36,7 @@ def break_off(path: Path, count: int, request: str | None = "request") -> None:
     """A run that is stopped after some of the lines."""
     with suppress(KeyboardInterrupt), resumable(path, request) as file:
         for number, line in enumerate(LINES[:count]):
-            file.append([line], 1, {"number": number})
+            file.append(encoded([line]), 1, {"number": number})
         raise KeyboardInterrupt
 
 
@@ -38,14 +45,14 @@ def go_on(path: Path, request: str | None = "request") -> int:
     with resumable(path, request) as file:
         there = file.rows
         for line in LINES[there:]:
-            file.append([line], 1)
+            file.append(encoded([line]), 1)
     return there
 
 
 def test_the_file_has_its_name_only_after_the_block(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.csv"
     with resumable(path, None) as file:
-        file.append(LINES, 4)
+        file.append(encoded(LINES), 4)
         assert not path.exists()
     assert lines(path) == LINES
     assert names(path.parent) == ["out.csv"]
@@ -66,7 +73,7 @@ def test_a_run_may_be_broken_off_again_and_again(tmp_path: Path) -> None:
     for number, line in enumerate(LINES):
         with suppress(KeyboardInterrupt), resumable(path, "request") as file:
             assert (file.rows, file.notes) == (number, list(range(number)))
-            file.append([line], 1, number)
+            file.append(encoded([line]), 1, number)
             raise KeyboardInterrupt
     assert go_on(path) == 4
     assert lines(path) == LINES
@@ -201,7 +208,7 @@ def test_any_flipped_bit_costs_the_rows_behind_it_only(tmp_path: Path) -> None:
             overwrite(tmp_path / name, position, bytes([content[position] ^ 4]))
             with suppress(KeyboardInterrupt), resumable(path, "request") as file:
                 for line in LINES[file.rows :]:
-                    file.append([line], 1, {"number": LINES.index(line)})
+                    file.append(encoded([line]), 1, {"number": LINES.index(line)})
                 assert file.notes == [{"number": number} for number in range(len(file.notes))]
                 raise KeyboardInterrupt
             csv_text = (tmp_path / ".out.csv.part").read_text(encoding="utf-8")
@@ -217,14 +224,14 @@ def test_rows_whose_source_has_changed_are_cut_off_with_all_that_follow(tmp_path
         return "".join(sources[first:last])
 
     with suppress(KeyboardInterrupt), resumable(path, "request", stamp) as file:
-        file.append(LINES[:2], 2)
-        file.append(LINES[2:3], 1)
-        file.append(LINES[3:], 1)
+        file.append(encoded(LINES[:2]), 2)
+        file.append(encoded(LINES[2:3]), 1)
+        file.append(encoded(LINES[3:]), 1)
         raise KeyboardInterrupt
     sources[2] = "new"
     with resumable(path, "request", stamp) as file:
         assert (file.rows, file.dropped, file.reason) == (2, 2, CHANGED)
-        file.append(LINES[2:], 2)
+        file.append(encoded(LINES[2:]), 2)
     assert lines(path) == LINES
 
 
@@ -251,7 +258,7 @@ def test_rows_reach_the_disk_at_a_bounded_rate(tmp_path: Path, monkeypatch) -> N
         monkeypatch.setattr(os, "fsync", synced.append)
         for seconds in (0.4, 0.9, 1.1, 1.2, 2.3):
             clock[0] = seconds
-            file.append([["x"]], 1)
+            file.append(encoded([["x"]]), 1)
             expected = {0.4: 0, 0.9: 0, 1.1: 2, 1.2: 2, 2.3: 4}[seconds]
             assert len(synced) == expected  # the rows and the journal
     assert len(synced) == 5

@@ -17,7 +17,8 @@ def load_predictor(
     """Load a checkpoint or a bundle, whose taxonomy must be the one given, if one is.
 
     A checkpoint of the original system has no taxonomy: there it must be given.
-    Prints why it computes in the precision that `--precision auto` was taken for.
+    Prints why it computes in the precision that `--precision auto` was taken for, and that it
+    answers without a decision where nobody asked for that.
 
     Raises:
         InputError: It cannot be used, or the taxonomies differ.
@@ -27,6 +28,8 @@ def load_predictor(
     predictor = Predictor.load(path, config, attributes_config)
     if predictor.engine.precision_note:
         console.print(predictor.engine.precision_note)
+    if predictor.decision_note:
+        console.print(f"note: {path}: {predictor.decision_note}")
     return predictor
 
 

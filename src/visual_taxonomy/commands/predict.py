@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import EXIT_UNREADABLE, console, errors, show_progress
-from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.config import InferenceConfig, OutputFormat
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import is_bundle
 
 if TYPE_CHECKING:
+    from visual_taxonomy.data.table import Table
+    from visual_taxonomy.inference.output_forms import OutputForm
+    from visual_taxonomy.inference.prediction import Predictor
     from visual_taxonomy.inference.prediction_file import Written
 
 
@@ -40,16 +43,34 @@ class Predict:
     auto: named if the input has columns named like attributes, competition if it has attr_1, ...
     or len; if it has none of them, as in the CSV that the model was trained on."""
     probabilities: bool = False
-    """Add columns with the probability of each label.
+    """Add columns with the probability of each label: calibrated, or raw with --decision argmax.
     named: color_prob, ...; competition: prob_1, ..."""
+    format: OutputFormat = "csv"
+    """csv: a line for each product. long-csv, parquet, jsonl: a record for each attribute of each
+    product: id, category, attribute, label, probability, runner_up, runner_up_probability, status
+    (answered, unknown, no image); an unknown one has its best guess as label."""
+    unknown: str = ""
+    """Text in the CSV where --target_precision leaves an attribute open."""
     skip_missing: bool = False
     """Treat a missing picture like an unreadable one instead of refusing to start."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
+    def __post_init__(self) -> None:
+        if self.format != "csv" and (self.probabilities or self.columns != "auto" or self.unknown):
+            raise InputError(
+                f"--format {self.format} has probabilities, status and columns of its own; leave "
+                "--probabilities, --columns and --unknown out"
+            )
+        if self.unknown and self.inference.target_precision is None:
+            raise InputError(
+                f"--unknown {self.unknown}: without --target_precision nothing is left open; "
+                "give both"
+            )
+
 
 def predict(options: Predict) -> int:
     """Predict the attributes of the products of a CSV."""
-    pairs = outputs(options.ckpt_path, options.out_csv_path)
+    pairs = outputs(options.ckpt_path, options.out_csv_path, suffix_of(options.format))
     _check_outputs(options, pairs)
     # Existing CSVs come first: whether they may stay is known before anything is written.
     pairs.sort(key=lambda pair: not pair[1].exists())
@@ -58,19 +79,15 @@ def predict(options: Predict) -> int:
 
 def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
     from visual_taxonomy.data.table import read_table
-    from visual_taxonomy.inference.answer_columns import choose_columns
-    from visual_taxonomy.inference.prediction_file import finished, request_of, write_predictions
+    from visual_taxonomy.inference.prediction_file import finished, write_predictions
 
     predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
     missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
     table = read_table(
         options.csv_path, options.img_dir, predictor.taxonomy, False, missing_images=missing
     )
-    columns = choose_columns(table, options.columns, predictor.named_columns)
-    settings = (*columns.header(options.probabilities), predictor.engine.name)
-    request = request_of(
-        checkpoint, table, options.probabilities, *settings, predictor.engine.precision
-    )
+    form = _form(options, table, predictor)
+    request = _request(options, checkpoint, table, form, predictor)
     if out.exists() and not options.overwrite:
         problems = finished(out, table, request)
         if problems is None:
@@ -81,10 +98,47 @@ def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
         console.print(f"{out}: finished already; give --overwrite to predict it again")
         return EXIT_UNREADABLE if problems else 0
     with show_progress(console, "predicting", len(table)) as advance:
-        written = write_predictions(
-            predictor, table, out, options.probabilities, advance, request, columns
-        )
+        written = write_predictions(predictor, table, out, form, advance, request)
     return _report(written, len(table))
+
+
+def _form(options: Predict, table: "Table", predictor: "Predictor") -> "OutputForm":
+    """The form of the file.
+
+    Raises:
+        InputError: Two columns would have one name, or the text for unknown is a class.
+    """
+    from visual_taxonomy.inference.answer_columns import choose_columns
+    from visual_taxonomy.inference.output_forms import LONG_FORMS, WideCsv
+
+    if options.format != "csv":
+        return LONG_FORMS[options.format]()
+    taken = [task.name for task in table.taxonomy.tasks if options.unknown in task.classes]
+    if taken:
+        raise InputError(
+            f"--unknown {options.unknown}: is a class of {taken[0]}; choose another text"
+        )
+    columns = choose_columns(table, options.columns, predictor.named_columns)
+    return WideCsv(columns, options.probabilities, options.unknown)
+
+
+def _request(
+    options: Predict, checkpoint: Path, table: "Table", form: "OutputForm", predictor: "Predictor"
+) -> str:
+    from visual_taxonomy.inference.prediction_file import request_of
+
+    engine, inference = predictor.engine, options.inference
+    return request_of(
+        checkpoint,
+        table,
+        options.format,
+        form.start().decode(),
+        options.unknown,
+        engine.name,
+        engine.precision,
+        inference.decision,
+        str(inference.target_precision),
+    )
 
 
 def _report(written: "Written", rows: int) -> int:
@@ -122,16 +176,21 @@ def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
             check_output("--out_csv_path", path, inputs, overwrite=True)
 
 
-def outputs(checkpoint: Path, out: Path | None) -> list[tuple[Path, Path]]:
-    """Checkpoints or a bundle, each with the CSV to write."""
+def suffix_of(form: OutputFormat) -> str:
+    """Of the file that is written where none is named."""
+    return ".long.csv" if form == "long-csv" else f".{form}"
+
+
+def outputs(checkpoint: Path, out: Path | None, suffix: str = ".csv") -> list[tuple[Path, Path]]:
+    """Checkpoints or a bundle, each with the file to write."""
     if is_bundle(checkpoint):
-        return [(checkpoint, out or checkpoint.with_name(f"{checkpoint.name}.csv"))]
+        return [(checkpoint, out or checkpoint.with_name(f"{checkpoint.name}{suffix}"))]
     if not checkpoint.is_dir():
-        return [(checkpoint, out or checkpoint.with_suffix(".csv"))]
+        return [(checkpoint, out or checkpoint.with_suffix(suffix))]
     # last.pt is for resuming; a name with a dot in front is what a killed training left.
     found = sorted(path for path in checkpoint.glob("[!.]*.pt") if path.name != "last.pt")
     if not found:
         raise InputError(f"{checkpoint}: no checkpoint (*.pt) in this folder")
     if out is not None and out.suffix and not out.is_dir():
         raise InputError(f"--out_csv_path {out}: several checkpoints need a folder, not a file")
-    return [(path, (out or checkpoint) / f"{path.stem}.csv") for path in found]
+    return [(path, (out or checkpoint) / f"{path.stem}{suffix}") for path in found]

@@ -1,22 +1,19 @@
-"""Which columns a file of predictions has: those of the competition, or one for each attribute.
-
-Shapes: A slots, C classes.
-"""
+"""Which columns a file of predictions has: those of the competition, or one for each attribute."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal
 
-import numpy as np
 from typing_extensions import override
 
 from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.data.named_columns import is_slot_column
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.inference.prediction import RowScores
-from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
+from visual_taxonomy.inference.answers import RowScores, label_texts, probability_texts
+from visual_taxonomy.taxonomy import Taxonomy
 
 Form = Literal["auto", "named", "competition"]
 
@@ -156,24 +153,26 @@ def choose_columns(table: Table, form: Form, named_model: bool) -> AnswerColumns
 
 
 def answer_lines(
-    table: Table, scores: RowScores, columns: AnswerColumns, with_probabilities: bool
+    table: Table,
+    scores: RowScores,
+    columns: AnswerColumns,
+    with_probabilities: bool,
+    unknown: str = "",
 ) -> Iterator[list[str]]:
-    """The lines of a batch of rows."""
-    taxonomy = table.taxonomy
-    for i, row in enumerate(scores.rows):
-        category = int(table.categories[row])
-        slots = taxonomy.slots[category]
-        chosen = zip(slots, scores.classes[i][: len(slots)], strict=True)
-        labels = [_label(taxonomy.tasks[task].classes, index) for task, index in chosen]
-        shares = _shares(scores.probabilities[i], labels) if with_probabilities else None
-        start = [str(table.ids[row]), taxonomy.categories[category]]
-        yield columns.line(start, category, labels, shares)
+    """The lines of a batch of rows.
 
-
-def _label(classes: tuple[str, ...], index: int) -> str:
-    return "" if index == UNKNOWN else classes[index]
-
-
-def _shares(probabilities: np.ndarray, labels: list[str]) -> list[str]:
-    best = probabilities.max(axis=1)[: len(labels)]
-    return [f"{p:.4f}" if label else "" for p, label in zip(best, labels, strict=True)]
+    Args:
+        table: All rows.
+        scores: Answers of some of them.
+        columns: Of the file.
+        with_probabilities: Whether it has columns for them.
+        unknown: Text of answers that are not sure enough.
+    """
+    taxonomy, categories = table.taxonomy, table.categories[scores.rows]
+    starts = zip(table.ids[scores.rows].tolist(), categories.tolist(), strict=True)
+    shares: Iterable[list[str] | None] = repeat(None)
+    if with_probabilities:
+        shares = probability_texts(taxonomy, categories, scores)
+    labels = label_texts(taxonomy, categories, scores, unknown)
+    for (name, category), texts, of_row in zip(starts, labels, shares, strict=False):
+        yield columns.line([name, taxonomy.categories[category]], category, texts, of_row)

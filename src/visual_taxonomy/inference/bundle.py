@@ -19,12 +19,16 @@ from typing import Any
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
+from visual_taxonomy.decision.decision import Decision
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.taxonomy import Taxonomy
 
-FORMAT = 1
+FORMAT = 2
 """Number of the format; a reader refuses those it does not know."""
+
+_READABLE = (1, FORMAT)
+"""Format 1 has no decision: its answers are the most probable classes."""
 
 MANIFEST = "bundle.json"
 CARD = "README.md"
@@ -34,7 +38,7 @@ WEIGHTS = "weights.safetensors"
 ONNX = "model.onnx"
 OPENVINO = "model.xml"
 
-_PLAIN = ("files", "int8", "class_counts", "decision", "source", "versions", "measured")
+_PLAIN = ("files", "int8", "class_counts", "source", "versions", "measured")
 """Fields of a bundle that stand in the manifest as they are."""
 
 _CHUNK_BYTES = 1 << 20
@@ -61,7 +65,7 @@ class Bundle:
         files: Name of each model file -> its SHA-256.
         int8: Whether the matrix products of the graph are in 8 bits.
         class_counts: Task name -> training labels of each class.
-        decision: Per-head offsets and thresholds; empty in format 1.
+        decision: From its probabilities to answers; None: the most probable classes.
         source: The checkpoint: its name, SHA-256, epoch and validation scores, and whether its
             training CSV named its label columns by the attributes.
         versions: Package -> version the folder was made with.
@@ -75,7 +79,7 @@ class Bundle:
     files: Mapping[str, str] = field(default_factory=dict)
     int8: bool = False
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
-    decision: Mapping[str, Any] = field(default_factory=dict)
+    decision: Decision | None = None
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
@@ -107,6 +111,7 @@ def write_manifest(bundle: Bundle) -> None:
             "resize": bundle.preprocessing.interpolation,
             "color": "RGB",
         },
+        "decision": {} if bundle.decision is None else bundle.decision.to_dict(),
         **{name: getattr(bundle, name) for name in _PLAIN},
     }
     content["sha256"] = _digest(content)
@@ -124,7 +129,7 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         known = content["format"]
-        if known != FORMAT:
+        if known not in _READABLE:
             raise InputError(
                 f"{path}: format {known}, but this version of vtax reads format {FORMAT}; export "
                 "the checkpoint again, or install the version that wrote it"
@@ -137,9 +142,10 @@ def read_bundle(folder: Path) -> Bundle:
             )
         _check_files(folder, content["files"])
         preprocessing = content["preprocessing"]
+        taxonomy = Taxonomy.read(folder / TAXONOMY)
         return Bundle(
             folder,
-            Taxonomy.read(folder / TAXONOMY),
+            taxonomy,
             from_dict(ModelConfig, content["model"], str(path)),
             Preprocessing(
                 tuple(preprocessing["image_size"]),
@@ -147,12 +153,20 @@ def read_bundle(folder: Path) -> Bundle:
                 tuple(preprocessing["std"]),
                 preprocessing["resize"],
             ),
+            decision=_decision(content["decision"], taxonomy, path),
             **{name: content[name] for name in _PLAIN},
         )
     except FileNotFoundError:
         raise InputError(f"{folder}: no bundle of `vtax export` ({MANIFEST} is missing)") from None
     except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
+
+
+def _decision(content: Mapping[str, Any], taxonomy: Taxonomy, path: Path) -> Decision | None:
+    try:
+        return Decision.from_dict(taxonomy, content) if content else None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def checksums(folder: Path) -> dict[str, str]:

@@ -6,16 +6,24 @@ Shapes: N pictures, A slots, C classes of the widest task.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.decision.decision import Answers, plain_answers
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.answers import (
+    ANSWERED,
+    Answer,
+    RowScores,
+    named_answers,
+    tasks_of,
+)
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
 from visual_taxonomy.inference.engines.base import Picture
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
@@ -27,20 +35,13 @@ if TYPE_CHECKING:
 NO_ANSWER = "the model's answer is not a number; use another checkpoint, or --precision 32"
 """Why a picture that could be read has no label."""
 
+NO_DECISION = (
+    "the model carries no decision, so the answers are its most probable classes, with raw "
+    "probabilities; fit one on labelled rows with `vtax calibrate`"
+)
+"""Of files of version 0.1, of the original system, and of runs that have not ended."""
+
 _DEFAULTS = InferenceConfig()
-
-
-class RowScores(NamedTuple):
-    """Probabilities of a batch of rows, in the order asked for."""
-
-    rows: np.ndarray
-    """[N] numbers of the rows."""
-    probabilities: np.ndarray
-    """[N, A, C] float32; 0 where there is no picture, slot or class."""
-    classes: np.ndarray
-    """[N, A] index of the most probable class; -1 without picture or slot."""
-    problems: dict[int, str]
-    """Row -> why its picture could not be read, or has no answer."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,19 @@ class Prediction:
 
     Args:
         category: The product's category, as asked.
-        labels: Attribute -> most probable class; empty where the picture could not be read.
-        probabilities: Attribute -> class -> probability.
+        labels: Attribute -> class, as it can be published: without the attributes whose status is
+            `unknown`; empty where the picture could not be read.
+        probabilities: Attribute -> class -> probability; calibrated, unless the decision is argmax.
         problem: Why the picture could not be read, if so.
+        answers: Attribute -> class, runner-up, their probabilities and status, of unknown
+            attributes too.
     """
 
     category: str
     labels: dict[str, str]
     probabilities: dict[str, dict[str, float]]
     problem: str | None = None
+    answers: dict[str, Answer] = field(default_factory=dict)
 
 
 class Predictor:
@@ -65,18 +70,30 @@ class Predictor:
 
     Args:
         model: A checkpoint or a bundle.
-        config: Engine, batch size, loading processes, precision and device.
+        config: Engine, batch size, loading processes, precision and device; how a class is chosen
+            and which answers are left open.
 
     Raises:
-        InputError: The engine cannot run the model, or is not installed.
+        InputError: The engine cannot run the model, or is not installed; or a target precision is
+            asked of a model without a decision.
     """
 
     def __init__(self, model: "Checkpoint | Bundle", config: InferenceConfig = _DEFAULTS) -> None:
         self.taxonomy = model.taxonomy
         self.class_counts = model.class_counts
         self.named_columns = model.named_columns
+        self.decision = model.decision
+        """From probabilities to answers; None where the model carries none."""
+        self._rule, self._target = config.decision, config.target_precision
+        if self.decision is None and self._target is not None:
+            raise InputError(f"--target_precision {self._target}: {NO_DECISION}")
         self._num_slots = np.array([len(slots) for slots in self.taxonomy.slots])
         self.engine = make_engine(model, config)
+
+    @property
+    def decision_note(self) -> str:
+        """Why the answers are the most probable classes though nobody asked for that; or empty."""
+        return NO_DECISION if self.decision is None and self._rule == "metric" else ""
 
     @classmethod
     def load(
@@ -128,9 +145,9 @@ class Predictor:
             raise InputError(f"{len(pictures)} pictures but {len(categories)} categories")
         indices = np.array([self.taxonomy.category_index(c) for c in categories], dtype=np.int64)
         return [
-            self._named(int(indices[row]), scores.probabilities[i], scores.problems.get(int(row)))
+            answer
             for scores in self.score(pictures.__getitem__, indices)
-            for i, row in enumerate(scores.rows)
+            for answer in self._named(indices[scores.rows], scores)
         ]
 
     def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
@@ -146,7 +163,7 @@ class Predictor:
         on_progress: Callable[[int], None] = lambda done: None,
         on_scores: Callable[[RowScores], None] = lambda scores: None,
     ) -> tuple[np.ndarray, dict[int, str]]:
-        """The most probable classes of all rows, [N, A], and the rows without a picture.
+        """The classes that are published of all rows, [N, A], and the rows without a picture.
 
         Args:
             table: The rows.
@@ -154,12 +171,12 @@ class Predictor:
             on_scores: Called with the probabilities of each batch.
 
         Returns:
-            Class indices, -1 where there is no answer; row -> why its picture could not be read.
+            Class indices, -1 where there is none; row -> why its picture could not be read.
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
         for scores in self.predict_table(table):
-            classes[scores.rows] = scores.classes
+            classes[scores.rows] = scores.published
             problems |= scores.problems
             on_scores(scores)
             on_progress(int(scores.rows[-1]) + 1)
@@ -168,33 +185,58 @@ class Predictor:
     def score(
         self, picture: Callable[[int], Picture], categories: np.ndarray
     ) -> Iterator[RowScores]:
-        """Probabilities of rows 0 ... N - 1, in order, a batch at a time.
+        """Answers of rows 0 ... N - 1, in order, a batch at a time.
 
         Args:
             picture: Gives the picture of a row; called in the loading processes.
             categories: [N] indices of the rows' categories.
         """
         for batch, probabilities in self.engine.answers(self.engine.batches(picture, categories)):
-            probabilities[batch.categories < 0] = 0.0
-            has_answer = probabilities.sum(axis=2) > 0  # not where the model gave NaN
-            probabilities[~has_answer] = 0.0
-            classes = probabilities.argmax(axis=2)
-            classes[~has_answer] = UNKNOWN
-            slots = np.arange(classes.shape[1]) < self._num_slots[batch.categories][:, None]
+            answers = self.answer(probabilities, batch.categories)
+            has_answer = answers.classes != UNKNOWN  # not where the model gave NaN
+            slots = np.arange(has_answer.shape[1]) < self._num_slots[batch.categories][:, None]
             silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
             problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)
-            yield RowScores(batch.rows, probabilities, classes, problems)
+            yield RowScores(batch.rows, *answers, problems)
 
-    def _named(self, category: int, probabilities: np.ndarray, problem: str | None) -> Prediction:
-        name = self.taxonomy.categories[category]
-        if problem is not None:
-            return Prediction(name, {}, {}, problem)
-        of_attribute = {}
-        for slot, index in enumerate(self.taxonomy.slots[category]):
-            task = self.taxonomy.tasks[index]
-            scores = probabilities[slot, : len(task.classes)].tolist()
-            of_attribute[task.attribute] = dict(zip(task.classes, scores, strict=True))
-        labels = {
-            name: max(scores, key=scores.__getitem__) for name, scores in of_attribute.items()
-        }
-        return Prediction(name, labels, of_attribute)
+    def answer(self, probabilities: np.ndarray, categories: np.ndarray) -> Answers:
+        """What is answered for raw probabilities, by the decision of the config.
+
+        Args:
+            probabilities: [N, A, C] softmax of the model.
+            categories: [N] category indices, -1 for a row without picture.
+        """
+        plain = self._rule == "argmax" or self.decision is None
+        if plain and self._target is None:
+            return plain_answers(self.taxonomy, probabilities, categories)
+        assert self.decision is not None  # or the target was refused
+        answers = self.decision.answer(probabilities, categories, self._rule, self._target)
+        if not plain:
+            return answers
+        raw = plain_answers(self.taxonomy, probabilities, categories).probabilities
+        return answers._replace(probabilities=raw)
+
+    def _named(self, categories: np.ndarray, scores: RowScores) -> Iterator[Prediction]:
+        answers = named_answers(self.taxonomy, categories, scores)
+        tasks = tasks_of(self.taxonomy)
+        for i, of_row in enumerate(answers):
+            category = int(categories[i])
+            name, problem = (
+                self.taxonomy.categories[category],
+                scores.problems.get(int(scores.rows[i])),
+            )
+            if problem is not None:
+                yield Prediction(name, {}, {}, problem, of_row)
+                continue
+            shares = {
+                task.attribute: dict(zip(task.classes, values, strict=False))
+                for task, values in zip(
+                    tasks[category], scores.probabilities[i].tolist(), strict=False
+                )
+            }
+            labels = {
+                attribute: answer.label
+                for attribute, answer in of_row.items()
+                if answer.label is not None and answer.status == ANSWERED
+            }
+            yield Prediction(name, labels, shares, None, of_row)

@@ -1,4 +1,4 @@
-"""Predictions of a whole table as a CSV that can be resumed."""
+"""Predictions of a whole table as a file that can be resumed."""
 
 import csv
 import hashlib
@@ -9,14 +9,12 @@ from time import perf_counter
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.inference.answer_columns import (
-    AnswerColumns,
-    CompetitionColumns,
-    answer_lines,
-)
+from visual_taxonomy.inference.answer_columns import CompetitionColumns
+from visual_taxonomy.inference.answers import RowScores
 from visual_taxonomy.inference.bundle import MANIFEST, checksum, is_bundle
 from visual_taxonomy.inference.image_stamps import ImageStamps
-from visual_taxonomy.inference.prediction import Predictor, RowScores
+from visual_taxonomy.inference.output_forms import OutputForm, WideCsv
+from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.inference.receipt import read_receipt, receipt_path, write_receipt
 from visual_taxonomy.inference.resumable import journal_path, partial_path, resumable
 from visual_taxonomy.version import __version__
@@ -51,12 +49,11 @@ def write_predictions(
     predictor: Predictor,
     table: Table,
     path: Path,
-    with_probabilities: bool = False,
+    form: OutputForm | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
     request: str | None = None,
-    columns: AnswerColumns | None = None,
 ) -> Written:
-    """Predict every row and write id, Category and the labels.
+    """Predict every row and write id, category and the labels.
 
     A row whose image could not be read has empty labels and is listed with the reason in
     `<path>.errors.csv`. Rows are written as they are predicted, under a temporary name until all
@@ -66,39 +63,38 @@ def write_predictions(
     Args:
         predictor: The model.
         table: The rows.
-        path: The CSV to write.
-        with_probabilities: Add a column with the probability of each label.
+        path: The file to write.
+        form: Its form; None: the wide CSV in the competition's columns.
         on_progress: Called with the number of rows done.
         request: From `request_of`; None always starts anew.
-        columns: From `choose_columns`; None: the competition's.
 
     Raises:
         InputError: The disk is full, or another process is writing the file.
     """
     written = Written(path, errors_path(path))
-    columns = columns or CompetitionColumns.of(table.taxonomy)
+    form = form or WideCsv(CompetitionColumns.of(table.taxonomy))
     stamps = ImageStamps(table) if request is not None else lambda first, last: ""
     with resumable(path, request, stamps) as file:
         for problems in file.notes:
             written.problems |= problems
         written.resumed, written.dropped, written.reason = file.rows, file.dropped, file.reason
         if not file.notes:
-            file.append([columns.header(with_probabilities)], 0, {})
+            file.append(form.start(), 0, {})
         started = perf_counter()
         for scores in predictor.predict_table(table, file.rows):
             problems = {str(table.ids[row]): text for row, text in scores.problems.items()}
-            lines = answer_lines(table, scores, columns, with_probabilities)
-            file.append(lines, len(scores.rows), problems)
+            file.append(form.rows(table, scores), len(scores.rows), problems)
             written.problems |= problems
             now = perf_counter()
             _account(written, table, scores, now - started)
             started = now
             on_progress(file.rows)
-        # Before the CSV has its name: a finished CSV is never without its list of errors.
+        # Before the file has its name: a finished one is never without its list of errors.
         _write_errors(written)
+        file.finished = form.finish(file.partial)
         if request is not None:
             images, problem_count = stamps(0, len(table)), len(written.problems)
-            write_receipt(path, file.partial, request, images, problem_count)
+            write_receipt(path, file.finished, request, images, problem_count)
     return written
 
 
@@ -126,18 +122,17 @@ def companions(path: Path) -> list[Path]:
     return [errors_path(path), partial_path(path), journal_path(path), receipt_path(path)]
 
 
-def request_of(model: Path, table: Table, with_probabilities: bool, *settings: str) -> str:
+def request_of(model: Path, table: Table, *settings: str) -> str:
     """A digest of all that the rows of a prediction depend on, but for the pixels.
 
     Args:
         model: Checkpoint file or bundle folder; its content counts.
         table: The rows; ids, categories and names of the images count, and their order.
-        with_probabilities: Whether there are columns for them.
-        *settings: Columns, engine, precision and the like.
+        *settings: Form, columns, engine, precision, decision and the like.
     """
     digest = hashlib.sha256()
     model_file = model / MANIFEST if is_bundle(model) else model
-    texts = [__version__, checksum(model_file), str(with_probabilities), *settings]
+    texts = [__version__, checksum(model_file), *settings]
     texts += [str(table.img_dir.resolve()), str(table.taxonomy.to_dict())]
     for array in (table.ids, table.categories, table.image_names):
         texts += [str(array.dtype), str(len(array))]

@@ -1,9 +1,7 @@
-"""A CSV that grows row by row, and resumes where a killed run left it."""
+"""A text file that grows row by row, and resumes where a killed run left it."""
 
-import csv
-import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -19,8 +17,8 @@ _SYNC_SECONDS = 1.0
 """A power failure costs the rows of about this long: what it may tear is cut off on resuming."""
 
 
-class ResumableCsv:
-    """Rows of a CSV under a temporary name, and a journal of which of them are complete.
+class ResumableFile:
+    """Rows of a file under a temporary name, and a journal of which of them are complete.
 
     Beside `out.csv` stand `.out.csv.part` with the rows so far and `.out.csv.part.jsonl`, the
     journal. When the same request comes again, the rows up to the first that does not hold are
@@ -28,7 +26,7 @@ class ResumableCsv:
     with all that follow. Another request starts anew. Made by `resumable`.
 
     Args:
-        path: The CSV to make in the end.
+        path: The file to make in the end.
         request: What tells this request from others; None starts anew and cannot be resumed.
         stamp: Says what rows were made from.
     """
@@ -36,6 +34,8 @@ class ResumableCsv:
     def __init__(self, path: Path, request: str | None, stamp: Stamp) -> None:
         self.path = path
         self.partial, self.journal = partial_path(path), journal_path(path)
+        self.finished = self.partial
+        """What gets the name in the end; set it to a file that is made of the rows, if that is."""
         replayed = replay(self.journal, self.partial, request, stamp)
         self.dropped, self.reason = replayed.dropped, replayed.reason
         self.notes = [entry.note for entry in replayed.entries]
@@ -49,17 +49,14 @@ class ResumableCsv:
             self._journal.flush()
         self._synced = monotonic()
 
-    def append(self, lines: Iterable[Sequence[str]], rows: int, note: object = None) -> None:
-        """Write lines that complete `rows` further rows of the request.
+    def append(self, data: bytes, rows: int, note: object = None) -> None:
+        """Write what completes `rows` further rows of the request.
 
         Args:
-            lines: Of the CSV.
+            data: Whole lines.
             rows: How many rows of the request they answer.
             note: Plain values to have again in `notes` when the run is resumed.
         """
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        data = text.getvalue().encode()
         self._file.write(data)
         self._file.flush()
         done = self.rows + rows
@@ -81,8 +78,12 @@ class ResumableCsv:
         """Give the file its name."""
         os.fsync(self._file.fileno())
         self.close()
-        os.replace(self.partial, self.path)
+        if self.finished != self.partial:
+            with self.finished.open("rb") as made:
+                os.fsync(made.fileno())
+        os.replace(self.finished, self.path)
         self.journal.unlink()
+        self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files; they stay, to be resumed."""
@@ -91,17 +92,17 @@ class ResumableCsv:
 
     def discard(self) -> None:
         """Remove what there is."""
-        for path in (self.journal, self.partial):
+        for path in (self.journal, self.partial, self.finished):
             path.unlink(missing_ok=True)
 
 
 def partial_path(path: Path) -> Path:
-    """Where the rows of a CSV stand until all are there."""
+    """Where the rows of a file stand until all are there."""
     return path.with_name(f".{path.name}.part")
 
 
 def journal_path(path: Path) -> Path:
-    """Where the journal of a CSV stands."""
+    """Where the journal of a file stands."""
     return path.with_name(f".{path.name}.part.jsonl")
 
 
@@ -115,11 +116,11 @@ def _open_at(path: Path, size: int) -> IO[bytes]:
 @contextmanager
 def resumable(
     path: Path, request: str | None, stamp: Stamp = lambda first, last: ""
-) -> Iterator[ResumableCsv]:
-    """A CSV that has its name only after the block, and whose rows survive a killed run.
+) -> Iterator[ResumableFile]:
+    r"""A file that has its name only after the block, and whose rows survive a killed run.
 
     Args:
-        path: The CSV to make; its folder is made if it is not there.
+        path: The file to make; its folder is made if it is not there.
         request: What tells this request from others; None starts anew and leaves nothing behind
             when the block ends with an error.
         stamp: Says what rows were made from: those it says something else of are made again.
@@ -132,13 +133,13 @@ def resumable(
         >>> path = Path(tempfile.mkdtemp()) / "out.csv"
         >>> try:
         ...     with resumable(path, "request") as file:
-        ...         file.append([["id"], ["a"]], rows=1)
+        ...         file.append(b"id\na\n", rows=1)
         ...         raise KeyboardInterrupt
         ... except KeyboardInterrupt:
         ...     pass
         >>> with resumable(path, "request") as file:
         ...     file.rows
-        ...     file.append([["b"]], rows=1)
+        ...     file.append(b"b\n", rows=1)
         1
         >>> path.read_text().split()
         ['id', 'a', 'b']
@@ -151,7 +152,7 @@ def resumable(
         raise InputError(f"{path}: another process is writing it; wait, or name another") from None
     try:
         with name_full_disk(path):
-            file = ResumableCsv(path, request, stamp)
+            file = ResumableFile(path, request, stamp)
             try:
                 yield file
                 file.finish()

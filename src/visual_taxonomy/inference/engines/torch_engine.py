@@ -91,5 +91,6 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
         bundle.source["metrics"],
         bundle.class_counts,
         named_columns=bundle.named_columns,
+        decision=bundle.decision,
         source=str(bundle.folder / WEIGHTS),
     )

@@ -184,6 +184,7 @@ def _describe(
         checksums(folder),
         int8,
         checkpoint.class_counts,
+        checkpoint.decision,
         source={
             "name": path.name,
             "sha256": checksum(path),
