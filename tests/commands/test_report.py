@@ -8,6 +8,7 @@ from PIL import Image
 
 from visual_taxonomy import cli
 from visual_taxonomy.checkpoint import write_checkpoint
+from visual_taxonomy.decision.fitting import fit_decision
 from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
 from visual_taxonomy.errors import InputError
 
@@ -81,6 +82,17 @@ def test_a_checkpoint_is_reported_on_with_labelled_rows(model, files, tmp_path):
     assert "11 labels of 6 products in 6 rows of a file" in html
     assert "were trained on" not in html
     assert html.count("data:image/jpeg;base64,") >= 6
+
+
+def test_the_decision_of_a_checkpoint_is_judged_as_it_is(checkpoint, files, run_folder, tmp_path):
+    decision = fit_decision(HeldOut.read(run_folder / HELD_OUT_NAME), source="elsewhere")
+    model, out = tmp_path / "decided.pt", tmp_path / "page.html"
+    counts = {task.name: [1] * len(task.classes) for task in checkpoint.taxonomy.tasks}
+    write_checkpoint(model, replace(checkpoint, class_counts=counts, decision=decision))
+    cli.run(["report", "--ckpt_path", str(model), *files, "--out", str(out), *PREDICT])
+    html = out.read_text(encoding="utf-8")
+    assert "The rule of the model, fitted on 20 labels (elsewhere)" in html
+    assert "cross-fitted" not in html
 
 
 def test_rows_that_were_trained_on_are_counted(model, files, tmp_path, capsys):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from visual_taxonomy.data.table import Table
-    from visual_taxonomy.inference.prediction import Predictor, RowScores
+    from visual_taxonomy.inference.prediction import Predictor
 
 SCORES_NAME = "scores.png"
 GALLERY_NAME = "gallery.png"
@@ -75,7 +75,7 @@ def evaluate(options: Evaluate) -> int:
         unknown_labels=options.unknown_labels,
         on_note=terminal.note,
     )
-    predicted, problems, probabilities = _predict(predictor, table, options.report is not None)
+    predicted, problems, raw = _predict(predictor, table, options.report is not None)
     report = score(table.taxonomy, predicted, table.targets, table.categories)
     counts = predictor.class_counts  # a checkpoint of the original system has none
     baseline = (
@@ -89,7 +89,7 @@ def evaluate(options: Evaluate) -> int:
         plot_scores(report, baseline, options.plots / SCORES_NAME)
         plot_gallery(pick_pictures(predictor, table), options.plots / GALLERY_NAME)
     if options.report is not None:
-        report_predictions(options.report, predictor, table, probabilities, options.ckpt_path)
+        report_predictions(options.report, predictor, table, raw, options.ckpt_path)
     if problems:
         errors.print(f"{len(problems)} pictures could not be read; their labels count as missed")
         return EXIT_UNREADABLE
@@ -98,19 +98,14 @@ def evaluate(options: Evaluate) -> int:
 
 def _predict(
     predictor: "Predictor", table: "Table", keeps: bool
-) -> "tuple[np.ndarray, dict[int, str], np.ndarray]":
-    """Classes, rows without a picture, and the probabilities if they are to be kept."""
-    import numpy as np
-
-    kept: list[np.ndarray] = []
-
-    def keep(scores: "RowScores") -> None:
-        if keeps:
-            kept.append(scores.probabilities)
-
+) -> "tuple[np.ndarray, dict[int, str], list[np.ndarray]]":
+    """Classes, rows without a picture, and the raw probabilities if they are to be kept."""
+    raw: list[np.ndarray] = []
     with show_progress(console, "predicting", len(table)) as advance:
-        predicted, problems = predictor.predict_classes(table, advance, keep)
-    return predicted, problems, np.concatenate(kept) if kept else np.zeros((0, 0, 0))
+        predicted, problems = predictor.predict_classes(
+            table, advance, raw.append if keeps else None
+        )
+    return predicted, problems, raw
 
 
 def _check_outputs(options: Evaluate) -> None:

@@ -1,6 +1,6 @@
 """`vtax report`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -91,7 +91,7 @@ def report_predictions(
     path: Path,
     predictor: "Predictor",
     table: "Table",
-    probabilities: "np.ndarray",
+    raw: "Sequence[np.ndarray]",
     checkpoint: Path,
     audit: Path | None = None,
 ) -> None:
@@ -101,14 +101,17 @@ def report_predictions(
         path: The HTML file.
         predictor: The model.
         table: The rows, with the taxonomy of the model or one that has more classes.
-        probabilities: [N, A, C] float32; 0 where there is no answer.
+        raw: [n, A, C] float32 probabilities of each batch before any decision.
         checkpoint: Of the model; its run says which rows it was trained on.
         audit: Folder of `vtax audit`.
 
     Raises:
         InputError: No row has a label, or the disk is full.
     """
+    import numpy as np
+
     from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+    from visual_taxonomy.decision.judged import judge, was_fitted_on
     from visual_taxonomy.inference.held_out_rows import as_held_out
     from visual_taxonomy.reporting.html.context import Context
     from visual_taxonomy.reporting.html.report import picture_finder, write_report
@@ -121,8 +124,14 @@ def report_predictions(
     with terminal.progress("comparing pictures", len(table)) as advance:
         paths = [table.path(row) for row in range(len(table))]
         groups = group_near_duplicates(fingerprints(paths, on_progress=advance))
-    held_out = as_held_out(predictor, table, probabilities, groups)
-    context = Context(held_out, None, picture_finder(table.img_dir), audit, source)
+    held_out = as_held_out(predictor, table, np.concatenate(raw), groups)
+    decision, fitted = predictor.decision, None
+    # On the rows it was fitted on a decision looks better than it is: there it is cross-fitted.
+    if decision is not None and not was_fitted_on(decision, held_out):
+        fitted = judge(decision, held_out)
+    context = Context(
+        *(held_out, None, picture_finder(table.img_dir), audit, source, predictor.rule, fitted)
+    )
     write_report(context, path, checkpoint.name)
     console.print(f"report: {path}")
 
@@ -159,18 +168,10 @@ def _report_checkpoint(
         unknown_labels=options.unknown_labels,
         on_note=terminal.note,
     )
-    report_predictions(out, predictor, table, _predict(predictor, table), checkpoint, options.audit)
-
-
-def _predict(predictor: "Predictor", table: "Table") -> "np.ndarray":
-    import numpy as np
-
-    parts = []
+    raw: list[np.ndarray] = []
     with show_progress(console, "predicting", len(table)) as advance:
-        for scores in predictor.predict_table(table):
-            parts.append(scores.probabilities)
-            advance(int(scores.rows[-1]) + 1)
-    return np.concatenate(parts)
+        predictor.predict_classes(table, advance, raw.append)
+    report_predictions(out, predictor, table, raw, checkpoint, options.audit)
 
 
 def _trained_rows(checkpoint: Path, ids: Iterable[str]) -> int:

@@ -19,9 +19,11 @@ _RULES = {
 }
 _NOTE = (
     "The class answered is the one with the largest log probability minus tau times the log of its "
-    "share of the training labels: a larger tau answers rare classes more often. Every figure is "
-    "cross-fitted: each fold is answered by a decision fitted on the others. On the rows it was "
-    "fitted on, a rule with more freedom always looks better than it is."
+    "share of the training labels: a larger tau answers rare classes more often."
+)
+_CROSS_FITTED = (
+    "Every figure is cross-fitted: each fold is answered by a decision fitted on the others. On "
+    "the rows it was fitted on, a rule with more freedom always looks better than it is."
 )
 _THRESHOLDS = (
     "A published answer needs at least the threshold as its calibrated probability; “never”: the "
@@ -34,18 +36,26 @@ def decision(context: Context) -> Sequence[Block] | Absent:
     if context.cross is None:
         return Absent(TOO_FEW)
     cross = context.cross
-    text = f"Chosen on all held-out rows: {_RULES[cross.decision.rule]}. {_gain(cross.gain.hm)}"
+    is_fitted_here = CHOSEN in cross.scores
+    origin = "Chosen on all held-out rows" if is_fitted_here else _origin(cross)
+    text = f"{origin}: {_RULES[cross.decision.rule]}. {_gain(cross.gain.hm, is_fitted_here)}"
     rows = [_row(name, scores) for name, scores in cross.scores.items()]
     strong = frozenset(i for i, name in enumerate(cross.scores) if name == cross.decision.rule)
     table = Table(("rule", "HM", "", "range", "micro", "macro"), rows, strong)
-    return [Text(text), table, Text(_NOTE, is_note=True), _heads(cross)]
+    note = f"{_NOTE} {_CROSS_FITTED}" if is_fitted_here else _NOTE
+    return [Text(text), table, Text(note, is_note=True), _heads(cross)]
 
 
-def _gain(gain: Difference) -> str:
+def _origin(cross: CrossFitted) -> str:
+    fitted = cross.decision.fitted_on
+    return f"The rule of the model, fitted on {fitted.labels:,} labels ({fitted.source})"
+
+
+def _gain(gain: Difference, is_fitted_here: bool) -> str:
+    what = "Letting each fold choose a rule" if is_fitted_here else "It"
     return (
-        "Letting each fold choose a rule changes HM on the rows it has not seen by "
-        f"{gain.difference:+.3f} against the most probable class, with a range from "
-        f"{gain.low:+.3f} to {gain.high:+.3f}."
+        f"{what} changes HM on rows that it has not seen by {gain.difference:+.3f} against the "
+        f"most probable class, with a range from {gain.low:+.3f} to {gain.high:+.3f}."
     )
 
 
