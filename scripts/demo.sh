@@ -24,7 +24,8 @@ vtax evaluate \
   --csv_path "$demo/catalogue/test_labels.csv" \
   --ckpt_path "$demo/run/best_score.pt" \
   --out "$demo/test_report.json" \
-  --plots "$demo"
+  --plots "$demo" \
+  --report "$demo/test_report.html"
 
 echo "== predictions of the test rows"
 vtax predict \
@@ -35,4 +36,4 @@ vtax predict \
   --probabilities
 
 head -n 4 "$demo/predictions.csv"
-echo "look at: $demo/run/training.png $demo/scores.png $demo/gallery.png"
+echo "look at: $demo/run/report.html $demo/test_report.html $demo/gallery.png"

@@ -22,6 +22,7 @@ from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.audit import Audit, audit
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
 from visual_taxonomy.commands.calibrate import Calibrate, calibrate
+from visual_taxonomy.commands.compare_runs import CompareRuns, compare_runs
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
@@ -32,6 +33,7 @@ from visual_taxonomy.commands.export import Export, export
 from visual_taxonomy.commands.failures import explain
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
+from visual_taxonomy.commands.report import MakeReport, report
 from visual_taxonomy.commands.screen import (
     drop_unwritable_output,
     flush_output,
@@ -65,6 +67,8 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
     "audit": Command(Audit, audit),
+    "report": Command(MakeReport, report, is_heavy=True),
+    "compare-runs": Command(CompareRuns, compare_runs),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
     "calibrate": Command(Calibrate, calibrate, is_heavy=True),

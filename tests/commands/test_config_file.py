@@ -35,6 +35,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("train", '[data]\nimg_dir = "a"\ncsv_path = "b"\n', "data.img_dir", Path("a")),
         ("evaluate", FLAGS, "ckpt_path", Path("c")),
         ("predict", FLAGS + "probabilities = true\n", "probabilities", True),
+        ("report", 'run = "a"\n', "run", Path("a")),
+        ("compare-runs", 'first = "a"\nsecond = "b"\n', "second", Path("b")),
         ("export", 'checkpoint = "a"\nout = "b"\n', "checkpoint", Path("a")),
         ("convert", 'checkpoint = "a"\nattributes_config = "b"\nout = "c"\n', "out", Path("c")),
         ("create-config", 'csv_path = "b"\n', "csv_path", Path("b")),

@@ -28,7 +28,7 @@ class Calibrate:
     csv_path: Path | None = None
     """Labelled CSV (or Parquet) with rows that the model was not trained on."""
     img_dir: Path | None = None
-    """Folder of their pictures."""
+    """Folder of their images."""
     held_out: Path | None = None
     """held_out.npz of a run, in place of --csv_path: its predictions of the validation rows."""
     out: Path | None = None

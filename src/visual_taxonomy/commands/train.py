@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visual_taxonomy.commands.report import report_at_end
 from visual_taxonomy.commands.terminal import EXIT_INTERRUPTED, console, errors, terminal
 from visual_taxonomy.config import InferenceConfig, TrainConfig
 from visual_taxonomy.errors import SystemLimitError
@@ -91,6 +92,7 @@ def _report(result: "Result", config: TrainConfig) -> None:
         console.print(gain_line(result.decision_figures))
     if result.test is not None:
         _report_test(result, best, config)
+    report_at_end(folder)
     if (folder / UNREADABLE_NAME).exists():
         console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
     console.print(f"use {best}; tables and plots are in {folder}")

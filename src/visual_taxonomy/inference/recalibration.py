@@ -37,7 +37,7 @@ def held_out_rows(
     Args:
         predictor: The model, answering by argmax without a target precision.
         table: N labelled rows.
-        workers: Threads that compare the pictures.
+        workers: Threads that compare the images.
         on_progress: Called with the number of rows predicted.
     """
     taxonomy = predictor.taxonomy
