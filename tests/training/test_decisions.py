@@ -73,7 +73,7 @@ def test_held_out_predictions_are_those_of_the_recommended_checkpoint(
     result = train(config)
     assert result is not None
     held_out = HeldOut.read(result.folder / HELD_OUT_NAME)
-    settings = InferenceConfig("torch", workers=0, precision="32", accelerator="cpu")
+    settings = InferenceConfig("torch", None, 0, "32", "cpu", decision="argmax")
     predictor = Predictor.load(result.folder / "best_score.pt", settings)
     expected = np.concatenate(
         [scores.probabilities for scores in predictor.predict_table(result.validation)]
@@ -118,7 +118,10 @@ def test_rows_that_nothing_can_be_fitted_on_leave_argmax(
     held_out: HeldOut, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     unlabelled = replace(held_out, targets=np.full_like(held_out.targets, -1))
-    write_checkpoint(tmp_path / "best_score.pt", replace(checkpoint, held_out=unlabelled))
+    write_checkpoint(
+        tmp_path / "best_score.pt",
+        replace(checkpoint, class_counts=dict(held_out.class_counts), held_out=unlabelled),
+    )
     with pytest.warns(UserWarning, match="no decision can be fitted on the validation rows"):
         decisions.settle_decisions(tmp_path)
     assert read_checkpoint(tmp_path / "best_score.pt").decision is None
