@@ -18,6 +18,7 @@ from rich.text import Text
 
 from visual_taxonomy import __version__
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
+from visual_taxonomy.commands.calibrate import Calibrate, calibrate
 from visual_taxonomy.commands.compare_runs import CompareRuns, compare_runs
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "compare-runs": Command(CompareRuns, compare_runs),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
+    "calibrate": Command(Calibrate, calibrate, is_heavy=True),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),
     "synthesize": Command(Synthesize, synthesize),

@@ -116,7 +116,8 @@ def test_a_category_of_more_than_ten_attributes_gets_more_columns(tmp_path):
         tmp_path,
     )
     predictor = Predictor(Checkpoint(taxonomy, config, weights), CONFIG)
-    write_predictions(predictor, table, tmp_path / "out.csv", WITH_SHARES)
+    form = WideCsv(CompetitionColumns.of(taxonomy), with_probabilities=True)
+    write_predictions(predictor, table, tmp_path / "out.csv", form)
     header, wide, narrow = lines(tmp_path / "out.csv")
     assert header[3:15] == [f"attr_{i}" for i in range(1, 13)]
     assert header[15:] == [f"prob_{i}" for i in range(1, 13)]

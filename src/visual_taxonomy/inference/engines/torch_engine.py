@@ -92,5 +92,6 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
         bundle.class_counts,
         named_columns=bundle.named_columns,
         decision=bundle.decision,
+        decision_figures=bundle.decision_figures,
         source=str(bundle.folder / WEIGHTS),
     )
