@@ -12,6 +12,8 @@ import torch
 if TYPE_CHECKING:
     from visual_taxonomy.checkpoint import Checkpoint
     from visual_taxonomy.data.table import Table
+    from visual_taxonomy.decision.decision import Decision
+    from visual_taxonomy.decision.held_out import HeldOut
     from visual_taxonomy.inference.bundle import Bundle
     from visual_taxonomy.taxonomy import Taxonomy
 
@@ -106,6 +108,41 @@ def bundle(checkpoint_path: Path, tmp_path_factory: pytest.TempPathFactory) -> "
     from visual_taxonomy.inference.export.bundle_writer import export
 
     return export(checkpoint_path, tmp_path_factory.mktemp("bundle") / "model", "bundle")
+
+
+@pytest.fixture(scope="session")
+def held_out(taxonomy: "Taxonomy") -> "HeldOut":
+    """400 rows of a model that has learnt how rare the classes are, and is too sure of it."""
+    from visual_taxonomy.decision.held_out import HeldOut
+
+    random = np.random.default_rng(0)
+    rows, slots = np.arange(400), taxonomy.num_slots
+    categories = rows % 2
+    shares = np.array([0.8, 0.15, 0.05])
+    logits = (random.normal(0, 1, (400, slots, 3)) + np.log(shares)).astype(np.float32)
+    targets = np.full((400, slots), -1)
+    for category, tasks in enumerate(taxonomy.slots):
+        of_category = categories == category
+        for slot in range(slots):
+            size = len(taxonomy.tasks[tasks[slot]].classes) if slot < len(tasks) else 0
+            logits[of_category, slot, size:] = -np.inf
+            if size:
+                labels = random.choice(size, 200, p=shares[:size] / shares[:size].sum())
+                logits[rows[of_category], slot, labels] += 1.5
+                targets[of_category, slot] = labels
+    odds = np.exp(2 * logits)
+    odds /= np.maximum(odds.sum(axis=2, keepdims=True), 1e-9)
+    counts = {task.name: [800, 150, 50][: len(task.classes)] for task in taxonomy.tasks}
+    ids = np.array([str(row) for row in rows])
+    return HeldOut(taxonomy, counts, ids, categories, rows, odds, targets)
+
+
+@pytest.fixture(scope="session")
+def decision(held_out: "HeldOut") -> "Decision":
+    """A decision that is not argmax."""
+    from visual_taxonomy.decision.fitting import fit_decision
+
+    return fit_decision(held_out)
 
 
 @pytest.fixture

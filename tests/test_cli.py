@@ -98,7 +98,8 @@ def test_a_command_says_its_name_before_it_imports_torch() -> None:
     )
     assert (result.stderr, result.stdout) == (f"vtax {__version__}: benchmark\n", "False\n")
     heavy = {name for name, command in cli.COMMANDS.items() if command.is_heavy}
-    torch_free = {"create-config", "download-weights", "synthesize", "list"}
+    torch_free = {"audit", "compare-runs", "create-config", "inspect"}
+    torch_free |= {"download-weights", "synthesize", "list"}
     assert heavy == cli.COMMANDS.keys() - torch_free
 
 

@@ -135,7 +135,7 @@ def test_a_run_leaves_what_the_original_promised(uninterrupted: Path) -> None:
         assert checkpoint["metrics"] == metrics
         assert {"hm", "micro", "macro", "categories", "val_loss"} <= metrics.keys()
     plots = ("training.png", "scores.png", "conflicts.png")
-    tables = ("split.csv", "task_diagnostics.csv")
+    tables = ("split.csv", "task_diagnostics.csv", "report.html")
     for name in ("last.pt", "config.toml", *plots, *tables):
         assert (folder / name).stat().st_size > 0
     rows = read_rows(folder / "metrics.csv")

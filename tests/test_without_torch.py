@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from visual_taxonomy import cli
+from visual_taxonomy.checkpoint import Checkpoint, write_checkpoint
 from visual_taxonomy.cores import available_cores
+from visual_taxonomy.decision.decision import Decision
 from visual_taxonomy.inference.bundle import Bundle
+from visual_taxonomy.inference.export.bundle_writer import export
 
 WITHOUT_TORCH = """
 import sys
@@ -77,6 +81,24 @@ def test_a_bundle_gives_the_csv_of_the_checkpoint_without_torch(
     assert process.returncode == 3, errors
     assert found.read_bytes() == expected.read_bytes()
     assert Path(f"{found}.errors.csv").read_text() == Path(f"{expected}.errors.csv").read_text()
+
+
+def test_a_decided_bundle_gives_the_labels_of_the_checkpoint_without_torch(
+    checkpoint: Checkpoint, decision: Decision, catalogue: list[str], tmp_path: Path
+) -> None:
+    path, expected, found = (tmp_path / name for name in ("best.pt", "expected.csv", "found.csv"))
+    write_checkpoint(path, replace(checkpoint, decision=decision))
+    folder = export(path, tmp_path / "model", "onnx").folder
+    more = ["--target_precision", "0.9", "--unknown", "?"]
+    torch_flags = ["--engine", "torch", "--precision", "32", "--accelerator", "cpu"]
+    model = ["--ckpt_path", str(path), "--out_csv_path", str(expected), *more]
+    assert cli.run(["predict", *catalogue, *model, *torch_flags, "--workers", "0"]) == 3
+    model = ["--ckpt_path", str(folder), "--out_csv_path", str(found), *more]
+    process = start(WITHOUT_TORCH + "main()", *catalogue, *model)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 3, errors
+    assert found.read_bytes() == expected.read_bytes()
+    assert b"?" in found.read_bytes()
 
 
 def test_a_checkpoint_without_torch_says_what_to_do(

@@ -59,6 +59,8 @@ class Checkpoint:
             attr_1, attr_2, ...; predictions are answered alike.
         columns: Which column of the training CSV was what, so that others are read alike.
         decision: From its probabilities to answers; None: the most probable classes.
+        decision_figures: What the decision is worth on rows that it was not fitted on, as
+            `CrossFitted.to_dict` has it; empty without a decision.
         held_out: What the model of these weights makes of the validation rows, until a decision is
             fitted on it at the end of the run.
         source: Where it was read from, for messages.
@@ -73,6 +75,7 @@ class Checkpoint:
     training: Mapping[str, Any] = field(default_factory=dict)
     named_columns: bool = False
     decision: Decision | None = None
+    decision_figures: Mapping[str, Any] = field(default_factory=dict)
     held_out: HeldOut | None = field(default=None, compare=False)
     columns: CatalogueConfig = field(default_factory=CatalogueConfig)
     source: str = field(default="the checkpoint", compare=False)
@@ -113,6 +116,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "named_columns": checkpoint.named_columns,
         "columns": remembered(checkpoint.columns),
         "decision": {} if checkpoint.decision is None else checkpoint.decision.to_dict(),
+        "decision_figures": dict(checkpoint.decision_figures),
         "held_out": _plain_held_out(checkpoint.held_out),
     }
     with write_atomically(path) as temporary:
@@ -302,9 +306,11 @@ def _with_decision(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkp
     taxonomy = checkpoint.taxonomy
     if content.get("decision"):
         try:
-            return replace(checkpoint, decision=Decision.from_dict(taxonomy, content["decision"]))
+            decision = Decision.from_dict(taxonomy, content["decision"])
         except InputError as error:
             raise InputError(f"{checkpoint.source}: {error}") from None
+        figures = dict(content["decision_figures"])
+        return replace(checkpoint, decision=decision, decision_figures=figures)
     kept = content.get("held_out")
     if not kept:
         return checkpoint

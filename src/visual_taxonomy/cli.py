@@ -19,7 +19,10 @@ from rich.text import Text
 
 from visual_taxonomy import __version__
 from visual_taxonomy.commands.arguments import as_flags
+from visual_taxonomy.commands.audit import Audit, audit
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
+from visual_taxonomy.commands.calibrate import Calibrate, calibrate
+from visual_taxonomy.commands.compare_runs import CompareRuns, compare_runs
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
 from visual_taxonomy.commands.create_config import CreateConfig, create_config
@@ -31,6 +34,7 @@ from visual_taxonomy.commands.failures import explain
 from visual_taxonomy.commands.inspect_catalogue import Inspect, inspect
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
+from visual_taxonomy.commands.report import MakeReport, report
 from visual_taxonomy.commands.screen import (
     drop_unwritable_output,
     flush_output,
@@ -63,8 +67,12 @@ COMMANDS: dict[str, Command] = {
     "cross-validate": Command(TrainConfig, cross_validate, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
+    "audit": Command(Audit, audit),
+    "report": Command(MakeReport, report, is_heavy=True),
+    "compare-runs": Command(CompareRuns, compare_runs),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
+    "calibrate": Command(Calibrate, calibrate, is_heavy=True),
     "inspect": Command(Inspect, inspect),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),

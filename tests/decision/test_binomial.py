@@ -25,11 +25,14 @@ def test_upper_bound_is_the_quantile_of_the_beta_distribution(level):
 
 
 def test_interval_is_that_of_scipy():
-    for successes, trials in ((0, 10), (10, 10), (9, 10), (431, 500)):
-        exact = stats.binomtest(successes, trials).proportion_ci(0.95, "exact")
-        assert share_interval(successes, trials) == pytest.approx(tuple(exact), abs=1e-12)
+    successes, trials = np.array([0, 10, 9, 431]), np.array([10, 10, 10, 500])
+    found = np.stack(share_interval(successes, trials), axis=1)
+    for interval, *counts in zip(found, successes, trials, strict=True):
+        exact = stats.binomtest(*map(int, counts)).proportion_ci(0.95, "exact")
+        assert interval == pytest.approx(tuple(exact), abs=1e-12)
 
 
 def test_no_trial_bounds_nothing():
-    assert share_above(np.array([0]), np.array([0]), 0.05).tolist() == [1.0]
-    assert share_interval(0, 0) == (0.0, 1.0)
+    nothing = np.array([0])
+    assert share_above(nothing, nothing, 0.05).tolist() == [1.0]
+    assert share_interval(nothing, nothing) == (0.0, 1.0)

@@ -182,3 +182,18 @@ def test_probabilities_must_fit_the_taxonomy():
         decision().answer(np.zeros((1, 1, 3)), np.array([0]))
     with pytest.raises(InputError, match="do not fit the taxonomy"):
         plain_answers(TAXONOMY, np.zeros((1, 2, 4)), np.array([0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"offsets": (0.0,)},
+        {"covered": (1, 2)},
+        {"metric_counts": AcceptedCounts((1,), (0,))},
+        {"argmax_counts": AcceptedCounts((3, 2, 1), (0,))},
+        {"tau": float("nan")},
+    ],
+)
+def test_parts_of_a_decision_must_fit_each_other(change):
+    with pytest.raises(InputError, match="its numbers do not fit"):
+        decision(replace(head(2), **change), head(3), head(1))

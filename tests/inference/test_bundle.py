@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from visual_taxonomy.decision.decision import Decision
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import (
     FORMAT,
@@ -39,13 +40,13 @@ def test_what_was_written_is_read(bundle: Bundle) -> None:
     assert read_bundle(bundle.folder) == bundle
 
 
-def test_every_field_survives_the_file(bundle: Bundle, folder: Path) -> None:
+def test_every_field_survives_the_file(bundle: Bundle, folder: Path, decision: Decision) -> None:
     written = replace(
         bundle,
         folder=folder,
         int8=True,
         class_counts={"Sarees/border": [1, 2, 3]},
-        decision={"Sarees/border": {"offsets": [0.0, 0.5, 0.0]}},
+        decision=decision,
         measured={"agreement": 1.0},
     )
     write_manifest(written)
@@ -135,7 +136,7 @@ def test_a_file_outside_the_folder_is_refused(folder: Path, tmp_path: Path) -> N
 
 def test_another_format_is_refused(folder: Path) -> None:
     edit(folder, format=FORMAT + 1)
-    with pytest.raises(InputError, match="format 2, but this version of vtax reads format 1"):
+    with pytest.raises(InputError, match="format 3, but this version of vtax reads format 2"):
         read_bundle(folder)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from visual_taxonomy.checkpoint import read_checkpoint
+from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.config import (
     DataConfig,
     InferenceConfig,
@@ -73,7 +73,7 @@ def test_held_out_predictions_are_those_of_the_recommended_checkpoint(
     result = train(config)
     assert result is not None
     held_out = HeldOut.read(result.folder / HELD_OUT_NAME)
-    settings = InferenceConfig("torch", workers=0, precision="32", accelerator="cpu")
+    settings = InferenceConfig("torch", None, 0, "32", "cpu", decision="argmax")
     predictor = Predictor.load(result.folder / "best_score.pt", settings)
     expected = np.concatenate(
         [scores.probabilities for scores in predictor.predict_table(result.validation)]
@@ -108,4 +108,21 @@ def test_a_run_killed_at_its_end_finishes_it_when_it_is_resumed(
         found, expected = (HeldOut.read(each / name) for each in (folder, whole.folder))
         assert np.array_equal(found.probabilities, expected.probabilities)
     for path in folder.glob("best_*.pt"):
-        assert read_checkpoint(path).held_out is None
+        found, expected = (read_checkpoint(each / path.name) for each in (folder, whole.folder))
+        assert found.held_out is None
+        assert found.decision == expected.decision is not None
+    assert whole.decision_figures == read_checkpoint(folder / "best_score.pt").decision_figures
+
+
+def test_rows_that_nothing_can_be_fitted_on_leave_argmax(
+    held_out: HeldOut, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    unlabelled = replace(held_out, targets=np.full_like(held_out.targets, -1))
+    write_checkpoint(
+        tmp_path / "best_score.pt",
+        replace(checkpoint, class_counts=dict(held_out.class_counts), held_out=unlabelled),
+    )
+    with pytest.warns(UserWarning, match="no decision can be fitted on the validation rows"):
+        decisions.settle_decisions(tmp_path)
+    assert read_checkpoint(tmp_path / "best_score.pt").decision is None
+    assert HeldOut.read(tmp_path / HELD_OUT_NAME).ids.tolist() == held_out.ids.tolist()

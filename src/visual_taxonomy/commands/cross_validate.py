@@ -35,6 +35,12 @@ def cross_validate(config: TrainConfig) -> int:
 
 
 def _report(held_out: "HeldOut", config: TrainConfig) -> None:
+    from visual_taxonomy.commands.decision_text import (
+        decision_table,
+        gain_line,
+        precision_lines,
+    )
+    from visual_taxonomy.decision.cross_fitted import cross_fitted
     from visual_taxonomy.decision.held_out import HELD_OUT_NAME
     from visual_taxonomy.evaluation import evaluate, majority_report
     from visual_taxonomy.reporting.scores import score_table
@@ -44,6 +50,11 @@ def _report(held_out: "HeldOut", config: TrainConfig) -> None:
     console.print(
         score_table(evaluate(held_out.taxonomy, held_out.most_probable(), *rows), baseline)
     )
+    found = cross_fitted(held_out, source="the folds of a cross-validation")
+    figures = found.to_dict()
+    console.print(decision_table(figures))
+    for line in (gain_line(figures), *precision_lines(figures)):
+        console.print(line)
     console.print(
         f"the scores of {len(held_out)} rows, each by the last epoch of the model that did not see "
         f"it: no epoch was chosen by them; predictions: {config.run.folder / HELD_OUT_NAME}"

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output, is_report
+from visual_taxonomy.commands.report import report_predictions
 from visual_taxonomy.commands.terminal import (
     EXIT_UNREADABLE,
     console,
@@ -14,6 +16,12 @@ from visual_taxonomy.commands.terminal import (
 )
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from visual_taxonomy.data.table import Table
+    from visual_taxonomy.inference.prediction import Predictor
 
 SCORES_NAME = "scores.png"
 GALLERY_NAME = "gallery.png"
@@ -36,8 +44,10 @@ class Evaluate:
     """JSON file for the detailed metrics."""
     plots: Path | None = None
     """Folder for scores.png and gallery.png."""
+    report: Path | None = None
+    """HTML file for a page with scores, intervals, classes, confusions and images."""
     overwrite: bool = False
-    """Replace existing plots, and a JSON file that is not a report of this command."""
+    """Replace existing plots, and a JSON or HTML file that is no report of vtax."""
     unknown_labels: UnknownLabels = "error"
     """What to do with labels that the model does not know.
     error: stop; wrong: count them as wrong; ignore: treat them as unknown."""
@@ -67,8 +77,7 @@ def evaluate(options: Evaluate) -> int:
         on_note=terminal.note,
         trained=predictor.columns,
     )
-    with show_progress(console, "predicting", len(table)) as advance:
-        predicted, problems = predictor.predict_classes(table, advance)
+    predicted, problems, raw = _predict(predictor, table, options.report is not None)
     report = score(table.taxonomy, predicted, table.targets, table.categories)
     counts = predictor.class_counts  # a checkpoint of the original system has none
     baseline = (
@@ -81,17 +90,36 @@ def evaluate(options: Evaluate) -> int:
     if options.plots is not None:
         plot_scores(report, baseline, options.plots / SCORES_NAME)
         plot_gallery(pick_images(predictor, table), options.plots / GALLERY_NAME)
+    if options.report is not None:
+        report_predictions(options.report, predictor, table, raw, options.ckpt_path)
     if problems:
         errors.print(f"{len(problems)} images could not be read; their labels count as missed")
         return EXIT_UNREADABLE
     return 0
 
 
+def _predict(
+    predictor: "Predictor", table: "Table", keeps: bool
+) -> "tuple[np.ndarray, dict[int, str], list[np.ndarray]]":
+    """Classes, rows without an image, and the raw probabilities if they are to be kept."""
+    raw: list[np.ndarray] = []
+    with show_progress(console, "predicting", len(table)) as advance:
+        predicted, problems = predictor.predict_classes(
+            table, advance, raw.append if keeps else None
+        )
+    return predicted, problems, raw
+
+
 def _check_outputs(options: Evaluate) -> None:
+    from visual_taxonomy.reporting.html.report import is_report as is_page
+
     inputs = [options.csv_path, options.attributes_config, *model_inputs(options.ckpt_path)]
     if options.out is not None:
         replaceable = options.overwrite or is_report(options.out, "hm", "categories")
         check_output("--out", options.out, inputs, replaceable)
+    if options.report is not None:
+        is_ours = options.overwrite or is_page(options.report)
+        check_output("--report", options.report, inputs, is_ours)
     if options.plots is not None:
         for name in (SCORES_NAME, GALLERY_NAME):
             # An image of the catalogue may be called so.

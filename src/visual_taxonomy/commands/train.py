@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visual_taxonomy.commands.report import report_at_end
 from visual_taxonomy.commands.terminal import EXIT_INTERRUPTED, console, errors, terminal
 from visual_taxonomy.config import InferenceConfig, TrainConfig
 from visual_taxonomy.errors import SystemLimitError
@@ -66,6 +67,7 @@ def name_killed_loader(config: TrainConfig, again: Callable[[], str]) -> Iterato
 
 def _report(result: "Result", config: TrainConfig) -> None:
     """Plots and the closing lines, all of the recommended checkpoint."""
+    from visual_taxonomy.commands.decision_text import gain_line
     from visual_taxonomy.evaluation import majority_report
     from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
     from visual_taxonomy.reporting.curves import plot_training
@@ -86,8 +88,11 @@ def _report(result: "Result", config: TrainConfig) -> None:
         f"these are the scores of {best} on the validation rows: epoch {result.epoch + 1}, the one "
         "with the highest HM-F1"
     )
+    if result.decision_figures:
+        console.print(gain_line(result.decision_figures))
     if result.test is not None:
         _report_test(result, best, config)
+    report_at_end(folder)
     if (folder / UNREADABLE_NAME).exists():
         console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
     console.print(f"use {best}; tables and plots are in {folder}")

@@ -60,7 +60,9 @@ class LabelFile:
         self._trained, self._missing_values = trained, reading.missing_values
         encoding = reading.csv_encoding or "utf-8"
         chosen = reading.attribute_columns
-        columns, self._first_line, self.notes = read_columns(path, encoding, chosen or ())
+        columns, self._first_line, self.notes, self.delimiter = read_columns(
+            path, encoding, chosen or ()
+        )
         self.roles = settle_roles(path, list(columns), reading, trained)
         raw, self._no_text = as_text(columns)
         kept = set(columns)

@@ -55,6 +55,8 @@ class FileColumns(NamedTuple):
     """The line in which the first row starts."""
     notes: list[str]
     """What a person should know of how the file was read."""
+    delimiter: str = ","
+    """What separates the values of a CSV."""
 
 
 def read_columns(
@@ -76,7 +78,7 @@ def read_columns(
     Raises:
         InputError: The file cannot be read, or two columns have one name.
     """
-    names, columns, first_line, notes = _read(path, encoding)
+    names, columns, first_line, delimiter = _read(path, encoding)
     found: dict[str, pl.Series] = {}
     for position, (given, column) in enumerate(zip(names, columns, strict=True), start=1):
         name = plain_name(given)
@@ -90,7 +92,10 @@ def read_columns(
             )
         _check_number(path, name)
         found[name] = column
-    return FileColumns(found, first_line, notes)
+    notes = []
+    if delimiter != ",":
+        notes.append(f"note: {path}: its values are separated by {DELIMITERS[delimiter]}")
+    return FileColumns(found, first_line, notes, delimiter)
 
 
 def label_columns(
@@ -126,16 +131,13 @@ def header_hint(names: Iterable[str]) -> str:
     return "; if the first row holds values, put a row with the names of the columns above it"
 
 
-def _read(path: Path, encoding: Encoding) -> tuple[list[str], list[pl.Series], int, list[str]]:
+def _read(path: Path, encoding: Encoding) -> tuple[list[str], list[pl.Series], int, str]:
     with reading(path, "the path"):
         if is_parquet(path) or is_json_lines(path):
             frame = read_parquet(path) if is_parquet(path) else read_json_lines(path)
-            return frame.columns, frame.get_columns(), 1, []
+            return frame.columns, frame.get_columns(), 1, ","
         text = read_csv_text(path, encoding)
-    notes = []
-    if text.delimiter != ",":
-        notes.append(f"note: {path}: its values are separated by {DELIMITERS[text.delimiter]}")
-    return text.names, text.frame.get_columns(), text.first_line, notes
+    return text.names, text.frame.get_columns(), text.first_line, text.delimiter
 
 
 def plain_name(name: str) -> str:

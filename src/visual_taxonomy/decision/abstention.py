@@ -15,9 +15,10 @@ import numpy as np
 from visual_taxonomy.decision.binomial import binomial_cdf
 from visual_taxonomy.errors import InputError
 
-GRID = (0.0, *(x / 100 for x in range(20, 70, 2)), *(x / 100 for x in range(70, 100)), 0.995)
-"""Thresholds that are tried; the first accepts every answer. They are closest where precision is
-bought dearest."""
+_LOW = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.17)
+GRID = (*_LOW, *(x / 100 for x in range(20, 70, 2)), *(x / 100 for x in range(70, 100)), 0.995)
+"""Thresholds that are tried; the first accepts every answer. They are closest above 0.7, where
+precision is bought dearest, and near 0, where the edges of conformal sets lie."""
 
 LEVEL = 0.5
 """Chance that the bound is below the true error, so that half of the heads err a little more than

@@ -12,6 +12,7 @@ from visual_taxonomy.decision.abstention import AcceptedCounts, count_accepted
 from visual_taxonomy.decision.bootstrap import AnswerPairs, Units, draw_scores
 from visual_taxonomy.decision.calibration import Calibration, calibrated, fit_calibration
 from visual_taxonomy.decision.cells import Cells, read_cells
+from visual_taxonomy.decision.conformal import count_covered
 from visual_taxonomy.decision.folds import assign_folds
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.decision.offsets import fit_offsets
@@ -53,9 +54,16 @@ class OutOfFold(NamedTuple):
         classes = self.classes[rule]
         confidence = np.take_along_axis(self.probabilities, classes[:, None], axis=1)[:, 0]
         is_error = classes != self.cells.labels
-        ends = np.cumsum(self.cells.support)[:-1]
-        parts = zip(np.split(confidence, ends), np.split(is_error, ends), strict=True)
+        parts = zip(self._by_head(confidence), self._by_head(is_error), strict=True)
         return [count_accepted(*part) for part in parts]
+
+    def covered(self) -> list[tuple[int, ...]]:
+        """[T] labels by their calibrated probability, for each head."""
+        own = np.take_along_axis(self.probabilities, self.cells.labels[:, None], axis=1)[:, 0]
+        return [count_covered(part) for part in self._by_head(own)]
+
+    def _by_head(self, values: np.ndarray) -> list[np.ndarray]:
+        return np.split(values, np.cumsum(self.cells.support)[:-1])
 
 
 class CrossFit:
@@ -100,7 +108,8 @@ class CrossFit:
                 Rule(of_heads, None),
                 Rule(of_heads, fit_offsets(cells, of_heads)),
             )
-            self._fits[without] = Fit(fit_calibration(cells), rules)
+            whole = self.fit().calibration if without else None
+            self._fits[without] = Fit(fit_calibration(cells, start=whole), rules)
         return self._fits[without]
 
     def out_of_fold(self, without: frozenset[int] = NO_FOLDS) -> OutOfFold:

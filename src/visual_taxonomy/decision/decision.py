@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from visual_taxonomy.decision.abstention import AcceptedCounts, Thresholds, head_thresholds
+from visual_taxonomy.decision.conformal import set_thresholds
 from visual_taxonomy.decision.tables import Tables, padded, parts_of
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
@@ -51,6 +52,7 @@ class HeadDecision:
         argmax_counts: Held-out answers by confidence, classes chosen by argmax.
         metric_counts: The same, chosen by the rule.
         labels: Held-out labels it was fitted on.
+        covered: Held-out labels by their calibrated probability; see `conformal`.
 
     Example:
         >>> counts = AcceptedCounts((2, 0), (1, 0))
@@ -67,6 +69,7 @@ class HeadDecision:
     argmax_counts: AcceptedCounts
     metric_counts: AcceptedCounts
     labels: int
+    covered: tuple[int, ...] = ()
 
     @property
     def is_pooled(self) -> bool:
@@ -121,9 +124,8 @@ class Decision:
         sizes = [len(head.log_prior) for head in self.heads]
         if sizes != [len(task.classes) for task in self.taxonomy.tasks]:
             raise InputError(OTHER_TAXONOMY)
-        numbers = [(head.temperature, *_numbers(head)) for head in self.heads]
-        if not all(np.isfinite(row).all() and row[0] > 0 for row in numbers):
-            raise InputError("the decision is damaged (a number is not finite); fit it anew")
+        if not all(_is_sound(head, len(self.grid)) for head in self.heads):
+            raise InputError("the decision is damaged (its numbers do not fit); fit it anew")
 
     def answer(
         self,
@@ -131,6 +133,7 @@ class Decision:
         categories: np.ndarray,
         rule: Rule = "metric",
         target_precision: float | None = None,
+        coverage: float | None = None,
     ) -> Answers:
         """Answers of a batch, all rows alike whatever batch they come in.
 
@@ -140,16 +143,20 @@ class Decision:
             rule: How the class is chosen.
             target_precision: Answers are unknown unless their head keeps this precision at their
                 confidence; None publishes every answer.
+            coverage: Answers are unknown unless the set of classes that holds the true one with
+                this chance is the answer alone; None asks for no set.
 
         Raises:
-            InputError: The target is not between 0 and 1, or the shapes do not fit the taxonomy.
+            InputError: The target or the coverage is not between 0 and 1, or the shapes do not fit
+                the taxonomy.
         """
         self._tables.check_shapes(probabilities, categories)
         least = None
         if target_precision is not None:
             least = self._tables.by_slot(self.thresholds(rule, target_precision).least)
+        edge = None if coverage is None else self._tables.by_slot(self.set_thresholds(coverage))
         parts = [
-            self._answer(probabilities[part], categories[part], rule, least)
+            self._answer(probabilities[part], categories[part], rule, least, edge)
             for part in parts_of(len(categories))
         ]
         return Answers(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -172,6 +179,15 @@ class Decision:
             self._thresholds[key] = found
         return self._thresholds[key]
 
+    def set_thresholds(self, coverage: float) -> np.ndarray:
+        """Least probability of a class in the set of each head, in the order of `heads`.
+
+        Raises:
+            InputError: The coverage is not between 0 and 1.
+        """
+        covered = padded([head.covered for head in self.heads], len(self.grid))
+        return set_thresholds(covered, coverage, np.array(self.grid))
+
     @cached_property
     def _tables(self) -> Tables:
         return Tables(self.taxonomy)
@@ -193,6 +209,7 @@ class Decision:
         categories: np.ndarray,
         rule: Rule,
         least: np.ndarray | None,
+        edge: np.ndarray | None,
     ) -> Answers:
         batch = self._tables.batch(probabilities, categories)
         scale, prior, rule_bias = (table[batch.categories] for table in self._parameters)
@@ -200,10 +217,15 @@ class Decision:
         classes, runner_up = batch.first_two(scores)
         calibrated = batch.softmax(batch.logs * scale[..., None] + prior)
         is_unknown = classes == UNKNOWN
-        if least is not None:
+        if least is not None or edge is not None:
             chosen = np.maximum(classes, 0)[..., None]
             confidence = np.take_along_axis(calibrated, chosen, axis=2)[..., 0]
+        if least is not None:
             is_unknown |= confidence < least[batch.categories]
+        if edge is not None:
+            edges = edge[batch.categories]
+            is_kept = (calibrated >= edges[..., None]) & batch.is_usable
+            is_unknown |= (is_kept.sum(axis=2) != 1) | (confidence < edges)
         return Answers(calibrated.astype(np.float32), classes, runner_up, is_unknown)
 
     def to_dict(self) -> dict[str, Any]:
@@ -261,8 +283,16 @@ def plain_answers(taxonomy: Taxonomy, probabilities: np.ndarray, categories: np.
     return Answers(raw, classes, runner_up, classes == UNKNOWN)
 
 
-def _numbers(head: HeadDecision) -> tuple[float, ...]:
-    return (head.prior_exponent, head.tau, *head.log_prior, *(head.offsets or ()))
+def _is_sound(head: HeadDecision, thresholds: int) -> bool:
+    numbers = (head.prior_exponent, head.tau, *head.log_prior, *(head.offsets or ()))
+    lengths = {len(part) for part in (*head.argmax_counts, *head.metric_counts)}
+    return (
+        bool(np.isfinite((head.temperature, *numbers)).all())
+        and head.temperature > 0
+        and lengths == {thresholds}
+        and len(head.covered) in (0, thresholds)
+        and (head.offsets is None or len(head.offsets) == len(head.log_prior))
+    )
 
 
 def _digest(taxonomy: Taxonomy) -> str:
@@ -292,5 +322,6 @@ def _head(values: Mapping[str, Any]) -> HeadDecision:
         tau=float(values["tau"]),
         offsets=None if offsets is None else tuple(map(float, offsets)),
         labels=int(values["labels"]),
+        covered=tuple(map(int, values["covered"])),
         **counts,
     )

@@ -47,7 +47,7 @@ def decision_of(
     chosen = cross_fit.choose(found)
     rule = fit.rules[chosen]
     argmax, metric = found.accepted(0), found.accepted(chosen)
-    support = found.cells.support
+    support, covered = found.cells.support, found.covered()
     heads = []
     for head, task in enumerate(held_out.taxonomy.tasks):
         size = len(task.classes)
@@ -62,6 +62,7 @@ def decision_of(
                 argmax_counts=argmax[head],
                 metric_counts=metric[head],
                 labels=int(support[head]),
+                covered=covered[head],
             )
         )
     rows = np.flatnonzero(~np.isin(cross_fit.fold_of_row, list(without)))

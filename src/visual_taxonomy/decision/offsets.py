@@ -6,7 +6,6 @@ Shapes: n cells of a head, C classes, D offsets that are tried.
 import numpy as np
 
 from visual_taxonomy.decision.cells import Cells
-from visual_taxonomy.evaluation import harmonic_mean
 
 FEWEST_LABELS = 300
 """A head with fewer gets no offsets: there they only ever fitted noise."""
@@ -15,6 +14,9 @@ SHRINKAGE = 30.0
 """An offset d of a head with n labels costs SHRINKAGE / n times d squared, in HM."""
 
 _TRIED = np.round(np.arange(-4, 5) / 4, 2)
+_TINY = 1e-12
+"""Stands for a denominator of 0, whose numerator is 0 too."""
+
 _SWEEPS = 2
 """Rounds over the classes; later ones change hardly anything but the rows fitted on."""
 
@@ -46,23 +48,29 @@ def _ascend(scores: np.ndarray, labels: np.ndarray, shrinkage: float) -> np.ndar
     support = np.bincount(labels, minlength=size)
     prices = shrinkage / len(labels) * _TRIED**2
     for _ in range(_SWEEPS if size > 1 else 0):
+        before = offsets.copy()
         for label in np.flatnonzero(support):
             others = scores + offsets
             others[:, label] = -np.inf
             rivals = others.argmax(axis=1)
             lead = scores[:, label] - others.max(axis=1)
-            scored = [
-                _hm(np.where(lead + offset > 0, label, rivals), labels, support)
-                for offset in _TRIED
-            ]
+            chosen = np.where(lead + _TRIED[:, None] > 0, label, rivals)
+            scored = _hm(chosen, labels, support)
             # Of equal ones the smallest: the price is what tells them apart.
             offsets[label] = _TRIED[(scored - prices).argmax()]
+        if (offsets == before).all():
+            break
     return offsets
 
 
-def _hm(classes: np.ndarray, labels: np.ndarray, support: np.ndarray) -> float:
-    predicted = np.bincount(classes, minlength=len(support))
-    correct = np.bincount(labels[classes == labels], minlength=len(support))
+def _hm(chosen: np.ndarray, labels: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """[D] harmonic means of micro and macro F1 of the classes chosen, [D, n]."""
+    size = len(support)
+    flat = chosen + size * np.arange(len(chosen))[:, None]
+    shape = (len(chosen), size)
+    predicted = np.bincount(flat.ravel(), minlength=flat.shape[0] * size).reshape(shape)
+    correct = np.bincount(flat[chosen == labels], minlength=flat.shape[0] * size).reshape(shape)
     either = predicted + support
-    f1 = 2.0 * correct / np.maximum(either, 1)
-    return harmonic_mean(correct.sum() / len(labels), f1.sum() / (either > 0).sum())
+    macro = (2.0 * correct / np.maximum(either, 1)).sum(axis=1) / (either > 0).sum(axis=1)
+    micro = correct.sum(axis=1) / len(labels)
+    return 2.0 * micro * macro / np.maximum(micro + macro, _TINY)

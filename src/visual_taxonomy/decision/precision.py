@@ -46,13 +46,6 @@ class Achieved:
         """Share of the labelled cells that are answered; None without any."""
         return self.accepted / self.labels if self.labels else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; `low` and `high` are the exact 95 % interval of the precision."""
-        low, high = share_interval(self.correct, self.accepted)
-        counts = {"labels": self.labels, "accepted": self.accepted, "correct": self.correct}
-        shares = {"precision": self.precision, "low": low, "high": high, "coverage": self.coverage}
-        return {**shares, **counts}
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -91,14 +84,17 @@ class Precision:
         return tuple(name for name, head in self.heads.items() if head.labels and not head.accepted)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; `low` and `high` are the exact 95 % interval of a precision."""
+        overall, withholding, *heads = _plain(
+            [self.overall, self.withholding, *self.heads.values()]
+        )
         return {
             "target": self.target,
-            "overall": self.overall.to_dict(),
-            "withholding": self.withholding.to_dict(),
+            "overall": overall,
+            "withholding": withholding,
             "pooled": list(self.pooled),
             "unreachable": list(self.unreachable),
-            "heads": {name: head.to_dict() for name, head in self.heads.items()},
+            "heads": dict(zip(self.heads, heads, strict=True)),
         }
 
 
@@ -124,6 +120,25 @@ def achieved_precision(
     counts = zip(cells.support.tolist(), accepted, correct, strict=True)
     heads = {name: Achieved(*each) for name, each in zip(names, counts, strict=True)}
     return Precision(target, heads, pooled)
+
+
+def _plain(parts: list[Achieved]) -> list[dict[str, Any]]:
+    correct, accepted = (
+        np.array([getattr(part, name) for part in parts]) for name in ("correct", "accepted")
+    )
+    low, high = share_interval(correct, accepted)
+    return [
+        {
+            "precision": part.precision,
+            "low": ends[0],
+            "high": ends[1],
+            "coverage": part.coverage,
+            "labels": part.labels,
+            "accepted": part.accepted,
+            "correct": part.correct,
+        }
+        for part, ends in zip(parts, zip(low.tolist(), high.tolist(), strict=True), strict=True)
+    ]
 
 
 def _total(heads: Iterable[Achieved]) -> Achieved:

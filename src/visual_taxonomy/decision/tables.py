@@ -115,7 +115,7 @@ def padded(rows: Sequence[Sequence[float]], width: int | None = None) -> np.ndar
         array([[1., 2.],
                [3., 0.]])
     """
-    table = np.zeros((len(rows), width or max(map(len, rows))))
+    table = np.zeros((len(rows), max(map(len, rows)) if width is None else width))
     for row, values in zip(table, rows, strict=True):
         row[: len(values)] = values
     return table

@@ -39,7 +39,7 @@ WEIGHTS = "weights.safetensors"
 ONNX = "model.onnx"
 OPENVINO = "model.xml"
 
-_PLAIN = ("files", "int8", "class_counts", "source", "versions", "measured")
+_PLAIN = ("files", "int8", "class_counts", "decision_figures", "source", "versions", "measured")
 """Fields of a bundle that stand in the manifest as they are."""
 
 # Read at a time for the checksum: a bundle of gigabytes takes no memory.
@@ -68,6 +68,7 @@ class Bundle:
         int8: Whether the matrix products of the graph are in 8 bits.
         class_counts: Task name -> training labels of each class.
         decision: From its probabilities to answers; None: the most probable classes.
+        decision_figures: As in the checkpoint.
         source: The checkpoint: its name, SHA-256, epoch and validation scores, and whether its
             training CSV named its label columns by the attributes; which column was what in it.
         versions: Package -> version the folder was made with.
@@ -82,6 +83,7 @@ class Bundle:
     int8: bool = False
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
     decision: Decision | None = None
+    decision_figures: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
@@ -161,7 +163,8 @@ def read_bundle(folder: Path) -> Bundle:
                 preprocessing["resize"],
             ),
             decision=_decision(content["decision"], taxonomy, path),
-            **{name: content[name] for name in _PLAIN},
+            # Format 1 has no figures of a decision.
+            **{name: content.get(name, {}) if known == 1 else content[name] for name in _PLAIN},
         )
     except FileNotFoundError:
         raise InputError(

@@ -15,7 +15,7 @@ import numpy as np
 
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.decision.decision import Answers, plain_answers
+from visual_taxonomy.decision.decision import Answers, Rule, plain_answers
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.answers import (
     ANSWERED,
@@ -92,6 +92,11 @@ class Predictor:
         self.engine = make_engine(model, config)
 
     @property
+    def rule(self) -> Rule:
+        """How a class is chosen."""
+        return self._rule
+
+    @property
     def decision_note(self) -> str:
         """Why the answers are the most probable classes though nobody asked for that; or empty."""
         return NO_DECISION if self.decision is None and self._rule == "metric" else ""
@@ -159,36 +164,48 @@ class Predictor:
             yield scores._replace(rows=scores.rows + first, problems=problems)
 
     def predict_classes(
-        self, table: Table, on_progress: Callable[[int], None] = lambda done: None
+        self,
+        table: Table,
+        on_progress: Callable[[int], None] = lambda done: None,
+        on_raw: Callable[[np.ndarray], None] | None = None,
     ) -> tuple[np.ndarray, dict[int, str]]:
         """The classes that are published of all rows, [N, A], and the rows without an image.
 
         Args:
             table: The rows.
             on_progress: Called with the number of rows done.
+            on_raw: As for `score`.
 
         Returns:
             Class indices, -1 where there is none; row -> why its image could not be read.
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
-        for scores in self.predict_table(table):
+        for scores in self.score(table.path, table.categories, on_raw):
             classes[scores.rows] = scores.published
             problems |= scores.problems
             on_progress(int(scores.rows[-1]) + 1)
         return classes, problems
 
     def score(
-        self, image_of: Callable[[int], ImageSource], categories: np.ndarray
+        self,
+        image_of: Callable[[int], ImageSource],
+        categories: np.ndarray,
+        on_raw: Callable[[np.ndarray], None] | None = None,
     ) -> Iterator[RowScores]:
         """Answers of rows 0 ... N - 1, in order, a batch at a time.
 
         Args:
             image_of: Gives the image of a row; called in the loading processes.
             categories: [N] indices of the rows' categories.
+            on_raw: Called with the probabilities of the model of each batch, before any decision:
+                [n, A, C], 0 where it has no answer.
         """
         for batch, probabilities in self.engine.answers(self.engine.batches(image_of, categories)):
             answers = self.answer(probabilities, batch.categories)
+            if on_raw is not None:
+                raw = plain_answers(self.taxonomy, probabilities, batch.categories)
+                on_raw(raw.probabilities)
             has_answer = answers.classes != UNKNOWN  # not where the model gave NaN
             slots = np.arange(has_answer.shape[1]) < self._num_slots[batch.categories][:, None]
             silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)

@@ -6,35 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
 from visual_taxonomy.data.images import read_image
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
-from visual_taxonomy.reporting.style import (
-    GREEN,
-    GRID,
-    HEAD,
-    INK,
-    MARGIN,
-    MUTED,
-    RED,
-    add_axes,
-    new_figure,
-    save_figure,
-    shorten,
-    write,
-)
-
-# Inches an image is wide, and high at most.
-_WIDTH = 3.2
-
-_GAP = 0.4
-_SIZE = 7.5
-# Inches a line of text takes.
-_LINE = 0.185
+from visual_taxonomy.reporting.sheet import LINE, TEXT_SIZE, WIDTH, draw_sheet
+from visual_taxonomy.reporting.style import GREEN, INK, MUTED, RED, save_figure, shorten, write
 
 # Inches from the left of an image to the predicted class below it.
 _ANSWER = 1.42
@@ -104,26 +83,14 @@ def plot_gallery(
     """
     if not samples:
         raise InputError(f"{path}: no image to draw; the table of rows is empty")
-    columns = min(columns, len(samples))
-    shelves = [samples[i : i + columns] for i in range(0, len(samples), columns)]
-    heights = [_LINE * max(_num_lines(sample) for sample in shelf) for shelf in shelves]
-    figure = new_figure(
-        max(columns * (_WIDTH + _GAP) - _GAP + 2 * MARGIN, 6.5),
-        HEAD + sum(heights) + len(shelves) * (_WIDTH + _GAP + 0.15),
+    figure = draw_sheet(
+        [sample.image for sample in samples],
+        [_num_lines(sample) for sample in samples],
+        lambda axes, i: _write_labels(axes, samples[i]),
         title or _title(samples),
         "✓ right    ✗ wrong, the truth below    ? truth unknown    % probability of the prediction",
+        columns,
     )
-    top = HEAD
-    for shelf, height in zip(shelves, heights, strict=True):
-        for column, sample in enumerate(shelf):
-            left = MARGIN + column * (_WIDTH + _GAP)
-            _draw_image(figure, sample.image, left, top)
-            axes = add_axes(figure, left, top + _WIDTH + 0.12, _WIDTH, height)
-            axes.set_axis_off()
-            axes.set_xlim(0, _WIDTH)
-            axes.set_ylim(height, 0)
-            _write_labels(axes, sample)
-        top += _WIDTH + height + _GAP + 0.15
     save_figure(figure, path)
 
 
@@ -144,35 +111,19 @@ def _title(samples: Sequence[LabelledImage]) -> str:
     return f"{right} of {len(known)} known labels are predicted right"
 
 
-def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> None:
-    """The image on a light square, whole, its sides in proportion."""
-    small = image.convert("RGBA")
-    small.thumbnail((512, 512))
-    axes = add_axes(figure, left, top, _WIDTH, _WIDTH)
-    axes.set_frame_on(True)
-    axes.set_facecolor("#f4f5f7")
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_color(GRID)
-    axes.imshow(small, interpolation="lanczos")
-    side = max(small.size)
-    axes.set_xlim((small.width - side) / 2 - 0.5, (small.width + side) / 2 - 0.5)
-    axes.set_ylim((small.height + side) / 2 - 0.5, (small.height - side) / 2 - 0.5)
-
-
 def _write_labels(axes: Axes, sample: LabelledImage) -> None:
-    y = _LINE / 2
-    write(axes, 0, y, shorten(sample.category, 30), INK, _SIZE, weight="bold")
+    y = LINE / 2
+    write(axes, 0, y, shorten(sample.category, 30), INK, TEXT_SIZE, weight="bold")
     for row in sample.rows:
         attribute, predicted, probability, true = row
         mark, colour = ("?", MUTED) if true is None else ("✓", GREEN)
         if _is_wrong(row):
             mark, colour = "✗", RED
-        y += _LINE
-        write(axes, 0, y, mark, colour, _SIZE)
-        write(axes, 0.17, y, shorten(attribute, 21), MUTED, _SIZE)
-        write(axes, _ANSWER, y, shorten(predicted, 21), colour, _SIZE, weight="bold")
-        write(axes, _WIDTH, y, f"{probability:.0%}", MUTED, _SIZE, ha="right")
+        y += LINE
+        write(axes, 0, y, mark, colour, TEXT_SIZE)
+        write(axes, 0.17, y, shorten(attribute, 21), MUTED, TEXT_SIZE)
+        write(axes, _ANSWER, y, shorten(predicted, 21), colour, TEXT_SIZE, weight="bold")
+        write(axes, WIDTH, y, f"{probability:.0%}", MUTED, TEXT_SIZE, ha="right")
         if _is_wrong(row):
-            y += _LINE
-            write(axes, _ANSWER, y, shorten(f"true: {true}", 28), INK, _SIZE)
+            y += LINE
+            write(axes, _ANSWER, y, shorten(f"true: {true}", 28), INK, TEXT_SIZE)

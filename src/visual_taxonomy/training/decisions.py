@@ -1,25 +1,36 @@
-"""The end of a run: what each best checkpoint answers, fitted on its held-out predictions."""
+"""The end of a run: how each best checkpoint answers, fitted on its held-out predictions."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from visual_taxonomy.atomic import link_or_copy
-from visual_taxonomy.checkpoint import read_checkpoint, write_checkpoint
-from visual_taxonomy.decision.held_out import HELD_OUT_NAME
+from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from visual_taxonomy.decision.cross_fitted import cross_fitted
+from visual_taxonomy.decision.decision import Decision
+from visual_taxonomy.decision.fitting import fit_decision
+from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
+from visual_taxonomy.errors import InputError
 from visual_taxonomy.training.records import KINDS, RECOMMENDED
+
+SOURCE = "the validation rows of its training"
 
 
 def settle_decisions(folder: Path) -> None:
-    """Take the held-out predictions out of the best checkpoints of a run that has ended.
+    """Give the best checkpoints of a run that has ended the decisions of their held-out rows.
 
-    Those of the recommended one become held_out.npz. Interrupted, it can be done again: a
-    checkpoint is either as the epoch wrote it, or done.
+    The held-out predictions of the recommended one become held_out.npz. Interrupted, it can be
+    done again: a checkpoint is either as the epoch wrote it, or done.
 
     Args:
         folder: The run folder.
+
+    Warns:
+        UserWarning: The rows are too few to fit on, so the answers are the most probable classes.
     """
     done: dict[str, Path] = {}
-    for kind in KINDS:
+    for kind in sorted(KINDS, key=lambda each: each != RECOMMENDED):
         path = folder / f"best_{kind}.pt"
         if not path.exists():
             continue
@@ -32,5 +43,24 @@ def settle_decisions(folder: Path) -> None:
         if what in done:  # the same content: written once
             link_or_copy(done[what], path)
             continue
-        write_checkpoint(path, replace(checkpoint, held_out=None))
+        write_checkpoint(path, _settled(checkpoint, checkpoint.held_out, kind == RECOMMENDED))
         done[what] = path
+
+
+def _settled(checkpoint: Checkpoint, held_out: HeldOut, is_measured: bool) -> Checkpoint:
+    """With a decision in place of the predictions; figures, which take longer, where asked."""
+    decision: Decision | None = None
+    figures: dict[str, Any] = {}
+    try:
+        if is_measured:
+            found = cross_fitted(held_out, source=SOURCE)
+            decision, figures = found.decision, found.to_dict()
+        else:
+            decision = fit_decision(held_out, source=SOURCE)
+    except InputError as error:
+        warnings.warn(
+            f"no decision can be fitted on the validation rows ({error}); {checkpoint.source} "
+            "answers with its most probable classes",
+            stacklevel=1,
+        )
+    return replace(checkpoint, decision=decision, decision_figures=figures, held_out=None)

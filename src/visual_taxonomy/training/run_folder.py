@@ -36,6 +36,7 @@ WRITTEN = (
     *(CONFIG_NAME, LAST_NAME, SPLIT_NAME, "class_counts.csv", "data.parquet", "unreadable.csv"),
     *("metrics.csv", "task_diagnostics.csv", "best_*.pt", "*_detailed_metrics.json"),
     *("training.png", "scores.png", "conflicts.png", "tensorboard", "mlruns", "wandb"),
+    *("report.html", "environment.json"),
     *("trackers.json", "mlflow.db", "mlartifacts", "held_out*.npz"),
 )
 """Patterns of all that a run writes; what else stands in the folder belongs to the user."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from torch import Tensor
@@ -57,6 +57,8 @@ class Result(NamedTuple):
     """A row of metrics.csv for each epoch."""
     class_counts: dict[str, list[int]]
     """Task name -> training labels of each class."""
+    decision_figures: Mapping[str, Any]
+    """What the decision of that checkpoint is worth, cross-fitted; empty without one."""
     cosines: Tensor
     """[T, T] mean cosines of the tasks' gradients; NaN for tasks that never met."""
 
@@ -167,6 +169,7 @@ def _result(trainer: Trainer) -> Result:
         trainer.tables.test,
         recorder.history,
         named_class_counts(trainer.tables.training),
+        best.decision_figures,
         recorder.diagnostics.cosines(),
     )
 

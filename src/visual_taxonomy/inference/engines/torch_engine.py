@@ -93,5 +93,6 @@ def checkpoint_of(bundle: Bundle) -> Checkpoint:
         named_columns=bundle.named_columns,
         columns=bundle.columns,
         decision=bundle.decision,
+        decision_figures=bundle.decision_figures,
         source=str(bundle.folder / WEIGHTS),
     )

@@ -189,6 +189,7 @@ def _describe(
         int8,
         checkpoint.class_counts,
         checkpoint.decision,
+        checkpoint.decision_figures,
         source={
             "name": path.name,
             "sha256": checksum(path),

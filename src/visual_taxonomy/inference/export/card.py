@@ -67,6 +67,7 @@ def card(bundle: Bundle, name: str) -> str:
             f"| validation | {_validation(bundle.source['metrics'])} |",
             f"| versions | {', '.join(f'{k} {v}' for k, v in bundle.versions.items())} |",
             "",
+            *_decision(bundle),
             *_measured(bundle.measured),
             *_use(bundle),
             *_attributes(bundle),
@@ -93,6 +94,43 @@ def _validation(metrics: dict[str, Any]) -> str:
     if "hm" not in metrics:
         return "no scores in the checkpoint"
     return f"HM-F1 {metrics['hm']:.4f}, micro {metrics['micro']:.4f}, macro {metrics['macro']:.4f}"
+
+
+def _decision(bundle: Bundle) -> list[str]:
+    lines = ["## Decision", ""]
+    decision, figures = bundle.decision, bundle.decision_figures
+    if decision is None:
+        return [*lines, "None: the answers are the most probable classes, uncalibrated.", ""]
+    rows = decision.fitted_on
+    temperatures = [head.temperature for head in decision.heads]
+    lines += [
+        f"Rule: {decision.rule}. Temperatures {min(temperatures):.2f} to {max(temperatures):.2f}. "
+        f"Fitted on {rows.rows:,} rows with {rows.labels:,} labels: {rows.source}.",
+        "",
+    ]
+    if not figures:
+        return [*lines, "Not measured: `vtax calibrate` on labelled rows prints figures.", ""]
+    hm = {name: figures["scores"][name]["hm"][0] for name in ("argmax", "chosen")}
+    ece = {name: figures[name]["ece"][0] for name in ("before", "after")}
+    return [
+        *lines,
+        f"On those rows, each by a fit on the others: HM-F1 {hm['argmax']:.4f} by the most "
+        f"probable class, {hm['chosen']:.4f} by the rule; expected calibration error "
+        f"{ece['before']:.4f}, {ece['after']:.4f} calibrated.",
+        "",
+        "| target precision | reached | labels answered |",
+        "|---|---|---|",
+        *(
+            f"| {each['target']:g} | {_share(each['overall']['precision'])} | "
+            f"{_share(each['overall']['coverage'])} |"
+            for each in figures["precision"]
+        ),
+        "",
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
 
 
 def _measured(measured: Any) -> list[str]:  # noqa: ANN401 - plain values of the manifest

@@ -1,0 +1,224 @@
+"""Two models on the same held-out rows: by how much they differ, and how sure that is.
+
+Ranges are those of the paired bootstrap: groups of near-duplicates are drawn with replacement, the
+same for both models. P-values are of the randomization test: under the hypothesis that the models
+do not differ, the answers to a group may as well be exchanged. A single answer that differs then
+has a p-value of 1; bootstrap samples with weights that are never 0 would all lie on one side.
+
+Shapes: N rows, A slots, B samples, S classes of all tasks, one task after the other, T tasks.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from visual_taxonomy.decision.held_out import HeldOut
+from visual_taxonomy.decision.intervals import Difference, Differences
+from visual_taxonomy.decision.score_counts import ScoreCounts, Scores
+from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
+
+_TAIL = 0.025
+_SAMPLES_AT_ONCE = 64
+"""Samples whose weights are in memory together; each is N numbers."""
+_ROUNDING = 1e-12
+"""Differences that are equal by definition differ by this much at most in float64."""
+
+
+class Comparison(NamedTuple):
+    """Differences of the scores, second minus first."""
+
+    rows: int
+    """Products that both were judged on."""
+    overall: Differences
+    attributes: dict[str, Differences]
+    """Task name -> differences; without the tasks that have no label."""
+
+
+def compare(
+    first: HeldOut,
+    second: HeldOut,
+    names: tuple[str, str],
+    samples: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the most probable classes of two models.
+
+    Args:
+        first: Held-out rows of one.
+        second: The same rows of the other, in any order.
+        names: Of the two, for messages.
+        samples: Of the bootstrap, and of the randomization test.
+        seed: Of the samples.
+
+    Raises:
+        InputError: Taxonomy, rows, categories or labels differ, or no row is labelled.
+
+    References:
+        Koehn, EMNLP 2004, W04-3250 (paired bootstrap); Noreen, Computer-intensive methods for
+        testing hypotheses, 1989 (randomization).
+
+    Example:
+        >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "none"]}})
+        >>> def predicted(share):
+        ...     arrays = np.array(["7", "8"]), np.zeros(2, int), np.arange(2)
+        ...     probabilities = np.array([[[0.75, 0.25]], [[share, 1 - share]]])
+        ...     targets = np.array([[0], [1]])
+        ...     return HeldOut(taxonomy, {"Sarees/border": [1, 1]}, *arrays, probabilities, targets)
+        >>> micro = compare(predicted(0.6), predicted(0.4), ("a", "b")).overall.micro
+        >>> micro.difference, micro.p_value
+        (0.5, 1.0)
+    """
+    second = _in_order_of(first, second, names)
+    pair = _Pair(first.taxonomy, _most_probable(first), _most_probable(second), first)
+    groups = np.unique(first.groups, return_inverse=True)[1]
+    num_groups = int(groups.max(initial=-1)) + 1
+    generator = np.random.default_rng(seed)
+
+    def draw(size: int) -> np.ndarray:
+        shares = np.full(num_groups, 1 / num_groups)
+        return generator.multinomial(num_groups, shares, size)[:, groups]
+
+    def choose(size: int) -> np.ndarray:
+        return generator.integers(0, 2, (size, num_groups))[:, groups]
+
+    points = pair.drawn(np.ones((1, len(first))))
+    drawn = _joined(pair.drawn(draw(size)) for size in _sizes(samples))
+    exchanged = _joined(pair.exchanged(choose(size)) for size in _sizes(samples))
+    tasks = {
+        task.name: _differences(points, drawn, exchanged, _column(t))
+        for t, task in enumerate(first.taxonomy.tasks)
+        if pair.has_labels[t]
+    }
+    return Comparison(len(first), _differences(points, drawn, exchanged, pair.counts.mean), tasks)
+
+
+class _Pair:
+    """The counts of two sets of answers, for weighted rows and for exchanged answers."""
+
+    def __init__(
+        self, taxonomy: Taxonomy, first: np.ndarray, second: np.ndarray, rows: HeldOut
+    ) -> None:
+        self.counts = ScoreCounts(taxonomy)
+        self._heads: list[tuple[np.ndarray, np.ndarray]] = []
+        for category, slots in enumerate(taxonomy.slots):
+            of_category = rows.categories == category
+            for slot, task in enumerate(slots):
+                labelled = np.flatnonzero(of_category & (rows.targets[:, slot] != UNKNOWN))
+                classes = np.arange(len(taxonomy.tasks[task].classes))
+                labels, a, b = (
+                    (answers[labelled, slot, None] == classes).astype(np.float64)
+                    for answers in (rows.targets, first, second)
+                )
+                self._heads.append((labelled, np.hstack([labels, a, a * labels, b, b * labels])))
+        self.has_labels = [bool(len(labelled)) for labelled, _ in self._heads]
+        if not any(self.has_labels):
+            raise InputError("nothing to compare: no row has a label; fill attr_1, attr_2, ...")
+        self._totals = self._sums(np.ones((1, len(rows))))
+
+    def drawn(self, weights: np.ndarray) -> tuple[Scores, Scores]:
+        """[B, T] scores of both, the rows weighted by [B, N]."""
+        labels, a, correct_a, b, correct_b = self._sums(weights)
+        scores = self.counts.scores
+        return scores(labels, a, correct_a), scores(labels, b, correct_b)
+
+    def exchanged(self, is_exchanged: np.ndarray) -> tuple[Scores, Scores]:
+        """[B, T] scores of both, the answers exchanged in rows of [B, N] that are 1."""
+        labels, a, correct_a, b, correct_b = self._totals
+        _, from_a, correct_from_a, from_b, correct_from_b = self._sums(is_exchanged)
+        moved, correct_moved = from_b - from_a, correct_from_b - correct_from_a
+        scores = self.counts.scores
+        labels = np.broadcast_to(labels, moved.shape)
+        return (
+            scores(labels, a + moved, correct_a + correct_moved),
+            scores(labels, b - moved, correct_b - correct_moved),
+        )
+
+    def _sums(self, weights: np.ndarray) -> list[np.ndarray]:
+        """[B, S] labels, answers and correct answers of the first, and those of the second."""
+        sums = [
+            (weights[:, rows] @ table).reshape(len(weights), 5, -1) for rows, table in self._heads
+        ]
+        return [np.concatenate([each[:, kind] for each in sums], axis=1) for kind in range(5)]
+
+
+def _sizes(samples: int) -> Iterator[int]:
+    for start in range(0, samples, _SAMPLES_AT_ONCE):
+        yield min(_SAMPLES_AT_ONCE, samples - start)
+
+
+def _joined(parts: Iterator[tuple[Scores, Scores]]) -> tuple[Scores, Scores]:
+    firsts, seconds = zip(*parts, strict=True)
+    return _stacked(firsts), _stacked(seconds)
+
+
+def _stacked(parts: Sequence[Scores]) -> Scores:
+    return Scores(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _column(task: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda values: values[:, task]
+
+
+def _differences(
+    points: tuple[Scores, Scores],
+    drawn: tuple[Scores, Scores],
+    exchanged: tuple[Scores, Scores],
+    reduce: Callable[[np.ndarray], np.ndarray],
+) -> Differences:
+    """The differences of what `reduce` makes of [B, T] scores: [B] of a task, or of their mean."""
+    found = []
+    for score in Scores._fields:
+        first, second = (float(reduce(getattr(each, score))[0]) for each in points)
+        draws, swaps = (
+            reduce(getattr(b, score)) - reduce(getattr(a, score)) for a, b in (drawn, exchanged)
+        )
+        known = draws[~np.isnan(draws)]  # a sample may draw no label of a rare task
+        low, high = np.quantile(known, (_TAIL, 1 - _TAIL)).tolist() if len(known) else (np.nan,) * 2
+        extreme = (np.abs(swaps) >= abs(second - first) - _ROUNDING).sum()
+        p_value = float(1 + extreme) / (len(swaps) + 1)
+        found.append(Difference(first, second, second - first, low, high, p_value))
+    return Differences(*found)
+
+
+def _in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> HeldOut:
+    """The second with the rows of the first in their order."""
+    if first.taxonomy != second.taxonomy:
+        raise InputError(
+            f"{names[0]} and {names[1]} have different taxonomies; train both with the same "
+            "--attributes_config"
+        )
+    only = [_only(a, b) for a, b in ((first, second), (second, first))]
+    if any(only):
+        counts = "; ".join(
+            f"only {name} has {len(ids):,}, such as '{shown(ids[0])}'"
+            for name, ids in zip(names, only, strict=True)
+            if ids
+        )
+        raise InputError(
+            f"{names[0]} and {names[1]} were judged on different rows: {counts}; train both with "
+            "the same --split_path"
+        )
+    place = {name: row for row, name in enumerate(second.ids.tolist())}
+    second = second.take(np.array([place[name] for name in first.ids.tolist()], dtype=np.int64))
+    differs = (first.categories != second.categories) | (first.targets != second.targets).any(1)
+    if differs.any():
+        name = shown(first.ids[differs][0])
+        raise InputError(
+            f"{names[0]} and {names[1]}: {differs.sum():,} rows have other labels, such as id "
+            f"'{name}'; train both on the same CSV"
+        )
+    return second
+
+
+def _only(first: HeldOut, second: HeldOut) -> Sequence[str]:
+    there = set(second.ids.tolist())
+    return [name for name in first.ids.tolist() if name not in there]
+
+
+def _most_probable(held_out: HeldOut) -> np.ndarray:
+    """[N, A] most probable classes; -1 where there is no answer."""
+    probabilities = held_out.probabilities
+    has_answer = np.isfinite(probabilities).all(axis=2) & probabilities.any(axis=2)
+    return np.where(has_answer, probabilities.argmax(axis=2), UNKNOWN)
