@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.checkpoint import (
     FORMAT,
     Checkpoint,
@@ -295,3 +296,28 @@ def test_contents_that_no_training_wrote_are_refused(tmp_path, checkpoint, key, 
 def test_a_folder_is_an_error_of_the_system(tmp_path):
     with pytest.raises(IsADirectoryError):
         read_checkpoint(tmp_path)
+
+
+def test_the_columns_of_the_training_csv_survive_the_file(tmp_path, checkpoint):
+    columns = CatalogueConfig(
+        id_column="sku",
+        category_column=("gender", "type"),
+        image_column="image",
+        merged_labels={"color": {"Navy Blue": ("navy",)}},
+    )
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, replace(checkpoint, columns=columns))
+    assert read_checkpoint(path).columns == columns
+    write_checkpoint(path, checkpoint)
+    assert read_checkpoint(path).columns == CatalogueConfig()
+
+
+def test_columns_that_cannot_be_are_refused(tmp_path, checkpoint):
+    path = tmp_path / "a.pt"
+    write_checkpoint(path, checkpoint)
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"columns": {"id_colour": "sku"}}, path)
+    with pytest.raises(InputError, match=r"a\.pt, columns: 'id_colour' is none of"):
+        read_checkpoint(path)
+    torch.save({name: each for name, each in content.items() if name != "columns"}, path)
+    assert read_checkpoint(path).columns == CatalogueConfig()  # of an earlier version

@@ -491,3 +491,60 @@ def test_a_wrong_list_of_attributes_is_named_with_its_row(tmp_path, columns, exp
     pl.DataFrame(columns).write_parquet(path)
     with pytest.raises(InputError, match=rf"a\.parquet, {expected}"):
         build_taxonomy(write(tmp_path, NUMBERED), path)
+
+
+def test_a_column_of_10_000_values_holds_no_categories(tmp_path):
+    path = write(tmp_path, "sku,name,color\n" + "".join(f"{i},n{i},red\n" for i in range(10_000)))
+    reading = LabelReading(id_column="sku", category_column=("name",))
+    with pytest.raises(
+        InputError,
+        match=r"column 'name': 10,000 values in 10,000 rows \(first 'n0'\), which are no",
+    ):
+        build_taxonomy(path, reading=reading)
+
+
+def test_attributes_that_teach_nothing_are_named(tmp_path):
+    rows = "".join(f"{i},x,n{i},{'ab'[i % 2]}\n" for i in range(12))
+    path = write(tmp_path, "sku,one,each,color\n" + rows)
+    reading = LabelReading(
+        id_column="sku", category_name="Tops", attribute_columns=("one", "each", "color")
+    )
+    with pytest.warns(
+        UserWarning,
+        match=r"learnt of these .*'one' \(one value in 12 .*'each' \(another value in each of 12",
+    ):
+        assert build_taxonomy(path, reading=reading).attributes("Tops") == ("one", "each", "color")
+
+
+def test_with_named_roles_all_columns_that_can_be_labels_are_attributes(tmp_path):
+    rows = "".join(f"{i},{2000 + i % 5},{'ab'[i % 2]},x\n" for i in range(12))
+    path = write(tmp_path, "sku,year,color,brand\n" + rows)
+    reading = LabelReading(id_column="sku", category_name="Tops")
+    with pytest.warns(
+        UserWarning,
+        match=r"that are no attributes are left out: 'year' \(numbers\), 'brand' \(one value\)",
+    ):
+        assert build_taxonomy(path, reading=reading).attributes("Tops") == ("color",)
+
+
+def test_half_a_category_is_refused_with_its_column(tmp_path):
+    path = write(tmp_path, "id,gender,type,color\n1,Men,Tops,red\n2,,Tops,red\n")
+    reading = LabelReading(category_column=("gender", "type"))
+    with pytest.raises(InputError, match="row 3, column 'gender': is empty; every product needs"):
+        build_taxonomy(path, reading=reading)
+
+
+def test_an_unknown_joined_category_is_named_as_a_whole(tmp_path, images):
+    path = write(tmp_path, "id,gender,type,border\n7,Men,Sarees,no\n")
+    taxonomy = Taxonomy.from_dict({"Women Sarees": {"border": ["zari", "no"]}})
+    reading = LabelReading(category_column=("gender", "type"))
+    with pytest.raises(InputError, match=r"row 2, column 'gender type': 'Men Sarees' is none of"):
+        read_table(path, images, taxonomy, reading=reading)
+
+
+def test_how_a_file_was_read_is_said(tmp_path, images):
+    path = write(tmp_path, "id;Category;border\n7;Sarees;no\n")
+    notes = []
+    taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "no"]}})
+    assert len(read_table(path, images, taxonomy, on_note=notes.append)) == 1
+    assert notes == [f"note: {path}: its values are separated by semicolons"]

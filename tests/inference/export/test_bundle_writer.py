@@ -8,6 +8,7 @@ import pytest
 import safetensors
 import torch
 
+from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.checkpoint import write_checkpoint
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.errors import InputError
@@ -142,6 +143,15 @@ def test_a_bundle_remembers_how_the_training_csv_named_its_columns(
     assert made.named_columns
     assert read_bundle(tmp_path / "out").named_columns
     assert checkpoint_of(made).named_columns
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_bundle_remembers_the_columns_of_the_training_csv(checkpoint, tmp_path: Path) -> None:
+    columns = CatalogueConfig(id_column="sku", category_column=("gender", "type"))
+    write_checkpoint(tmp_path / "own.pt", replace(checkpoint, columns=columns))
+    made = export(tmp_path / "own.pt", tmp_path / "out", "bundle")
+    assert read_bundle(tmp_path / "out").columns == columns
+    assert checkpoint_of(made).columns == columns
 
 
 @pytest.mark.usefixtures("quick")
