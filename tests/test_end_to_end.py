@@ -293,12 +293,12 @@ def test_a_run_folder_is_neither_overwritten_nor_resumed_by_accident(
     assert cli.run(arguments) == 0
     with pytest.raises(InputError, match="already holds a run"):
         cli.run(arguments)
-    with pytest.raises(InputError, match=r"--scratch_lr is 0\.5, but the run in .* has 0\.0001"):
+    with pytest.raises(InputError, match=r"`scratch_lr` is 0\.5, but the run in .* has 0\.0001"):
         cli.run([*arguments, "--resume", "--scratch_lr", "0.5"])
     assert cli.run([*arguments, "--overwrite"]) == 0
 
 
-def test_unreadable_images_cost_their_own_rows_only(
+def test_unreadable_images_are_skipped_and_their_rows_only(
     catalogue: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     images = tmp_path / "images"
@@ -356,7 +356,7 @@ def test_a_missing_image_is_refused_before_any_work(
         (["--backbone", "mobilenetv2_10"], "mobilenetv2_10"),
         (["--loss_type", "Focal", "--loss_parameters", "gama", "2"], "Did you mean 'gamma'"),
         (["--pretrained_ckpt", "nowhere.pt"], "nowhere.pt"),
-        (["--precision", "16", "--method", "UW"], "--precision 16 scales the losses"),
+        (["--precision", "16", "--method", "UW"], "`precision=16` scales the losses"),
     ],
 )
 def test_what_does_not_exist_is_named_with_the_nearest(

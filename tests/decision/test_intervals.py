@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from visual_taxonomy.decision.intervals import compare_answers, score_intervals
+from visual_taxonomy.decision.intervals import score_intervals
 from visual_taxonomy.decision.score_counts import LabelledCells, ScoreCounts
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.evaluation import evaluate
@@ -105,52 +105,11 @@ def test_groups_are_weighted_together():
     assert widths[0] < 0.7 * widths[1]
 
 
-def test_equal_answers_do_not_differ():
-    categories, targets, predicted = answers()
-    found = compare_answers(
-        TAXONOMY, predicted, predicted, targets, categories, np.arange(400), samples=50
-    )
-    assert found.hm[2:] == (0.0, 0.0, 0.0, 1.0)
-
-
-def test_better_answers_are_told_from_worse_ones():
-    categories, targets, predicted = answers()
-    better = np.where(np.random.default_rng(5).random((400, 2)) < 0.3, targets, predicted)
-    better[targets < 0] = -1
-    found = compare_answers(TAXONOMY, predicted, better, targets, categories, np.arange(400))
-    assert found.hm.low > 0
-    assert found.hm.p_value == pytest.approx(2 / 1001)
-    assert found.hm.first == pytest.approx(evaluate(TAXONOMY, predicted, targets, categories).hm)
-    back = compare_answers(TAXONOMY, better, predicted, targets, categories, np.arange(400))
-    assert back.hm.difference == -found.hm.difference
-
-
-def test_p_values_of_equally_good_answers_are_spread_evenly():
-    taxonomy = Taxonomy.from_dict({"a": {"b": ["x", "y"]}})
-    values = []
-    for seed in range(100):
-        generator = np.random.default_rng(seed)
-        targets = generator.integers(0, 2, (200, 1))
-        first, second = (
-            np.where(generator.random((200, 1)) < 0.7, targets, 1 - targets) for _ in range(2)
-        )
-        zeros = np.zeros(200, dtype=int)
-        found = compare_answers(
-            taxonomy, first, second, targets, zeros, np.arange(200), samples=100, seed=seed
-        )
-        values.append(found.micro.p_value)
-    assert stats.kstest(values, "uniform").pvalue > 0.01
-
-
 def test_rows_without_any_label_are_refused():
     categories, targets, predicted = answers(10)
     nothing = np.full_like(targets, -1)
-    for act in (
-        lambda: score_intervals(TAXONOMY, predicted, nothing, categories, categories),
-        lambda: compare_answers(TAXONOMY, predicted, predicted, nothing, categories, categories),
-    ):
-        with pytest.raises(InputError, match="nothing to score"):
-            act()
+    with pytest.raises(InputError, match="nothing to score"):
+        score_intervals(TAXONOMY, predicted, nothing, categories, categories)
 
 
 def test_cells_are_those_with_slot_and_label():

@@ -12,8 +12,7 @@ from visual_taxonomy.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from visual_taxonomy.decision.comparison import Comparison
-    from visual_taxonomy.decision.intervals import Difference
+    from visual_taxonomy.decision.comparison import Comparison, Difference
 
 _NAMES = {"hm": "HM", "micro": "micro", "macro": "macro"}
 _LEAST = {"samples": 100, "seed": 0}

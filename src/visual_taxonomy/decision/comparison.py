@@ -1,8 +1,8 @@
-"""Two models on the same held-out rows: by how much they differ, and how sure that is.
+"""Two sets of answers to the same held-out rows: by how much they differ, and how sure that is.
 
 Ranges are those of the paired bootstrap: groups of near-duplicates are drawn with replacement, the
-same for both models. P-values are of the randomization test: under the hypothesis that the models
-do not differ, the answers to a group may as well be exchanged. A single answer that differs then
+same for both. P-values are of the randomization test: under the hypothesis that the two do not
+differ, the answers to a group may as well be exchanged. A single answer that differs then
 has a p-value of 1; bootstrap samples with weights that are never 0 would all lie on one side.
 
 Shapes: N rows, A slots, B samples, S classes of all tasks, one task after the other, T tasks.
@@ -14,16 +14,36 @@ from typing import NamedTuple
 import numpy as np
 
 from visual_taxonomy.decision.held_out import HeldOut
-from visual_taxonomy.decision.intervals import Difference, Differences
 from visual_taxonomy.decision.score_counts import ScoreCounts, Scores
 from visual_taxonomy.errors import InputError, shown
-from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
+from visual_taxonomy.taxonomy import UNKNOWN
 
 _TAIL = 0.025
 _SAMPLES_AT_ONCE = 64
 """Samples whose weights are in memory together; each is N numbers."""
 _ROUNDING = 1e-12
 """Differences that are equal by definition differ by this much at most in float64."""
+
+
+class Difference(NamedTuple):
+    """A score of one set of answers minus that of another on the same rows."""
+
+    first: float
+    second: float
+    difference: float
+    """second - first."""
+    low: float
+    high: float
+    p_value: float
+    """Of the randomization test, two-sided."""
+
+
+class Differences(NamedTuple):
+    """Differences of the three scores."""
+
+    hm: Difference
+    micro: Difference
+    macro: Difference
 
 
 class Comparison(NamedTuple):
@@ -60,6 +80,7 @@ def compare(
         testing hypotheses, 1989 (randomization).
 
     Example:
+        >>> from visual_taxonomy.taxonomy import Taxonomy
         >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "none"]}})
         >>> def predicted(share):
         ...     arrays = np.array(["7", "8"]), np.zeros(2, int), np.arange(2)
@@ -71,8 +92,26 @@ def compare(
         (0.5, 1.0)
     """
     second = _in_order_of(first, second, names)
-    pair = _Pair(first.taxonomy, _most_probable(first), _most_probable(second), first)
-    groups = np.unique(first.groups, return_inverse=True)[1]
+    return compare_answers(first, _most_probable(first), _most_probable(second), samples, seed)
+
+
+def compare_answers(
+    rows: HeldOut, first: np.ndarray, second: np.ndarray, samples: int = 2000, seed: int = 0
+) -> Comparison:
+    """Compare two sets of answers.
+
+    Args:
+        rows: What both answer; its probabilities are not looked at.
+        first: [N, A] class indices, -1 for no answer.
+        second: [N, A] of the other.
+        samples: Of the bootstrap, and of the randomization test.
+        seed: Of the samples.
+
+    Raises:
+        InputError: No row is labelled.
+    """
+    pair = _Pair(rows, first, second)
+    groups = np.unique(rows.groups, return_inverse=True)[1]
     num_groups = int(groups.max(initial=-1)) + 1
     generator = np.random.default_rng(seed)
 
@@ -83,23 +122,22 @@ def compare(
     def choose(size: int) -> np.ndarray:
         return generator.integers(0, 2, (size, num_groups))[:, groups]
 
-    points = pair.drawn(np.ones((1, len(first))))
+    points = pair.drawn(np.ones((1, len(rows))))
     drawn = _joined(pair.drawn(draw(size)) for size in _sizes(samples))
     exchanged = _joined(pair.exchanged(choose(size)) for size in _sizes(samples))
     tasks = {
         task.name: _differences(points, drawn, exchanged, _column(t))
-        for t, task in enumerate(first.taxonomy.tasks)
+        for t, task in enumerate(rows.taxonomy.tasks)
         if pair.has_labels[t]
     }
-    return Comparison(len(first), _differences(points, drawn, exchanged, pair.counts.mean), tasks)
+    return Comparison(len(rows), _differences(points, drawn, exchanged, pair.counts.mean), tasks)
 
 
 class _Pair:
     """The counts of two sets of answers, for weighted rows and for exchanged answers."""
 
-    def __init__(
-        self, taxonomy: Taxonomy, first: np.ndarray, second: np.ndarray, rows: HeldOut
-    ) -> None:
+    def __init__(self, rows: HeldOut, first: np.ndarray, second: np.ndarray) -> None:
+        taxonomy = rows.taxonomy
         self.counts = ScoreCounts(taxonomy)
         self._heads: list[tuple[np.ndarray, np.ndarray]] = []
         for category, slots in enumerate(taxonomy.slots):

@@ -14,16 +14,12 @@ import numpy as np
 from visual_taxonomy.decision.abstention import check_target
 from visual_taxonomy.decision.calibration import Calibration, calibrated
 from visual_taxonomy.decision.cells import Cells
+from visual_taxonomy.decision.comparison import Differences, compare_answers
 from visual_taxonomy.decision.cross_fitting import CrossFit, OutOfFold
 from visual_taxonomy.decision.decision import Answers, Decision
 from visual_taxonomy.decision.fitting import decision_of
 from visual_taxonomy.decision.held_out import HeldOut
-from visual_taxonomy.decision.intervals import (
-    Differences,
-    ScoreIntervals,
-    compare_answers,
-    score_intervals,
-)
+from visual_taxonomy.decision.intervals import ScoreIntervals, score_intervals
 from visual_taxonomy.decision.measures import Measures, measure
 from visual_taxonomy.decision.precision import Precision, achieved_precision
 from visual_taxonomy.decision.rule import RULES
@@ -120,9 +116,7 @@ def cross_fitted(
             name: score_intervals(held_out.taxonomy, each, *rows, seed=seed).overall
             for name, each in classes.items()
         },
-        gain=compare_answers(
-            held_out.taxonomy, classes["argmax"], metric.classes, *rows, seed=seed
-        ),
+        gain=compare_answers(held_out, classes["argmax"], metric.classes, samples, seed).overall,
         before=before,
         after=after,
         precision=tuple(

@@ -49,27 +49,6 @@ class ReportIntervals:
     attributes: dict[str, ScoreIntervals]
 
 
-class Difference(NamedTuple):
-    """A score of one set of answers minus that of another on the same rows."""
-
-    first: float
-    second: float
-    difference: float
-    """second - first."""
-    low: float
-    high: float
-    p_value: float
-    """Two-sided: how often the samples lie beyond 0 on the rarer side, twice."""
-
-
-class Differences(NamedTuple):
-    """Differences of the three scores."""
-
-    hm: Difference
-    micro: Difference
-    macro: Difference
-
-
 def score_intervals(
     taxonomy: Taxonomy,
     predicted: np.ndarray,
@@ -114,55 +93,6 @@ def score_intervals(
     return _by_name(taxonomy, counts, points, draws, (1 - level) / 2)
 
 
-def compare_answers(
-    taxonomy: Taxonomy,
-    first: np.ndarray,
-    second: np.ndarray,
-    targets: np.ndarray,
-    categories: np.ndarray,
-    groups: np.ndarray,
-    samples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Differences:
-    """Paired bootstrap between two sets of answers to the same rows.
-
-    Args:
-        taxonomy: Says which attribute stands in which slot.
-        first: [N, A] class indices, -1 for no answer.
-        second: [N, A] of the other.
-        targets: [N, A] class indices, -1 for unknown.
-        categories: [N] category indices.
-        groups: [N]; rows of one group are weighted together.
-        samples: B.
-        level: Share of the samples within the interval, between 0 and 1.
-        seed: Of the weights.
-
-    Raises:
-        InputError: No row is labelled.
-
-    Example:
-        >>> taxonomy = Taxonomy.from_dict({"Sarees": {"border": ["zari", "none"]}})
-        >>> first, targets = np.array([[0], [0], [1]]), np.array([[0], [1], [1]])
-        >>> rows = np.arange(3)
-        >>> found = compare_answers(taxonomy, first, targets, targets, 0 * rows, rows)
-        >>> round(found.micro.difference, 3), found.micro.second
-        (0.333, 1.0)
-    """
-    counts = ScoreCounts(taxonomy)
-    cells = _labelled(taxonomy, targets, categories)
-    both = [_pairs(counts, cells, predicted) for predicted in (first, second)]
-    points = [pairs.scores(np.ones((1, len(cells.rows)))) for pairs in both]
-    draws = draw_scores(both, Units.of(groups[cells.rows]), samples, seed)
-    tail = (1 - level) / 2
-    of = []
-    for score in Scores._fields:
-        a, b = (float(counts.mean(getattr(point, score))[0]) for point in points)
-        firsts, seconds = (counts.mean(getattr(draw, score)) for draw in draws)
-        of.append(_difference(a, b, seconds - firsts, tail))
-    return Differences(*of)
-
-
 def _pairs(counts: ScoreCounts, cells: LabelledCells, predicted: np.ndarray) -> AnswerPairs:
     return AnswerPairs(counts, cells.heads, cells.labels, predicted[cells.rows, cells.slots])
 
@@ -172,14 +102,6 @@ def _labelled(taxonomy: Taxonomy, targets: np.ndarray, categories: np.ndarray) -
     if not len(cells.rows):
         raise InputError("nothing to score: no row has a label; fill attr_1, attr_2, ...")
     return cells
-
-
-def _difference(first: float, second: float, draws: np.ndarray, tail: float) -> Difference:
-    low, high = np.quantile(draws, (tail, 1 - tail)).tolist()
-    # With one sample counted in, a p-value is never 0, which B samples cannot show.
-    rarer = 1 + min((draws <= 0).sum(), (draws >= 0).sum())
-    p_value = min(1.0, 2.0 * float(rarer) / (len(draws) + 1))
-    return Difference(first, second, second - first, low, high, p_value)
 
 
 def _by_name(

@@ -8,10 +8,11 @@ import hashlib
 import numpy as np
 
 from visual_taxonomy.decision.cells import read_cells
+from visual_taxonomy.decision.comparison import compare_answers
 from visual_taxonomy.decision.cross_fitted import TARGETS, CrossFitted
 from visual_taxonomy.decision.decision import Answers, Decision, Rule
 from visual_taxonomy.decision.held_out import HeldOut
-from visual_taxonomy.decision.intervals import compare_answers, score_intervals
+from visual_taxonomy.decision.intervals import score_intervals
 from visual_taxonomy.decision.measures import measure
 from visual_taxonomy.decision.precision import achieved_precision
 
@@ -53,7 +54,7 @@ def judge(
             name: score_intervals(taxonomy, each, *rows, seed=seed).overall
             for name, each in classes.items()
         },
-        gain=compare_answers(taxonomy, argmax.classes, metric.classes, *rows, seed=seed),
+        gain=compare_answers(held_out, argmax.classes, metric.classes, seed=seed).overall,
         before=before,
         after=after,
         precision=tuple(

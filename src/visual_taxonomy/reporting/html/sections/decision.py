@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from visual_taxonomy.decision.comparison import Difference
 from visual_taxonomy.decision.cross_fitted import CHOSEN, CrossFitted
-from visual_taxonomy.decision.intervals import Difference, ScoreIntervals
+from visual_taxonomy.decision.intervals import ScoreIntervals
 from visual_taxonomy.reporting.html.blocks import Block, Cell, Fold, Span, Table, Text
 from visual_taxonomy.reporting.html.context import Absent, Context
 from visual_taxonomy.reporting.html.sections.overall import bracket
