@@ -21,7 +21,7 @@ COLUMNS = ("--id_column", "sku", "--category_column", "gender", "type", "--image
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A drawn catalogue of the categories whose names have two words, in the usual form."""
     folder = tmp_path_factory.mktemp("usual") / "drawn"
-    synthesize(folder, 100, seed=1, image_size=64, workers=1)
+    synthesize(folder, 60, seed=1, image_size=64, workers=1)
     frame = pl.read_csv(folder / "train.csv", infer_schema=False)
     frame.filter(pl.col("Category").str.contains(" ")).write_csv(folder / "train.csv")
     mapping = Taxonomy.read(folder / "attrs_config.json").to_dict()

@@ -114,7 +114,7 @@ def report_predictions(
     from visual_taxonomy.decision.judged import judge, was_fitted_on
     from visual_taxonomy.inference.held_out_rows import as_held_out
     from visual_taxonomy.reporting.html.context import Context
-    from visual_taxonomy.reporting.html.report import picture_finder, write_report
+    from visual_taxonomy.reporting.html.report import write_report
 
     source = f"{len(table):,} rows of a file"
     trained = _trained_rows(checkpoint, table.ids.tolist())
@@ -129,9 +129,8 @@ def report_predictions(
     # On the rows it was fitted on a decision looks better than it is: there it is cross-fitted.
     if decision is not None and not was_fitted_on(decision, held_out):
         fitted = judge(decision, held_out)
-    context = Context(
-        *(held_out, None, picture_finder(table.img_dir), audit, source, predictor.rule, fitted)
-    )
+    image_of = dict(zip(table.ids.tolist(), paths, strict=True)).get
+    context = Context(held_out, None, image_of, audit, source, predictor.rule, fitted)
     write_report(context, path, checkpoint.name)
     console.print(f"report: {path}")
 

@@ -10,6 +10,7 @@ from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.regular_file import require_regular
 from visual_taxonomy.reporting.html.context import Absent, Context
+from visual_taxonomy.reporting.html.named_pictures import named_picture_finder
 from visual_taxonomy.reporting.html.page import Page, Part, render
 from visual_taxonomy.reporting.html.run_record import read_run
 from visual_taxonomy.reporting.html.sections import SECTIONS
@@ -78,7 +79,10 @@ def context_of_run(folder: Path, img_dir: Path | None = None, audit: Path | None
     run = read_run(folder)
     held_out = HeldOut.read(folder / HELD_OUT_NAME)
     lists = audit or (folder / _AUDIT_NAME if (folder / _AUDIT_NAME).is_dir() else None)
-    return Context(held_out, run, picture_finder(img_dir or run.picture_folder), lists)
+    settings, pictures = run.config.get("data", {}), img_dir or run.picture_folder
+    if pictures is not None and settings.get("image_column"):
+        return Context(held_out, run, named_picture_finder(settings, pictures), lists)
+    return Context(held_out, run, picture_finder(pictures), lists)
 
 
 def is_report(path: Path) -> bool:
