@@ -139,7 +139,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
     if is_original(content):
         return _from_original(path, content, attributes_config)
     if not isinstance(content, dict) or not {"format", "version"} <= content.keys():
-        raise InputError(f"{path}: not a checkpoint of vtax; its writer was another program")
+        raise InputError(f"{path}: not a checkpoint of vtax; another program wrote it")
     if content["format"] not in _READABLE:
         raise InputError(
             f"{path}: format {content['format']}, written by version {content['version']}; "

@@ -142,7 +142,7 @@ def test_a_copy_can_be_made_without_the_run(run: Path, tmp_path: Path) -> None:
     files = ["--csv_path", tmp_path / "labels.csv", "--apply", review, "--out_csv_path", out]
     assert audit(*files) == 0
     assert out.read_text().splitlines()[4].endswith(",")
-    with pytest.raises(InputError, match=r"corrected\.csv: exists already; .* --overwrite"):
+    with pytest.raises(InputError, match=r"corrected\.csv: already exists; .* --overwrite"):
         audit(*files)
     assert audit(*files, "--overwrite") == 0
     config = tmp_path / "attrs.json"
@@ -194,7 +194,7 @@ def test_an_unreachable_precision_fills_nothing_and_says_so(
 
 def test_existing_lists_are_replaced_only_when_told_to(run: Path) -> None:
     assert audit("--run", run) == 0
-    with pytest.raises(InputError, match=r"likely_wrong\.csv: exists already; .* --overwrite"):
+    with pytest.raises(InputError, match=r"likely_wrong\.csv: already exists; .* --overwrite"):
         audit("--run", run)
     (run / "audit" / "fillable.png").write_bytes(b"old")
     assert audit("--run", run, "--overwrite", "--target_precision", "0.9999") == 0

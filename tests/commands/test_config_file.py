@@ -36,6 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("cross-validate", '[data]\nimg_dir = "a"\ncsv_path = "b"\n', "data.img_dir", Path("a")),
         ("evaluate", FLAGS, "ckpt_path", Path("c")),
         ("predict", FLAGS + "probabilities = true\n", "probabilities", True),
+        ("audit", 'run = "a"\n', "run", Path("a")),
         ("report", 'run = "a"\n', "run", Path("a")),
         ("compare-runs", 'first = "a"\nsecond = "b"\n', "second", Path("b")),
         ("export", 'checkpoint = "a"\nout = "b"\n', "checkpoint", Path("a")),

@@ -63,7 +63,7 @@ def test_a_run_folder_gets_a_report_that_may_be_replaced(run_folder, capsys):
 def test_pages_of_others_are_not_replaced(run_folder):
     page = run_folder / "mine.html"
     page.write_text("<html>mine</html>")
-    with pytest.raises(InputError, match=r"mine\.html: exists already"):
+    with pytest.raises(InputError, match=r"mine\.html: already exists"):
         cli.run(["report", str(run_folder), "--out", str(page)])
     assert cli.run(["report", str(run_folder), "--out", str(page), "--overwrite"]) == 0
 
@@ -114,7 +114,7 @@ def test_evaluate_writes_the_report_too(model, files, tmp_path, choice):
     assert cli.run(["evaluate", "--ckpt_path", str(model), *files, *options]) == 0
     assert ("lace" in out.read_text(encoding="utf-8")) == (choice == "wrong")
     out.write_text("mine")
-    with pytest.raises(InputError, match=r"--report .*page\.html: exists already"):
+    with pytest.raises(InputError, match=r"--report .*page\.html: already exists"):
         cli.run(["evaluate", "--ckpt_path", str(model), *files, *options])
 
 

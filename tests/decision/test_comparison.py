@@ -147,7 +147,7 @@ def test_different_rows_are_refused(weak, strong):
     with pytest.raises(
         InputError,
         match=r"runs/a and runs/b were judged on different rows: only runs/a has 2, such as '298'; "
-        r".*--split_path",
+        r".*`split_path`",
     ):
         compare(weak, strong.take(np.arange(ROWS - 2)), NAMES)
 

@@ -136,7 +136,7 @@ class Review:
         if attribute not in taxonomy.attributes(category):
             problem = unknown_name(attribute, taxonomy.attributes(category))
             raise self.error(
-                row, "attribute", f"{problem} Correct it, or name the run that was audited (--run)"
+                row, "attribute", f"{problem} Correct it, or name the run that was audited (`run`)"
             )
         return taxonomy.task(category, attribute).classes
 

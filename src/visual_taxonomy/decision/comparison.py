@@ -225,7 +225,7 @@ def _in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> Hel
     if first.taxonomy != second.taxonomy:
         raise InputError(
             f"{names[0]} and {names[1]} have different taxonomies; train both with the same "
-            "--attributes_config"
+            "`attributes_config`"
         )
     only = [_only(a, b) for a, b in ((first, second), (second, first))]
     if any(only):
@@ -236,7 +236,7 @@ def _in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> Hel
         )
         raise InputError(
             f"{names[0]} and {names[1]} were judged on different rows: {counts}; train both with "
-            "the same --split_path"
+            "the same `split_path`"
         )
     place = {name: row for row, name in enumerate(second.ids.tolist())}
     second = second.take(np.array([place[name] for name in first.ids.tolist()], dtype=np.int64))

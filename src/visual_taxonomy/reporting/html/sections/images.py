@@ -20,7 +20,7 @@ _OF_A_TASK = 2
 """Answers of one attribute before those of the others, so that a bad one does not fill the page."""
 _LETTERS = 60
 
-_NO_FOLDER = "the images are not where the run had them; give --img_dir"
+_NO_FOLDER = "the images are not where the run had them; give `img_dir`"
 _UNREADABLE = "none of the images could be read"
 
 
