@@ -85,6 +85,7 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
         (lambda: ModelConfig(dropout=1.0), "`dropout` must lie in"),
         (lambda: ModelConfig(image_size=(0, 3)), "`image_size` must be above 0"),
         (lambda: ObjectiveConfig(beta=1.5), "`beta` must lie in"),
+        (lambda: ObjectiveConfig(label_smoothing=1.0), "`label_smoothing` must lie in"),
         (lambda: OptimizerConfig(batch_size=0), "`batch_size` must be above 0"),
         (lambda: OptimizerConfig(scratch_lr=-1), "`scratch_lr` must be 0 or more"),
         (lambda: OptimizerConfig(warm_up=2), "`warm_up` must lie in"),

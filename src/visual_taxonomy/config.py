@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from visual_taxonomy.config_checks import below_one, not_negative, positive
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import MISSING_VALUES
 from visual_taxonomy.typed_values import LARGEST
@@ -15,18 +16,6 @@ from visual_taxonomy.typed_values import LARGEST
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
 OutputFormat = Literal["csv", "long-csv", "parquet", "jsonl"]
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise InputError(f"`{name}` must be above 0, not {value}")
-
-
-def _not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if not value >= 0:
-            raise InputError(f"`{name}` must be 0 or more, not {value}")
 
 
 @dataclass(frozen=True)
@@ -90,12 +79,12 @@ class DataConfig:
                 f"{self.val_ratio}, not {self.test_ratio}"
             )
         self._check_sources()
-        _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
-        _not_negative(random_state=self.random_state, feature_views=self.feature_views)
+        not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
+        not_negative(random_state=self.random_state, feature_views=self.feature_views)
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
-            _not_negative(split_seed=self.split_seed)
+            not_negative(split_seed=self.split_seed)
         self._check_folds()
 
     def _check_folds(self) -> None:
@@ -169,10 +158,9 @@ class ModelConfig:
     """Kind of classifier; auto: the one in the paper of the loss."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"`dropout` must lie in [0, 1), not {self.dropout}")
+        below_one(dropout=self.dropout)
         if self.image_size is not None:
-            _positive(image_size=min(self.image_size))
+            positive(image_size=min(self.image_size))
 
 
 @dataclass(frozen=True)
@@ -183,6 +171,9 @@ class ObjectiveConfig:
     """CE, LDAM, Focal, IB, IBFocal, CE-CB, F-CB, VS, CDT, LA, ...: see `vtax list losses`."""
     loss_parameters: Parameters = field(default_factory=dict)
     """Parameters of the loss, as NAME VALUE pairs: max_margin 0.5 scale 30."""
+    label_smoothing: float = 0.0
+    """Share of each label that is spread over all classes of its attribute, as in torch; 0 is off.
+    For losses that are cross-entropies (CE, LA, VS, ...); 0.05 to 0.1 is usual."""
     train_rule: str = "None"
     """Class-weighting schedule: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
     train_rule_parameters: Parameters = field(default_factory=dict)
@@ -217,14 +208,15 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if self.beta is not None and not 0 <= self.beta <= 1:
             raise InputError(f"`beta` must lie in [0, 1], not {self.beta}")
-        _not_negative(method_lr=self.method_lr)
-        _positive(update_weights_every=self.update_weights_every)
+        below_one(label_smoothing=self.label_smoothing)
+        not_negative(method_lr=self.method_lr)
+        positive(update_weights_every=self.update_weights_every)
         if self.row_budget_mb is not None:
-            _positive(row_budget_mb=self.row_budget_mb)
+            positive(row_budget_mb=self.row_budget_mb)
         if self.drw_start_epoch is not None:
-            _not_negative(drw_start_epoch=self.drw_start_epoch)
+            not_negative(drw_start_epoch=self.drw_start_epoch)
         if self.ib_start_epoch is not None:
-            _not_negative(ib_start_epoch=self.ib_start_epoch)
+            not_negative(ib_start_epoch=self.ib_start_epoch)
 
 
 @dataclass(frozen=True)
@@ -251,9 +243,9 @@ class OptimizerConfig:
     """Learning-rate warm-up, as a fraction of all steps; a cosine decay follows."""
 
     def __post_init__(self) -> None:
-        _positive(epochs=self.epochs, batch_size=self.batch_size, patience=self.patience)
-        _positive(clip_norm=self.clip_norm)
-        _not_negative(
+        positive(epochs=self.epochs, batch_size=self.batch_size, patience=self.patience)
+        positive(clip_norm=self.clip_norm)
+        not_negative(
             pretrained_lr=self.pretrained_lr,
             pretrained_weight_decay=self.pretrained_weight_decay,
             scratch_lr=self.scratch_lr,
@@ -304,8 +296,8 @@ class RunConfig:
     """At the end of the run, send the recommended checkpoint to the trackers."""
 
     def __post_init__(self) -> None:
-        _positive(save_every=self.save_every, log_every=self.log_every)
-        _positive(devices=self.devices, num_nodes=self.num_nodes)
+        positive(save_every=self.save_every, log_every=self.log_every)
+        positive(devices=self.devices, num_nodes=self.num_nodes)
         if self.resume and self.overwrite:
             raise InputError("`resume` and `overwrite` exclude each other; give one of them")
         if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):
@@ -363,8 +355,8 @@ class InferenceConfig:
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
-            _positive(batch_size=self.batch_size)
-        _not_negative(workers=self.workers)
+            positive(batch_size=self.batch_size)
+        not_negative(workers=self.workers)
         if self.target_precision is not None and not 0 < self.target_precision < 1:
             raise InputError(
                 f"`target_precision` must lie between 0 and 1, not {self.target_precision}"
