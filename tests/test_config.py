@@ -104,6 +104,13 @@ def test_a_value_out_of_range_is_refused_by_its_flag(make: object, message: str)
         make()
 
 
+def test_averaging_over_mirror_images_needs_images() -> None:
+    data = DataConfig(Path("a"), Path("b"), feature_cache=Path("c"))
+    model = ModelConfig(freeze_backbone=True, tta="flip")
+    with pytest.raises(InputError, match="`tta=flip` needs images, and `feature_cache` holds"):
+        TrainConfig(data, model)
+
+
 def test_markers_and_chosen_columns_are_recorded() -> None:
     config = DataConfig(Path("a"), Path("b"), missing_values=("?", "-nan"))
     assert to_dict(config)["missing_values"] == ["?", "-nan"]

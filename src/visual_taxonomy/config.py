@@ -156,6 +156,9 @@ class ModelConfig:
     """Dropout probability before the heads."""
     head: Literal["auto", "linear", "cosine"] = "auto"
     """Kind of classifier; auto: the one in the paper of the loss."""
+    tta: Literal["none", "flip"] = "none"
+    """Test-time averaging, in validation and in all predictions of the checkpoint.
+    flip: mean probabilities of image and mirrored image, at twice the time."""
 
     def __post_init__(self) -> None:
         below_one(dropout=self.dropout)
@@ -327,6 +330,11 @@ class TrainConfig:
                 "`feature_cache` needs `freeze_backbone`: the features of a backbone that trains "
                 "change in every step"
             )
+        if self.data.feature_cache is not None and self.model.tta != "none":
+            raise InputError(
+                f"`tta={self.model.tta}` needs images, and `feature_cache` holds features of each "
+                "as it is; leave one of them out"
+            )
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
 
@@ -352,6 +360,9 @@ class InferenceConfig:
     target_precision: float | None = None
     """Share of right answers, such as 0.95, that each attribute keeps by leaving the less certain
     ones open; None: every row is answered."""
+    tta: Literal["auto", "none", "flip"] = "auto"
+    """Test-time averaging. flip: mean probabilities of image and mirrored image, at twice the time;
+    auto: as the model was validated, which its decision was fitted for."""
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:

@@ -250,7 +250,8 @@ class Trainer:
     def validate(self) -> Validation:
         """Score the model on the validation rows; the same on all processes."""
         batches = self.recorder.unreadable.watching(VALIDATION, self.source.validation)
-        return validate(batches, self.tables.validation, self.model, self.objective)
+        flips = self.config.model.tta == "flip"
+        return validate(batches, self.tables.validation, self.model, self.objective, flips)
 
     def tables_by_part(self) -> dict[str, Table]:
         """The rows by the names that messages have for them."""
