@@ -40,6 +40,7 @@ from visual_taxonomy.training.task_updates import (
     build_method,
 )
 from visual_taxonomy.training.trainer import Callback, Trainer
+from visual_taxonomy.training.weight_average import WeightAverage
 
 WEIGHTS_FOLDER = Path("weights")
 """Where `vtax download-weights` puts the fashion weights, and `pretrained_ckpt=auto` looks."""
@@ -103,6 +104,7 @@ def build_trainer(
         _build_saver(config, tables, classifier, parallel, hooks.on_saved),
         hooks.callbacks,
         reporter,
+        WeightAverage(classifier, decay) if (decay := config.optimizer.ema_decay) else None,
     )
 
 
