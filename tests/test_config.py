@@ -89,6 +89,7 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
         (lambda: OptimizerConfig(batch_size=0), "`batch_size` must be above 0"),
         (lambda: OptimizerConfig(scratch_lr=-1), "`scratch_lr` must be 0 or more"),
         (lambda: OptimizerConfig(warm_up=2), "`warm_up` must lie in"),
+        (lambda: OptimizerConfig(layer_decay=0), "`layer_decay` must lie in"),
         (lambda: OptimizerConfig(ema_decay=1.0), "`ema_decay` must lie in"),
         (lambda: RunConfig(devices=0), "`devices` must be above 0"),
         *(

@@ -244,6 +244,9 @@ class OptimizerConfig:
     """Maximum norm of the gradient; longer ones are clipped."""
     warm_up: float = 0.1
     """Learning-rate warm-up, as a fraction of all steps; a cosine decay follows."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate of the backbone from each layer to the one before it; 1 is off,
+    0.65 to 0.9 is usual for vision transformers."""
     ema_decay: float = 0.0
     """Validate and save (best_*.pt) an exponential moving average of the weights, which keeps this
     share of itself at each step, less in the first ones; 0 is off, 0.99 to 0.9999 is usual."""
@@ -258,6 +261,8 @@ class OptimizerConfig:
             scratch_weight_decay=self.scratch_weight_decay,
         )
         below_one(ema_decay=self.ema_decay)
+        if not 0 < self.layer_decay <= 1:
+            raise InputError(f"`layer_decay` must lie in (0, 1], not {self.layer_decay}")
         if not 0 <= self.warm_up <= 1:
             raise InputError(f"`warm_up` must lie in [0, 1], not {self.warm_up}")
 
