@@ -113,6 +113,13 @@ def test_averaging_over_mirror_images_needs_images() -> None:
         TrainConfig(data, model)
 
 
+def test_views_without_augmentation_are_refused() -> None:
+    files = (Path("a"), Path("b"))
+    data = DataConfig(*files, feature_cache=Path("c"), feature_views=2, augmentation="none")
+    with pytest.raises(InputError, match="`feature_views` with `augmentation=none` would all be"):
+        TrainConfig(data, ModelConfig(freeze_backbone=True))
+
+
 def test_markers_and_chosen_columns_are_recorded() -> None:
     config = DataConfig(Path("a"), Path("b"), missing_values=("?", "-nan"))
     assert to_dict(config)["missing_values"] == ["?", "-nan"]

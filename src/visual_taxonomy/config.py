@@ -59,6 +59,9 @@ class DataConfig:
     """Folder that keeps the features of a frozen backbone (--freeze_backbone), computed once."""
     feature_views: int = 0
     """Augmented views of each training image in the feature cache; 0: the image unchanged."""
+    augmentation: Literal["standard", "light", "none"] = "standard"
+    """Random changes of training images. standard: crop, mirror, rotation, perspective;
+    light: mirror, and a shift of up to 6 % of each side."""
     train_workers: int = 5
     """Processes that load training images; at most one per core."""
     val_workers: int = 2
@@ -346,6 +349,8 @@ class TrainConfig:
             )
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
+        if self.data.feature_views and self.data.augmentation == "none":
+            raise InputError("`feature_views` with `augmentation=none` would all be the same")
 
 
 @dataclass(frozen=True)

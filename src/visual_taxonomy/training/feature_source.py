@@ -82,6 +82,8 @@ def _features(
     """Features [V, N, D] of a table; `views` of 0 is the image as it is."""
     folder, precision = cast(Path, config.data.feature_cache), config.run.precision
     seen = f"views {views}, seed {images.seed if views else 0}, {precision}"
+    if views and (augmentation := config.data.augmentation) != "standard":
+        seen += f", {augmentation}"
 
     def compute(view: int) -> Tensor:
         size, rows = config.optimizer.batch_size, range(len(table))
