@@ -83,6 +83,11 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
         (lambda: DataConfig(Path("a"), Path("b"), val_ratio=1.0), "`val_ratio` must lie between"),
         (lambda: DataConfig(Path("a"), Path("b"), train_workers=-1), "`train_workers` must be 0"),
         (lambda: ModelConfig(dropout=1.0), "`dropout` must lie in"),
+        (lambda: ModelConfig(drop_path=-0.1), "`drop_path` must lie in"),
+        (
+            lambda: ModelConfig(drop_path=0.1, backbone_parameters={"drop_path_rate": 0.1}),
+            "`drop_path` and drop_path_rate of `backbone_parameters` are the same",
+        ),
         (lambda: ModelConfig(image_size=(0, 3)), "`image_size` must be above 0"),
         (lambda: ObjectiveConfig(beta=1.5), "`beta` must lie in"),
         (lambda: ObjectiveConfig(label_smoothing=1.0), "`label_smoothing` must lie in"),

@@ -157,6 +157,9 @@ class ModelConfig:
     """Put a linear layer per category (to half the width), dropout and ReLU before the heads."""
     dropout: float = 0.4
     """Dropout probability before the heads."""
+    drop_path: float = 0.0
+    """Probability that training skips the last residual branch of the backbone for an image; it
+    rises from 0 at the first one. The same as drop_path_rate in --backbone_parameters."""
     head: Literal["auto", "linear", "cosine"] = "auto"
     """Kind of classifier; auto: the one in the paper of the loss."""
     tta: Literal["none", "flip"] = "none"
@@ -164,7 +167,9 @@ class ModelConfig:
     flip: mean probabilities of image and mirrored image, at twice the time."""
 
     def __post_init__(self) -> None:
-        below_one(dropout=self.dropout)
+        below_one(dropout=self.dropout, drop_path=self.drop_path)
+        if self.drop_path and "drop_path_rate" in self.backbone_parameters:
+            raise InputError("`drop_path` and drop_path_rate of `backbone_parameters` are the same")
         if self.image_size is not None:
             positive(image_size=min(self.image_size))
 
