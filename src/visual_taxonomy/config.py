@@ -44,6 +44,10 @@ class DataConfig:
     folds: int | None = None
     """Cut the rows into this many folds and validate on one of them, instead of --val_ratio.
     `vtax train` takes --fold; `vtax cross-validate` takes each in turn (None: 5)."""
+    final: bool = False
+    """Train on all rows, none for validation, for all --epochs, and keep the last: final.pt."""
+    decision_from: Path | None = None
+    """held_out.npz of `vtax cross-validate`, which the decision of final.pt is fitted on."""
     fold: int | None = None
     """The fold of --folds that `vtax train` validates on, from 0."""
     val_csv_path: Path | None = None
@@ -82,8 +86,10 @@ class DataConfig:
                 f"{self.val_ratio}, not {self.test_ratio}"
             )
         self._check_sources()
-        not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
-        not_negative(random_state=self.random_state, feature_views=self.feature_views)
+        if self.decision_from is not None and not self.final:
+            raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
+        names = ("train_workers", "val_workers", "random_state", "feature_views")
+        not_negative(**{name: getattr(self, name) for name in names})
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
@@ -115,6 +121,7 @@ class DataConfig:
             ("test_csv_path", "test_ratio", "test"),
             ("folds", "split_path", "validation"),
             ("folds", "val_csv_path", "validation"),
+            *(("final", name, "validation") for name in ("folds", "split_path", "val_csv_path")),
         ):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(
@@ -260,14 +267,10 @@ class OptimizerConfig:
     share of itself at each step, less in the first ones; 0 is off, 0.99 to 0.9999 is usual."""
 
     def __post_init__(self) -> None:
-        positive(epochs=self.epochs, batch_size=self.batch_size, patience=self.patience)
-        positive(clip_norm=self.clip_norm)
-        not_negative(
-            pretrained_lr=self.pretrained_lr,
-            pretrained_weight_decay=self.pretrained_weight_decay,
-            scratch_lr=self.scratch_lr,
-            scratch_weight_decay=self.scratch_weight_decay,
-        )
+        names = ("epochs", "batch_size", "patience", "clip_norm")
+        positive(**{name: getattr(self, name) for name in names})
+        rates = ("pretrained_lr", "scratch_lr", "pretrained_weight_decay", "scratch_weight_decay")
+        not_negative(**{name: getattr(self, name) for name in rates})
         below_one(ema_decay=self.ema_decay)
         if not 0 < self.layer_decay <= 1:
             raise InputError(f"`layer_decay` must lie in (0, 1], not {self.layer_decay}")
@@ -316,8 +319,8 @@ class RunConfig:
     """At the end of the run, send the recommended checkpoint to the trackers."""
 
     def __post_init__(self) -> None:
-        positive(save_every=self.save_every, log_every=self.log_every)
-        positive(devices=self.devices, num_nodes=self.num_nodes)
+        names = ("save_every", "log_every", "devices", "num_nodes")
+        positive(**{name: getattr(self, name) for name in names})
         if self.resume and self.overwrite:
             raise InputError("`resume` and `overwrite` exclude each other; give one of them")
         if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):

@@ -106,15 +106,13 @@ def image_source(
     sampler = make_sampler(config, tables, parallel)
     given = model.encoder.backbone.preprocessing
     training = images_of(config, tables.training, given, parallel, reporter, is_augmented=True)
+    batches = make_loader(training, sampler, data.train_workers, on_gpu)
+    if data.final:
+        return BatchSource(sampler, batches, (), model.encoder)
     validation = images_of(config, tables.validation, given, parallel, reporter)
-    return BatchSource(
-        sampler,
-        make_loader(training, sampler, data.train_workers, on_gpu),
-        make_loader(
-            validation, validation_draws(config, tables, parallel), data.val_workers, on_gpu
-        ),
-        model.encoder,
-    )
+    draws = validation_draws(config, tables, parallel)
+    loader = make_loader(validation, draws, data.val_workers, on_gpu)
+    return BatchSource(sampler, batches, loader, model.encoder)
 
 
 def make_sampler(config: TrainConfig, tables: Tables, parallel: Parallel) -> BatchSampler:

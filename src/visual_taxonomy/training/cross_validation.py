@@ -70,6 +70,8 @@ def fold_configs(config: TrainConfig) -> list[TrainConfig]:
     """
     if config.data.fold is not None:
         raise InputError("`fold` is for `vtax train`; `vtax cross-validate` trains all folds")
+    if config.data.final:
+        raise InputError("`final` is for `vtax train`; `vtax cross-validate` holds out each fold")
     if config.run.overwrite:
         raise InputError(
             "`overwrite`: `vtax cross-validate` replaces nothing; choose another `run_name`, or "

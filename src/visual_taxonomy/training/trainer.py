@@ -151,7 +151,7 @@ class Trainer:
         waiting = self._train_epoch(stop, advance)
         seconds = time.perf_counter() - started
         with self._averaged():
-            validation = self.validate()
+            validation = None if self.config.data.final else self.validate()
         folder = self.config.run.folder
         self.recorder.unreadable.report(self.parallel, self.tables_by_part(), folder)
         self._end_epoch(validation, seconds, waiting)
@@ -233,7 +233,7 @@ class Trainer:
         is_time = self.parallel.world_size == 1 or not self.source.step % self.config.run.log_every
         return is_time and self.parallel.any(stop.came)
 
-    def _end_epoch(self, validation: Validation, seconds: float, waiting: float) -> None:
+    def _end_epoch(self, validation: Validation | None, seconds: float, waiting: float) -> None:
         """Note what the epoch reached, save what it earned, and move on to the next."""
         epoch = self.source.epoch
         row = {
@@ -247,17 +247,24 @@ class Trainer:
         ended = self.recorder.end_epoch(row, validation, self.updates.num_skipped)
         if self.parallel.is_first:
             self.recorder.write(self.config.run.folder)
-        held_out = self.tables.held_out(validation.probabilities)
-        with self._averaged():
-            weights = self.model.state_dict()
-            self.saver.save_best(weights, epoch, validation, ended.earned, held_out)
+        if validation is not None:
+            held_out = self.tables.held_out(validation.probabilities)
+            with self._averaged():
+                weights = self.model.state_dict()
+                self.saver.save_best(weights, epoch, validation, ended.earned, held_out)
         self.reporter.note(epoch_line(ended.row))
         # Before the callbacks: one that saves must save the position behind the epoch.
         self.source.start_next_epoch()
         for callback in self.callbacks:
             callback(self, ended)
-        if self.has_ended:  # before last.pt says so: a run killed in between repeats the epoch
+        if not self.has_ended:
+            return
+        # Before last.pt says so: a run killed in between repeats the epoch.
+        if validation is not None:
             self.saver.save_held_out(held_out)
+        else:
+            with self._averaged():
+                self.saver.save_final(self.model.state_dict(), epoch)
 
     def validate(self) -> Validation:
         """Score the model on the validation rows; the same on all processes."""
