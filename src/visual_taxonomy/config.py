@@ -143,7 +143,8 @@ class ModelConfig:
     image_size: tuple[int, int] | None = None
     """Height and width of the images in pixels; None: the size of the backbone."""
     normalization: Literal["backbone", "clip", "imagenet", "inception"] = "backbone"
-    """Mean and standard deviation of the pixels; inception scales to -1 ... 1."""
+    """Mean and standard deviation of the pixels; inception scales to -1 ... 1.
+    backbone: as the weights file says (its metadata, or config.json of timm), else as in timm."""
     interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "backbone"] = "bicubic"
     """Filter that resizes the images; backbone: the one the backbone was published with."""
     unlock_block: int = -8

@@ -20,6 +20,7 @@ from visual_taxonomy.training.run_folder import (
     SPLIT_NAME,
     check_unchanged,
 )
+from visual_taxonomy.training.setup import as_published
 from visual_taxonomy.training.train import read_rows, train
 
 FOLDS = 5
@@ -44,6 +45,7 @@ def cross_validate(config: TrainConfig, reporter: Reporter = SILENT) -> HeldOut 
         InputError: Something given cannot be used, or the folder holds another run.
         Interrupted: Ctrl-C or SIGTERM came; call it again to resume.
     """
+    config = as_published(config, reporter)
     runs = fold_configs(config)
     parallel = launch(config.run)
     if not parallel.is_first:

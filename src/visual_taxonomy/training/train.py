@@ -37,7 +37,7 @@ from visual_taxonomy.training.preparation import (
 from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
 from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
-from visual_taxonomy.training.setup import Hooks, build_trainer
+from visual_taxonomy.training.setup import Hooks, as_published, build_trainer
 from visual_taxonomy.training.trackers import Trackers
 from visual_taxonomy.training.trainer import Callback, Trainer
 
@@ -94,6 +94,7 @@ def train(
             f"`folds` {config.data.folds} needs `fold`, the one to validate on; "
             "`vtax cross-validate` trains all of them"
         )
+    config = as_published(config, reporter)
     parallel = launch(config.run)
     trackers = Trackers(config.run) if parallel.is_first else None
     if not parallel.is_first:
