@@ -83,11 +83,19 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
         (lambda: DataConfig(Path("a"), Path("b"), val_ratio=1.0), "`val_ratio` must lie between"),
         (lambda: DataConfig(Path("a"), Path("b"), train_workers=-1), "`train_workers` must be 0"),
         (lambda: ModelConfig(dropout=1.0), "`dropout` must lie in"),
+        (lambda: ModelConfig(drop_path=-0.1), "`drop_path` must lie in"),
+        (
+            lambda: ModelConfig(drop_path=0.1, backbone_parameters={"drop_path_rate": 0.1}),
+            "`drop_path` and drop_path_rate of `backbone_parameters` are the same",
+        ),
         (lambda: ModelConfig(image_size=(0, 3)), "`image_size` must be above 0"),
         (lambda: ObjectiveConfig(beta=1.5), "`beta` must lie in"),
+        (lambda: ObjectiveConfig(label_smoothing=1.0), "`label_smoothing` must lie in"),
         (lambda: OptimizerConfig(batch_size=0), "`batch_size` must be above 0"),
         (lambda: OptimizerConfig(scratch_lr=-1), "`scratch_lr` must be 0 or more"),
         (lambda: OptimizerConfig(warm_up=2), "`warm_up` must lie in"),
+        (lambda: OptimizerConfig(layer_decay=0), "`layer_decay` must lie in"),
+        (lambda: OptimizerConfig(ema_decay=1.0), "`ema_decay` must lie in"),
         (lambda: RunConfig(devices=0), "`devices` must be above 0"),
         *(
             (lambda name=name: RunConfig(run_name=name), "`run_name` must be the name of a folder")
@@ -101,6 +109,20 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
 def test_a_value_out_of_range_is_refused_by_its_flag(make: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_averaging_over_mirror_images_needs_images() -> None:
+    data = DataConfig(Path("a"), Path("b"), feature_cache=Path("c"))
+    model = ModelConfig(freeze_backbone=True, tta="flip")
+    with pytest.raises(InputError, match="`tta=flip` needs images, and `feature_cache` holds"):
+        TrainConfig(data, model)
+
+
+def test_views_without_augmentation_are_refused() -> None:
+    files = (Path("a"), Path("b"))
+    data = DataConfig(*files, feature_cache=Path("c"), feature_views=2, augmentation="none")
+    with pytest.raises(InputError, match="`feature_views` with `augmentation=none` would all be"):
+        TrainConfig(data, ModelConfig(freeze_backbone=True))
 
 
 def test_markers_and_chosen_columns_are_recorded() -> None:

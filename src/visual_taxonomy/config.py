@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from visual_taxonomy.catalogue import CatalogueConfig
+from visual_taxonomy.config_checks import below_one, not_negative, positive
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import MISSING_VALUES
 from visual_taxonomy.typed_values import LARGEST
@@ -16,18 +17,6 @@ from visual_taxonomy.typed_values import LARGEST
 Parameters = dict[str, int | float | bool | str]
 Precision = Literal["auto", "32", "bf16", "16"]
 OutputFormat = Literal["csv", "long-csv", "parquet", "jsonl"]
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise InputError(f"`{name}` must be above 0, not {value}")
-
-
-def _not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if not value >= 0:
-            raise InputError(f"`{name}` must be 0 or more, not {value}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +45,10 @@ class DataConfig(CatalogueConfig):
     folds: int | None = None
     """Cut the rows into this many folds and validate on one of them, instead of --val_ratio.
     `vtax train` takes --fold; `vtax cross-validate` takes each in turn (None: 5)."""
+    final: bool = False
+    """Train on all rows, none for validation, for all --epochs, and keep the last: final.pt."""
+    decision_from: Path | None = None
+    """held_out.npz of `vtax cross-validate`, which the decision of final.pt is fitted on."""
     fold: int | None = None
     """The fold of --folds that `vtax train` validates on, from 0."""
     val_csv_path: Path | None = None
@@ -71,6 +64,9 @@ class DataConfig(CatalogueConfig):
     """Folder that keeps the features of a frozen backbone (--freeze_backbone), computed once."""
     feature_views: int = 0
     """Augmented views of each training image in the feature cache; 0: the image unchanged."""
+    augmentation: Literal["standard", "light", "none"] = "standard"
+    """Random changes of training images. standard: crop, mirror, rotation, perspective;
+    light: mirror, and a shift of up to 6 % of each side."""
     train_workers: int = 5
     """Processes that load training images; at most one per core."""
     val_workers: int = 2
@@ -92,12 +88,14 @@ class DataConfig(CatalogueConfig):
                 f"{self.val_ratio}, not {self.test_ratio}"
             )
         self._check_sources()
-        _not_negative(train_workers=self.train_workers, val_workers=self.val_workers)
-        _not_negative(random_state=self.random_state, feature_views=self.feature_views)
+        if self.decision_from is not None and not self.final:
+            raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
+        names = ("train_workers", "val_workers", "random_state", "feature_views")
+        not_negative(**{name: getattr(self, name) for name in names})
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
-            _not_negative(split_seed=self.split_seed)
+            not_negative(split_seed=self.split_seed)
         self._check_folds()
 
     def _check_folds(self) -> None:
@@ -125,6 +123,7 @@ class DataConfig(CatalogueConfig):
             ("test_csv_path", "test_ratio", "test"),
             ("folds", "split_path", "validation"),
             ("folds", "val_csv_path", "validation"),
+            *(("final", name, "validation") for name in ("folds", "split_path", "val_csv_path")),
         ):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(
@@ -146,7 +145,8 @@ class ModelConfig:
     image_size: tuple[int, int] | None = None
     """Height and width of the images in pixels; None: the size of the backbone."""
     normalization: Literal["backbone", "clip", "imagenet", "inception"] = "backbone"
-    """Mean and standard deviation of the pixels; inception scales to -1 ... 1."""
+    """Mean and standard deviation of the pixels; inception scales to -1 ... 1.
+    backbone: as the weights file says (its metadata, or config.json of timm), else as in timm."""
     interpolation: Literal["bicubic", "bilinear", "nearest", "lanczos", "backbone"] = "bicubic"
     """Filter that resizes the images; backbone: the one the backbone was published with."""
     unlock_block: int = -8
@@ -167,14 +167,21 @@ class ModelConfig:
     """Put a linear layer per category (to half the width), dropout and ReLU before the heads."""
     dropout: float = 0.4
     """Dropout probability before the heads."""
+    drop_path: float = 0.0
+    """Probability that training skips the last residual branch of the backbone for an image; it
+    rises from 0 at the first one. The same as drop_path_rate in --backbone_parameters."""
     head: Literal["auto", "linear", "cosine"] = "auto"
     """Kind of classifier; auto: the one in the paper of the loss."""
+    tta: Literal["none", "flip"] = "none"
+    """Test-time averaging, in validation and in all predictions of the checkpoint.
+    flip: mean probabilities of image and mirrored image, at twice the time."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"`dropout` must lie in [0, 1), not {self.dropout}")
+        below_one(dropout=self.dropout, drop_path=self.drop_path)
+        if self.drop_path and "drop_path_rate" in self.backbone_parameters:
+            raise InputError("`drop_path` and drop_path_rate of `backbone_parameters` are the same")
         if self.image_size is not None:
-            _positive(image_size=min(self.image_size))
+            positive(image_size=min(self.image_size))
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,9 @@ class ObjectiveConfig:
     """CE, LDAM, Focal, IB, IBFocal, CE-CB, F-CB, VS, CDT, LA, ...: see `vtax list losses`."""
     loss_parameters: Parameters = field(default_factory=dict)
     """Parameters of the loss, as NAME VALUE pairs: max_margin 0.5 scale 30."""
+    label_smoothing: float = 0.0
+    """Share of each label that is spread over all classes of its attribute, as in torch; 0 is off.
+    For losses that are cross-entropies (CE, LA, VS, ...); 0.05 to 0.1 is usual."""
     train_rule: str = "None"
     """Class-weighting schedule: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
     train_rule_parameters: Parameters = field(default_factory=dict)
@@ -219,14 +229,15 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if self.beta is not None and not 0 <= self.beta <= 1:
             raise InputError(f"`beta` must lie in [0, 1], not {self.beta}")
-        _not_negative(method_lr=self.method_lr)
-        _positive(update_weights_every=self.update_weights_every)
+        below_one(label_smoothing=self.label_smoothing)
+        not_negative(method_lr=self.method_lr)
+        positive(update_weights_every=self.update_weights_every)
         if self.row_budget_mb is not None:
-            _positive(row_budget_mb=self.row_budget_mb)
+            positive(row_budget_mb=self.row_budget_mb)
         if self.drw_start_epoch is not None:
-            _not_negative(drw_start_epoch=self.drw_start_epoch)
+            not_negative(drw_start_epoch=self.drw_start_epoch)
         if self.ib_start_epoch is not None:
-            _not_negative(ib_start_epoch=self.ib_start_epoch)
+            not_negative(ib_start_epoch=self.ib_start_epoch)
 
 
 @dataclass(frozen=True)
@@ -251,16 +262,21 @@ class OptimizerConfig:
     """Maximum norm of the gradient; longer ones are clipped."""
     warm_up: float = 0.1
     """Learning-rate warm-up, as a fraction of all steps; a cosine decay follows."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate of the backbone from each layer to the one before it; 1 is off,
+    0.65 to 0.9 is usual for vision transformers."""
+    ema_decay: float = 0.0
+    """Validate and save (best_*.pt) an exponential moving average of the weights, which keeps this
+    share of itself at each step, less in the first ones; 0 is off, 0.99 to 0.9999 is usual."""
 
     def __post_init__(self) -> None:
-        _positive(epochs=self.epochs, batch_size=self.batch_size, patience=self.patience)
-        _positive(clip_norm=self.clip_norm)
-        _not_negative(
-            pretrained_lr=self.pretrained_lr,
-            pretrained_weight_decay=self.pretrained_weight_decay,
-            scratch_lr=self.scratch_lr,
-            scratch_weight_decay=self.scratch_weight_decay,
-        )
+        names = ("epochs", "batch_size", "patience", "clip_norm")
+        positive(**{name: getattr(self, name) for name in names})
+        rates = ("pretrained_lr", "scratch_lr", "pretrained_weight_decay", "scratch_weight_decay")
+        not_negative(**{name: getattr(self, name) for name in rates})
+        below_one(ema_decay=self.ema_decay)
+        if not 0 < self.layer_decay <= 1:
+            raise InputError(f"`layer_decay` must lie in (0, 1], not {self.layer_decay}")
         if not 0 <= self.warm_up <= 1:
             raise InputError(f"`warm_up` must lie in [0, 1], not {self.warm_up}")
 
@@ -306,8 +322,8 @@ class RunConfig:
     """At the end of the run, send the recommended checkpoint to the trackers."""
 
     def __post_init__(self) -> None:
-        _positive(save_every=self.save_every, log_every=self.log_every)
-        _positive(devices=self.devices, num_nodes=self.num_nodes)
+        names = ("save_every", "log_every", "devices", "num_nodes")
+        positive(**{name: getattr(self, name) for name in names})
         if self.resume and self.overwrite:
             raise InputError("`resume` and `overwrite` exclude each other; give one of them")
         if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):
@@ -337,8 +353,15 @@ class TrainConfig:
                 "`feature_cache` needs `freeze_backbone`: the features of a backbone that trains "
                 "change in every step"
             )
+        if self.data.feature_cache is not None and self.model.tta != "none":
+            raise InputError(
+                f"`tta={self.model.tta}` needs images, and `feature_cache` holds features of each "
+                "as it is; leave one of them out"
+            )
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
+        if self.data.feature_views and self.data.augmentation == "none":
+            raise InputError("`feature_views` with `augmentation=none` would all be the same")
 
 
 @dataclass(frozen=True)
@@ -362,11 +385,14 @@ class InferenceConfig:
     target_precision: float | None = None
     """Share of right answers, such as 0.95, that each attribute keeps by leaving the less certain
     ones open; None: every row is answered."""
+    tta: Literal["auto", "none", "flip"] = "auto"
+    """Test-time averaging. flip: mean probabilities of image and mirrored image, at twice the time;
+    auto: as the model was validated, which its decision was fitted for."""
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
-            _positive(batch_size=self.batch_size)
-        _not_negative(workers=self.workers)
+            positive(batch_size=self.batch_size)
+        not_negative(workers=self.workers)
         if self.target_precision is not None and not 0 < self.target_precision < 1:
             raise InputError(
                 f"`target_precision` must lie between 0 and 1, not {self.target_precision}"

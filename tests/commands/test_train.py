@@ -196,3 +196,20 @@ def test_what_the_system_ended_exits_with_1(
         cli.main()
     assert ended.value.code == 1
     assert "error: a loading process was killed; lower" in capsys.readouterr().err
+
+
+def test_a_run_on_all_rows_says_where_its_model_is_and_that_it_has_no_scores(
+    catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(arguments(catalogue, "--final", "--test_ratio", "0.2")) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "without validation rows there are no scores and no plots" in text
+    assert "for a decision give --decision_from RUN/held_out.npz" in text
+    assert "its scores on" in text  # of the test rows
+    assert "final.pt" in text.partition("use ")[2]
+    folder = catalogue.parent / "out/r1"
+    assert (folder / "test_detailed_metrics.json").exists()
+    assert not list(folder.glob("*.png"))
+    assert cli.run([*arguments(catalogue, "--final", "--test_ratio", "0.2"), "--resume"]) == 0
+    with pytest.raises(InputError, match="already holds a run"):
+        cli.run(arguments(catalogue, "--final"))

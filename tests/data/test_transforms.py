@@ -9,8 +9,10 @@ from torchvision.transforms import InterpolationMode, v2
 
 from visual_taxonomy.data import transforms as transforms_module
 from visual_taxonomy.data.transforms import (
+    AUGMENTATIONS,
     evaluation_transform,
     homography,
+    light_transform,
     rotation,
     training_transform,
     warp,
@@ -229,7 +231,40 @@ def test_what_lies_outside_of_the_image_is_black():
     assert (image[:, :, 15:] == 0).all()
 
 
-@pytest.mark.parametrize("make", [training_transform, evaluation_transform])
+@pytest.mark.parametrize("seed", range(6))
+def test_light_augmentation_is_a_crop_of_the_image_with_its_edge_repeated(seed):
+    image = noise(48, 33)
+    torch.manual_seed(seed)
+    found = light_transform((48, 33))(image)
+    padded = v2.functional.pad(image, [2, 3], padding_mode="edge")
+    crops = [padded[:, top : top + 48, left : left + 33] for top in range(7) for left in range(5)]
+    assert sum(torch.equal(each, found) or torch.equal(each.flip(2), found) for each in crops) == 1
+
+
+def test_light_augmentation_mirrors_half_the_time_and_shifts_each_way_alike():
+    transform = light_transform((32, 32))
+    marked = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    marked[:, 16, 20] = 255
+    places = [tuple((transform(marked)[0] == 255).nonzero()[0].tolist()) for _ in range(400)]
+    columns = [column for _, column in places]
+    assert {row for row, _ in places} == set(range(14, 19))
+    assert {*columns} == {*range(18, 23)} | {*range(9, 14)}
+    assert 170 <= sum(column < 16 for column in columns) <= 230  # 3 standard deviations
+
+
+def test_light_augmentation_of_a_small_image_shifts_nothing():
+    image = noise(8, 8)
+    shown = light_transform((8, 8))(image)
+    assert torch.equal(shown, image) or torch.equal(shown, image.flip(2))
+
+
+def test_without_augmentation_training_sees_what_validation_sees():
+    image = noise(30, 24)
+    expected = evaluation_transform((12, 10))(image)
+    assert torch.equal(AUGMENTATIONS["none"]((12, 10), "bicubic")(image), expected)
+
+
+@pytest.mark.parametrize("make", [*AUGMENTATIONS.values()])
 def test_transforms_can_be_sent_to_other_processes(make):
     transform = make((12, 10))
     images = []

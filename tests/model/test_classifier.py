@@ -1,5 +1,7 @@
 import pytest
+import timm
 import torch
+from timm.layers import DropPath
 from torch import Tensor
 
 from visual_taxonomy.config import ModelConfig
@@ -153,3 +155,36 @@ def test_images_are_resized_bicubic_unless_the_config_says_otherwise(
     given = config(backbone="test_resnet", **changes)  # which timm lists as bilinear
     backbone = build_classifier(taxonomy, given).encoder.backbone
     assert backbone.preprocessing.interpolation == expected
+
+
+@pytest.mark.parametrize("name", ["test_vit", "mobilenetv2_035", "test_convnext"])
+def test_drop_path_is_the_drop_path_rate_of_timm(taxonomy, name):
+    config = ModelConfig(name, image_size=(32, 32), drop_path=0.2)
+    found = build_classifier(taxonomy, config).encoder.backbone.model
+    expected = timm.create_model(name, drop_path_rate=0.2)
+    rates = [
+        [each.drop_prob for each in model.modules() if isinstance(each, DropPath)]
+        for model in (found, expected)
+    ]
+    assert rates[0] == rates[1]
+    assert max(rates[0]) == pytest.approx(0.2, abs=0.05)
+
+
+def test_drop_path_is_refused_where_there_is_nothing_to_drop(taxonomy):
+    message = r"`drop_path` 0\.2: backbone vgg11 has no residual branch that timm can drop"
+    with pytest.raises(InputError, match=message):
+        build_classifier(taxonomy, ModelConfig("vgg11", image_size=(32, 32), drop_path=0.2))
+    with pytest.raises(InputError, match="backbone 'no_net' is neither"):
+        build_classifier(taxonomy, ModelConfig("no_net", drop_path=0.2))
+    empty = {"drop_path": 0.2, "backbone_parameters": {"depth": 1}}
+    with pytest.raises(InputError, match="backbone test_vit has no residual branch"):
+        build_classifier(taxonomy, ModelConfig("test_vit", image_size=(32, 32), **empty))
+
+
+def test_drop_path_changes_no_prediction(taxonomy):
+    model = build_classifier(taxonomy, ModelConfig("test_vit", image_size=(32, 32), drop_path=0.5))
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    plain = build_classifier(taxonomy, ModelConfig("test_vit", image_size=(32, 32)))
+    plain.load_state_dict(model.state_dict())
+    assert torch.equal(model.eval().encoder(images), plain.eval().encoder(images))
+    assert not torch.equal(model.train().encoder(images), plain.train().encoder(images))

@@ -61,12 +61,14 @@ def config_of(catalogue: Path, save_dir: Path, epochs: int = 3, **data: object) 
     )
 
 
-@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("kind", ["images", "features", "averaged"])
 def test_held_out_predictions_are_those_of_the_recommended_checkpoint(
-    cached: bool, catalogue: Path, tmp_path: Path
+    kind: str, catalogue: Path, tmp_path: Path
 ) -> None:
     config = config_of(catalogue, tmp_path)
-    if cached:
+    if kind == "averaged":
+        config = replace(config, model=replace(config.model, tta="flip"))
+    if kind == "features":
         frozen = replace(config.model, freeze_backbone=True)
         data = replace(config.data, feature_cache=tmp_path / "features")
         config = replace(config, model=frozen, data=data)
@@ -78,6 +80,7 @@ def test_held_out_predictions_are_those_of_the_recommended_checkpoint(
     expected = np.concatenate(
         [scores.probabilities for scores in predictor.predict_table(result.validation)]
     )
+    assert predictor.tta == ("flip" if kind == "averaged" else "none")
     assert held_out.ids.tolist() == result.validation.ids.tolist()
     np.testing.assert_allclose(held_out.probabilities, expected, atol=1e-5)
     assert (~held_out.probabilities.any(axis=(1, 2))).sum() == 1  # cannot be read

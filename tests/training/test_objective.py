@@ -317,3 +317,39 @@ def test_the_margin_loss_gets_cosines_and_other_losses_scaled_ones(taxonomy):
 def test_drw_start_epoch_is_the_onset(make):
     assert make(train_rule="DRW", drw_start_epoch=1).schedule.start_epoch == 1
     assert make(train_rule="DRW").schedule.onset == 0.8
+
+
+def test_label_smoothing_is_that_of_torch_in_training_and_absent_in_validation(make):
+    objective, plain = make(label_smoothing=0.1, train_rule="CBReweight"), make()
+    output = output_of(objective)
+    found = computed(objective, output)
+    for position, (name, rows) in enumerate(ROWS.items()):
+        task = objective.taxonomy.task_names.index(name)
+        weight = objective.class_weights[task]
+        expected = F.cross_entropy(
+            output.logits[rows, position, : len(weight)],
+            torch.tensor(LABELS[name]),
+            weight,
+            label_smoothing=0.1,
+        )
+        assert found[name] == pytest.approx(expected.item(), rel=1e-5)
+    entries = plain.entries(CATEGORIES, TARGETS)
+    assert objective.validation_losses(output, entries) == plain.validation_losses(output, entries)
+
+
+def test_label_smoothing_changes_no_name_of_the_state(make):
+    assert list(make(label_smoothing=0.1, loss_type="GLA").state_dict()) == list(
+        make(loss_type="GLA").state_dict()
+    )
+
+
+@pytest.mark.parametrize("loss", ["IB", "LDAM", "Focal", "ASL"])
+def test_label_smoothing_is_refused_where_it_has_no_published_meaning(make, loss):
+    message = f"`label_smoothing` 0.1: `loss_type={loss}` is no cross-entropy .* of CE, CE-CB, VS"
+    with pytest.raises(InputError, match=message):
+        make(label_smoothing=0.1, loss_type=loss)
+
+
+def test_label_smoothing_is_given_once(make):
+    with pytest.raises(InputError, match=r"`label_smoothing` 0.1: the parameter smoothing of `los"):
+        make(label_smoothing=0.1, loss_parameters={"smoothing": 0.1})

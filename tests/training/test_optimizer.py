@@ -1,13 +1,16 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timm.optim import param_groups_layer_decay
 from torch import nn
 
 from visual_taxonomy.config import ModelConfig, OptimizerConfig
+from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.training.optimizer import (
     build_optimizer,
@@ -155,6 +158,45 @@ def test_with_warm_up_alone_the_rate_reaches_the_top_in_the_last_step():
 @pytest.mark.parametrize("warm_up", [0.0, 0.1, 0.5, 1.0])
 def test_a_run_of_one_step_moves_at_the_full_rate(warm_up):
     assert learning_rate_factor(0, 1, warm_up) == 1.0
+
+
+@pytest.mark.parametrize("name", ["test_vit", "mobilenetv2_035", "convnext_atto"])
+def test_layer_decay_gives_the_rates_of_timm(taxonomy, name):
+    model = build_classifier(taxonomy, ModelConfig(backbone=name, image_size=(32, 32)))
+    backbone = model.encoder.backbone.model
+    optimizer = build_optimizer(model, replace(CONFIG, layer_decay=0.7))
+    found = settings_of(backbone, optimizer)
+    spared = getattr(backbone, "no_weight_decay", set)()
+    expected = param_groups_layer_decay(backbone, 0.01, spared, layer_decay=0.7)
+    settings = {
+        parameter: (1e-5 * group["lr_scale"], group["weight_decay"])
+        for group in expected
+        for parameter in group["params"]
+    }
+    assert len(found) == len(settings) == len(list(backbone.parameters()))
+    for name, parameter in backbone.named_parameters():
+        assert found[name] == pytest.approx(settings[parameter]), name
+    rates = {rate for rate, _ in found.values()}
+    assert len(rates) > 3
+    in_heads = settings_of(model.heads, optimizer)
+    assert {rate for rate, _ in in_heads.values()} == {1e-3}
+
+
+def test_with_layer_decay_every_parameter_is_in_one_group_and_follows_the_schedule(model):
+    model.encoder.backbone.model.patch_embed.requires_grad_(False)
+    optimizer = build_optimizer(model, replace(CONFIG, layer_decay=0.5))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    assert len(parameters) == len(set(parameters))
+    assert set(parameters) == {each for each in model.parameters() if each.requires_grad}
+    before = [group["lr"] for group in optimizer.param_groups]
+    set_learning_rate(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5 * lr for lr in before]
+
+
+def test_layer_decay_is_refused_where_the_layers_are_unknown(model, monkeypatch):
+    monkeypatch.delattr(type(model.encoder.backbone.model), "group_matcher")
+    with pytest.raises(InputError, match=r"`layer_decay` 0\.5: timm does not tell the layers"):
+        build_optimizer(model, replace(CONFIG, layer_decay=0.5))
 
 
 @given(st.integers(1, 400), st.floats(0, 1))

@@ -153,6 +153,7 @@ def _request(
         engine.precision,
         inference.decision,
         str(inference.target_precision),
+        predictor.tta,
     )
 
 

@@ -67,6 +67,9 @@ def name_killed_loader(config: TrainConfig, again: Callable[[], str]) -> Iterato
 
 def _report(result: "Result", config: TrainConfig) -> None:
     """Plots and the closing lines, all of the recommended checkpoint."""
+    if result.report is None:
+        _report_final(result, config)
+        return
     from visual_taxonomy.commands.decision_text import gain_line
     from visual_taxonomy.evaluation import majority_report
     from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
@@ -96,6 +99,26 @@ def _report(result: "Result", config: TrainConfig) -> None:
     if (folder / UNREADABLE_NAME).exists():
         console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
     console.print(f"use {best}; tables and plots are in {folder}")
+
+
+def _report_final(result: "Result", config: TrainConfig) -> None:
+    """The closing lines of a run without validation rows, which has no scores to plot."""
+    from visual_taxonomy.training.run_folder import FINAL_NAME
+
+    path = result.folder / FINAL_NAME
+    console.print(
+        f"trained on all rows for {result.epoch + 1} epochs; without "
+        "validation rows there are no scores and no plots: those of `vtax cross-validate` with the "
+        "same settings are the estimate"
+    )
+    if config.data.decision_from is None:
+        console.print(
+            "its answers are its most probable classes; for a decision give --decision_from "
+            "RUN/held_out.npz of the cross-validation, or fit one with `vtax calibrate`"
+        )
+    if result.test is not None:
+        _report_test(result, path, config)
+    console.print(f"use {path}")
 
 
 def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> None:

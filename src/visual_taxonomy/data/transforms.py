@@ -25,6 +25,9 @@ from torchvision.transforms.v2 import functional
 
 Transform = Callable[[Tensor], Tensor]
 
+# 14 pixels of 224: a garment that fills its image stays in it.
+_SHIFT_PARTS = 16
+
 
 def training_transform(image_size: tuple[int, int], interpolation: str = "bicubic") -> Transform:
     """The augmentation of the original system.
@@ -45,6 +48,23 @@ def training_transform(image_size: tuple[int, int], interpolation: str = "bicubi
     return v2.Compose([crop, _random_warp])
 
 
+def light_transform(image_size: tuple[int, int], interpolation: str = "bicubic") -> Transform:
+    """Horizontal flip with probability 0.5, and a shift of up to 1/16 of each side.
+
+    The shift is by whole pixels, each of them as likely, and the border is repeated where nothing
+    is known: that is torchvision's RandomHorizontalFlip and RandomCrop with padding "edge".
+
+    Args:
+        image_size: Height and width in pixels.
+        interpolation: Filter of the resizing, a name of `preprocessing.INTERPOLATIONS`.
+
+    Returns:
+        A function from an RGB image, uint8 [3, H, W], to a uint8 tensor of the image size.
+    """
+    resize = partial(_resize, image_size=image_size, interpolation=interpolation)
+    return v2.Compose([resize, _random_shift])
+
+
 def evaluation_transform(image_size: tuple[int, int], interpolation: str = "bicubic") -> Transform:
     """Resize to height and width in pixels, without keeping the ratio.
 
@@ -61,6 +81,14 @@ def evaluation_transform(image_size: tuple[int, int], interpolation: str = "bicu
         tensor([7], dtype=torch.uint8)
     """
     return partial(_resize, image_size=image_size, interpolation=interpolation)
+
+
+AUGMENTATIONS: dict[str, Callable[[tuple[int, int], str], Transform]] = {
+    "standard": training_transform,
+    "light": light_transform,
+    "none": evaluation_transform,
+}
+"""Values of `augmentation`, each with what makes its transform."""
 
 
 def rotation(angle: float, height: int, width: int) -> np.ndarray:
@@ -150,6 +178,23 @@ def _random_crop(image: Tensor, image_size: tuple[int, int], interpolation: str)
     # Copied first: torch resizes a view of a larger image slowly.
     dense = crop.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     return _resize(dense, image_size, interpolation)
+
+
+def _random_shift(image: Tensor) -> Tensor:
+    height, width = image.shape[1:]
+    is_mirrored = bool(torch.rand(1) < 0.5)
+    rows, columns = (_shifted(size) for size in (height, width))
+    # By NumPy's take, in the order of the memory: indexing takes ten times as long.
+    pixels = image.permute(1, 2, 0).numpy().take(rows, axis=0)
+    shown = pixels.take(columns[::-1] if is_mirrored else columns, axis=1)
+    return torch.from_numpy(shown).permute(2, 0, 1)
+
+
+def _shifted(size: int) -> np.ndarray:
+    """The positions along a side that a random shift shows, its ends repeated."""
+    most = size // _SHIFT_PARTS
+    by = int(torch.randint(-most, most + 1, (1,)))
+    return np.clip(np.arange(by, size + by), 0, size - 1)
 
 
 def _random_warp(image: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Nothing here imports torch: a bundle is run without it.
 Shapes: N images, A slots, C classes of the widest task.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +25,9 @@ from visual_taxonomy.inference.answers import (
     tasks_of,
 )
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
-from visual_taxonomy.inference.engines.base import ImageSource
+from visual_taxonomy.inference.engines.base import ImageBatch, ImageSource
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
+from visual_taxonomy.inference.mirroring import averaged
 from visual_taxonomy.taxonomy import UNKNOWN
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Predictor:
         self._rule, self._target = config.decision, config.target_precision
         if self.decision is None and self._target is not None:
             raise InputError(f"`target_precision` {self._target}: {NO_DECISION}")
+        self.tta = model.model.tta if config.tta == "auto" else config.tta
+        """Test-time averaging: none, or flip."""
         self._num_slots = np.array([len(slots) for slots in self.taxonomy.slots])
         self.engine = make_engine(model, config)
 
@@ -201,7 +204,7 @@ class Predictor:
             on_raw: Called with the probabilities of the model of each batch, before any decision:
                 [n, A, C], 0 where it has no answer.
         """
-        for batch, probabilities in self.engine.answers(self.engine.batches(image_of, categories)):
+        for batch, probabilities in self._raw(self.engine.batches(image_of, categories)):
             answers = self.answer(probabilities, batch.categories)
             if on_raw is not None:
                 raw = plain_answers(self.taxonomy, probabilities, batch.categories)
@@ -211,6 +214,11 @@ class Predictor:
             silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
             problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)
             yield RowScores(batch.rows, *answers, problems)
+
+    def _raw(self, batches: Iterable[ImageBatch]) -> Iterator[tuple[ImageBatch, np.ndarray]]:
+        if self.tta == "flip":
+            return averaged(self.engine.answers, batches)
+        return self.engine.answers(batches)
 
     def answer(self, probabilities: np.ndarray, categories: np.ndarray) -> Answers:
         """What is answered for raw probabilities, by the decision of the config.

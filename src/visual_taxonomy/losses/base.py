@@ -36,6 +36,10 @@ class Loss(nn.Module):
     soft_targets: ClassVar[bool] = True
     """Whether targets may be probabilities [N, C] (mixup, distillation)."""
 
+    takes_smoothing: ClassVar[bool] = False
+    """Whether label smoothing has a meaning: the loss is a cross-entropy, so that a target may be
+    mixed with the uniform distribution (`label_smoothing`)."""
+
     warm_up: ClassVar[str | None] = None
     """Name of the loss to train with, without class weights, before this one starts."""
 

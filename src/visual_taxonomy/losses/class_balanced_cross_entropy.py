@@ -35,6 +35,7 @@ class ClassBalancedCrossEntropy(Loss):
         tensor(1.0397)
     """
 
+    takes_smoothing = True
     reweights = True
     weight_reduction = "plain"
     balanced_weights: Tensor

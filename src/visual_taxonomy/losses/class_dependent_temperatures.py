@@ -35,6 +35,7 @@ class ClassDependentTemperatures(Loss):
         tensor(0.3133)
     """
 
+    takes_smoothing = True
     factors: Tensor
 
     def __init__(self, class_counts: Tensor, gamma: float = 0.3) -> None:

@@ -33,6 +33,8 @@ class CrossEntropy(Loss):
         tensor(0.2413)
     """
 
+    takes_smoothing = True
+
     def __init__(self, class_counts: Tensor, smoothing: float = 0.0) -> None:
         super().__init__()
         self.smoothing = checked("smoothing", smoothing, low=0, high=1)

@@ -40,6 +40,7 @@ class GeneralisedLogitAdjustment(Loss):
         1.386...
     """
 
+    takes_smoothing = True
     log_prior: Tensor
 
     def __init__(self, class_counts: Tensor, tau: float = 1.0, learn_tau: bool = True) -> None:

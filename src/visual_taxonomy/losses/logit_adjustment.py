@@ -34,6 +34,7 @@ class LogitAdjustment(Loss):
         tensor(1.3863)
     """
 
+    takes_smoothing = True
     offsets: Tensor
 
     def __init__(self, class_counts: Tensor, tau: float = 1.0) -> None:

@@ -34,6 +34,7 @@ class Poly1(Loss):
         tensor(1.6931)
     """
 
+    takes_smoothing = True
     weight_reduction = "plain"
 
     def __init__(self, class_counts: Tensor, epsilon: float = 2.0, gamma: float = 0.0) -> None:

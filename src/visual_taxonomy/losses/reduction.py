@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Floor of a sum of weights: entries of weight 0 alone give loss 0, not NaN.
-_LEAST_WEIGHT = 1e-30
+LEAST_WEIGHT = 1e-30
 
 
 def widened(tensor: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def weighted_mean(losses: Tensor, target: Tensor, class_weights: Tensor | None) 
     if class_weights is None:
         return plain_mean(losses, target, None)
     weights = entry_weights(target, class_weights)
-    return (weights * losses).sum() / weights.sum().clamp_min(_LEAST_WEIGHT)
+    return (weights * losses).sum() / weights.sum().clamp_min(LEAST_WEIGHT)
 
 
 def summed_cross_entropy(
@@ -103,7 +103,7 @@ def mean_cross_entropy(
     # torch's own weighted mean divides soft targets by N and indices by the weights; one of the two
     # would make a one-hot row another loss than its index.
     total = summed_cross_entropy(logits, target, class_weights, smoothing)
-    return total / entry_weights(target, class_weights).sum().clamp_min(_LEAST_WEIGHT)
+    return total / entry_weights(target, class_weights).sum().clamp_min(LEAST_WEIGHT)
 
 
 def entry_weights(target: Tensor, class_weights: Tensor | None) -> Tensor:

@@ -36,6 +36,7 @@ class VectorScaling(Loss):
         tensor(1.3863)
     """
 
+    takes_smoothing = True
     factors: Tensor
     offsets: Tensor
 

@@ -3,13 +3,17 @@
 Shapes: N images, H x W pixels, A slots, C classes of the widest task, D features.
 """
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal
 
 import torch
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 from typing_extensions import override
 
 from visual_taxonomy.config import ModelConfig
+from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.backbone import Backbone, create_backbone
 from visual_taxonomy.model.heads import CategoryHeads
 from visual_taxonomy.taxonomy import Taxonomy
@@ -96,15 +100,40 @@ def build_classifier(
         head: Kind of the classifiers where the config leaves it open (`auto`).
 
     Raises:
-        InputError: The backbone or one of its parameters does not exist.
+        InputError: The backbone or one of its parameters does not exist, or it has no residual
+            branch to drop.
     """
     mean, std = NORMALIZATIONS[config.normalization] or (None, None)
     interpolation = None if config.interpolation == "backbone" else config.interpolation
-    backbone = create_backbone(
-        config.backbone, config.image_size, config.backbone_parameters, mean, std, interpolation
-    )
+    make = partial(create_backbone, config.backbone, config.image_size)
+    make = partial(make, mean=mean, std=std, interpolation=interpolation)
+    if config.drop_path:
+        backbone = _dropping_paths(make, config)
+    else:
+        backbone = make(config.backbone_parameters)
     kind = head if config.head == "auto" else config.head
     heads = CategoryHeads(
         taxonomy, backbone.width, config.batch_norm, config.inter_linear, config.dropout, kind
     )
     return Classifier(Encoder(backbone), heads)
+
+
+def _dropping_paths(make: Callable[[Mapping[str, Any]], Backbone], config: ModelConfig) -> Backbone:
+    """A backbone with stochastic depth.
+
+    Raises:
+        InputError: It has no residual branch that timm can drop.
+    """
+    try:
+        backbone = make({**config.backbone_parameters, "drop_path_rate": config.drop_path})
+    except InputError as error:
+        if "unexpected keyword argument 'drop_path_rate'" not in str(error):
+            raise
+    else:
+        # Some models take the parameter and do nothing with it.
+        if any(isinstance(each, DropPath) and each.drop_prob for each in backbone.modules()):
+            return backbone
+    raise InputError(
+        f"`drop_path` {config.drop_path}: backbone {config.backbone} has no residual branch that "
+        "timm can drop; leave it out"
+    )

@@ -18,7 +18,7 @@ from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, 
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
 from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.data.transforms import evaluation_transform, training_transform
+from visual_taxonomy.data.transforms import AUGMENTATIONS, evaluation_transform
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.preprocessing import Preprocessing
@@ -106,15 +106,13 @@ def image_source(
     sampler = make_sampler(config, tables, parallel)
     given = model.encoder.backbone.preprocessing
     training = images_of(config, tables.training, given, parallel, reporter, is_augmented=True)
+    batches = make_loader(training, sampler, data.train_workers, on_gpu)
+    if data.final:
+        return BatchSource(sampler, batches, (), model.encoder)
     validation = images_of(config, tables.validation, given, parallel, reporter)
-    return BatchSource(
-        sampler,
-        make_loader(training, sampler, data.train_workers, on_gpu),
-        make_loader(
-            validation, validation_draws(config, tables, parallel), data.val_workers, on_gpu
-        ),
-        model.encoder,
-    )
+    draws = validation_draws(config, tables, parallel)
+    loader = make_loader(validation, draws, data.val_workers, on_gpu)
+    return BatchSource(sampler, batches, loader, model.encoder)
 
 
 def make_sampler(config: TrainConfig, tables: Tables, parallel: Parallel) -> BatchSampler:
@@ -146,7 +144,7 @@ def images_of(
     is_augmented: bool = False,
 ) -> ImageDataset:
     """The images of a table, resized, and augmented if asked."""
-    make = training_transform if is_augmented else evaluation_transform
+    make = AUGMENTATIONS[config.data.augmentation] if is_augmented else evaluation_transform
     size = preprocessing.image_size
     return ImageDataset(
         _read(config, table, size, parallel, reporter),

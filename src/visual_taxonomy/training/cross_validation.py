@@ -20,6 +20,7 @@ from visual_taxonomy.training.run_folder import (
     SPLIT_NAME,
     check_unchanged,
 )
+from visual_taxonomy.training.setup import as_published
 from visual_taxonomy.training.train import read_rows, train
 
 FOLDS = 5
@@ -44,6 +45,7 @@ def cross_validate(config: TrainConfig, reporter: Reporter = SILENT) -> HeldOut 
         InputError: Something given cannot be used, or the folder holds another run.
         Interrupted: Ctrl-C or SIGTERM came; call it again to resume.
     """
+    config = as_published(config, reporter)
     runs = fold_configs(config)
     parallel = launch(config.run)
     if not parallel.is_first:
@@ -70,6 +72,8 @@ def fold_configs(config: TrainConfig) -> list[TrainConfig]:
     """
     if config.data.fold is not None:
         raise InputError("`fold` is for `vtax train`; `vtax cross-validate` trains all folds")
+    if config.data.final:
+        raise InputError("`final` is for `vtax train`; `vtax cross-validate` holds out each fold")
     if config.run.overwrite:
         raise InputError(
             "`overwrite`: `vtax cross-validate` replaces nothing; choose another `run_name`, or "

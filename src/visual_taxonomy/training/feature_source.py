@@ -57,17 +57,17 @@ def feature_source(
     sampler = make_sampler(config, tables, parallel)
     model.eval()
     found = []
-    for table, num_views in ((tables.training, views), (tables.validation, 0)):
+    parts = ((tables.training, views), (tables.validation, 0))
+    for table, num_views in parts[: 1 if config.data.final else 2]:
         given = model.encoder.backbone.preprocessing
         images = images_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
         found.append(_features(config, table, images, num_views, model, parallel, reporter))
+    training = FeatureBatches(found[0], tables.training, sampler)
+    if config.data.final:
+        return BatchSource(sampler, training, (), nn.Identity())
     draws = validation_draws(config, tables, parallel)
-    return BatchSource(
-        sampler,
-        FeatureBatches(found[0], tables.training, sampler),
-        FeatureBatches(found[1], tables.validation, draws),
-        nn.Identity(),
-    )
+    validation = FeatureBatches(found[1], tables.validation, draws)
+    return BatchSource(sampler, training, validation, nn.Identity())
 
 
 def _features(
@@ -82,6 +82,8 @@ def _features(
     """Features [V, N, D] of a table; `views` of 0 is the image as it is."""
     folder, precision = cast(Path, config.data.feature_cache), config.run.precision
     seen = f"views {views}, seed {images.seed if views else 0}, {precision}"
+    if views and (augmentation := config.data.augmentation) != "standard":
+        seen += f", {augmentation}"
 
     def compute(view: int) -> Tensor:
         size, rows = config.optimizer.batch_size, range(len(table))

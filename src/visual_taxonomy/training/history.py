@@ -112,10 +112,14 @@ def write_metrics(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def epoch_line(row: Mapping[str, float]) -> str:
-    """An epoch's row of metrics.csv as people read it."""
+    """An epoch's row of metrics.csv as people read it; without scores where there are none."""
+    scores = ""
+    if "hm" in row:
+        scores = (
+            f"val loss {row['val_loss']:.4f}, HM-F1 {row['hm']:.4f} "
+            f"(micro {row['micro']:.4f}, macro {row['macro']:.4f}), "
+        )
     return (
-        f"epoch {row['epoch'] + 1:.0f}: train loss {row['train_loss']:.4f}, "
-        f"val loss {row['val_loss']:.4f}, HM-F1 {row['hm']:.4f} "
-        f"(micro {row['micro']:.4f}, macro {row['macro']:.4f}), "
+        f"epoch {row['epoch'] + 1:.0f}: train loss {row['train_loss']:.4f}, {scores}"
         f"{row['images_per_second']:.0f} images/s, waiting {row['waiting_share']:.0%}"
     )

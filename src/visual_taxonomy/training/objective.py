@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from visual_taxonomy.class_weighting import build_class_weighting, find_class_weighting
 from visual_taxonomy.config import ObjectiveConfig
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.losses import build_loss, find_loss
+from visual_taxonomy.losses import LOSSES, build_loss, find_loss
+from visual_taxonomy.losses.smoothed import Smoothed
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
 
@@ -67,6 +68,8 @@ class Objective(nn.Module):
         kind = find_loss(config.loss_type)
         rule = find_class_weighting(config.train_rule)
         self.losses = _losses(config.loss_type, class_counts, _with_flags(kind, config, "loss"))
+        # A tuple, not a ModuleList: with or without smoothing, the state has the same names.
+        self._smoothed = _with_smoothing(self.losses, config)
         self.warm_up = _losses(kind.warm_up, class_counts, {}) if kind.warm_up else None
         # Half the run, as in the paper of IB.
         start = num_epochs // 2 if config.ib_start_epoch is None else config.ib_start_epoch
@@ -138,11 +141,11 @@ class Objective(nn.Module):
             output: Of the heads for the N rows, logits of the active tasks in their order.
             entries: The labelled entries, on the device of the logits.
         """
-        losses = self.warm_up if self._warms_up and self.warm_up is not None else self.losses
+        losses = self.warm_up if self._warms_up and self.warm_up is not None else self._smoothed
         return self._compute(losses, output, entries, self.class_weights)
 
     def validation_losses(self, output: HeadOutput, entries: Entries) -> dict[str, Tensor]:
-        """The same without class weights: what epochs are compared by.
+        """The same without class weights and label smoothing: what epochs are compared by.
 
         A loss that starts late is left out for the one before it, because the two have different
         scales: IB and IBFocal are validated by cross-entropy.
@@ -152,7 +155,7 @@ class Objective(nn.Module):
 
     def _compute(
         self,
-        losses: nn.ModuleList,
+        losses: Sequence[nn.Module] | nn.ModuleList,
         output: HeadOutput,
         entries: Entries,
         class_weights: list[Tensor] | None,
@@ -187,6 +190,29 @@ def _losses(
     name: str, class_counts: Sequence[Tensor], parameters: Mapping[str, object]
 ) -> nn.ModuleList:
     return nn.ModuleList(build_loss(name, counts, **parameters) for counts in class_counts)
+
+
+def _with_smoothing(losses: nn.ModuleList, config: ObjectiveConfig) -> Sequence[nn.Module]:
+    """The losses of training, for targets smoothed as configured.
+
+    Raises:
+        InputError: The loss is no cross-entropy, or smooths by a parameter of its own already.
+    """
+    share = config.label_smoothing
+    if not share:
+        return tuple(losses)
+    if not find_loss(config.loss_type).takes_smoothing:
+        known = ", ".join(name for name, loss in LOSSES.items() if loss.takes_smoothing)
+        raise InputError(
+            f"`label_smoothing` {share}: `loss_type={config.loss_type}` is no cross-entropy of a "
+            f"softmax, so smoothed labels have no published meaning for it; those of {known} have"
+        )
+    if getattr(losses[0], "smoothing", 0):
+        raise InputError(
+            f"`label_smoothing` {share}: the parameter smoothing of `loss_parameters` is the same; "
+            "give one of them"
+        )
+    return tuple(Smoothed(loss, share) for loss in losses)  # type: ignore[arg-type]
 
 
 def _with_flags(

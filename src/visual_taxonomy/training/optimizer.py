@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from visual_taxonomy.config import OptimizerConfig
+from visual_taxonomy.errors import InputError
+from visual_taxonomy.model.backbone import Backbone
 from visual_taxonomy.model.classifier import Classifier
 
 Groups = list[dict[str, Any]]
@@ -106,30 +109,41 @@ def build_optimizer(
 
     Norms, biases, class token and position embedding do not decay. A backbone that starts from
     random weights is a new layer like the heads. Each group keeps its rate as "base_lr", which
-    `set_learning_rate` scales.
+    `set_learning_rate` scales. With a layer decay, each layer of the backbone has its own groups.
 
     Args:
         model: Its parameters that require a gradient are trained.
-        config: Rates and decays.
+        config: Rates and decays, of weights and of layers.
         pretrained: Whether the backbone's weights were loaded.
         learnt_weights: Task weights or loss parameters that are learnt: at a constant rate of
             their own, without decay.
         learnt_weights_lr: That rate.
         make: Makes the optimizer of the groups.
+
+    Raises:
+        InputError: A layer decay is asked for, and the layers of the backbone are unknown.
+
+    References:
+        Layer decay: Bao et al., ICLR 2022, https://arxiv.org/abs/2106.08254; the layers and
+        factors of timm, `param_groups_layer_decay`.
     """
     backbone = (
         (config.pretrained_lr, config.pretrained_weight_decay)
         if pretrained
         else (config.scratch_lr, config.scratch_weight_decay)
     )
+    scales = _layer_scales(model.encoder.backbone, config.layer_decay)
     groups: Groups = []
-    for module, (lr, decay) in (
-        (model.encoder.backbone.model, backbone),
-        (model.heads, (config.scratch_lr, config.scratch_weight_decay)),
+    for module, (rate, decay), scale_of in (
+        (model.encoder.backbone.model, backbone, scales),
+        (model.heads, (config.scratch_lr, config.scratch_weight_decay), {}),
     ):
-        decayed, plain = _split_by_decay(module)
-        groups.append({"params": decayed, "lr": lr, "base_lr": lr, "weight_decay": decay})
-        groups.append({"params": plain, "lr": lr, "base_lr": lr, "weight_decay": 0.0})
+        for scale in sorted({*scale_of.values()}) or [1.0]:
+            lr = rate * scale
+            names = {name for name, own in scale_of.items() if own == scale}
+            decayed, plain = _split_by_decay(module, names if scale_of else None)
+            groups.append({"params": decayed, "lr": lr, "base_lr": lr, "weight_decay": decay})
+            groups.append({"params": plain, "lr": lr, "base_lr": lr, "weight_decay": 0.0})
     # No base_lr, so the schedule leaves it alone; decay would pull every task weight towards e^0.
     constant = {"lr": learnt_weights_lr, "base_lr": None, "weight_decay": 0.0}
     groups.append({"params": list(learnt_weights), **constant})
@@ -163,12 +177,37 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
             group["lr"] = group["base_lr"] * factor
 
 
-def _split_by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def _layer_scales(backbone: Backbone, decay: float) -> dict[str, float]:
+    """Name of each parameter of the backbone -> what its rate is multiplied by; empty for decay 1.
+
+    decay ** (layers behind its own), the layers as timm counts them: what follows the last block
+    has the full rate, the stem the lowest.
+
+    Raises:
+        InputError: timm does not tell the layers of this backbone.
+    """
+    if decay == 1:
+        return {}
+    if not hasattr(backbone.model, "group_matcher"):
+        raise InputError(
+            f"`layer_decay` {decay}: timm does not tell the layers of backbone {backbone.name}; "
+            "leave it out"
+        )
+    matcher = backbone.model.group_matcher(coarse=False)
+    layers = group_parameters(backbone.model, matcher, reverse=True)
+    last = max(layers.values())
+    return {name: decay ** (last - layer) for name, layer in layers.items()}
+
+
+def _split_by_decay(
+    module: nn.Module, names: set[str] | None = None
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """What is trained of a module, or of some of its parameters: with decay, and without."""
     spared: Iterable[str] = getattr(module, "no_weight_decay", set)()
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and (names is None or name in names):
             # No decay for biases and norms, as in the recipes of vision transformers.
             (plain if parameter.ndim <= 1 or name in spared else decayed).append(parameter)
     return decayed, plain

@@ -144,7 +144,10 @@ def choose_split(
         return Split(parts, read_groups(kept, table.ids))
     to_split = np.flatnonzero(parts == TRAIN)
     groups = None
-    if config.group_duplicates and (config.split_path is None or len(to_split) < len(table)):
+    needs_groups = config.split_path is None or len(to_split) < len(table)
+    if config.final and not config.test_ratio:
+        needs_groups = False  # no part to keep them apart from
+    if config.group_duplicates and needs_groups:
         groups = _group(table, config, on_progress, groups_path)
         warn_of_duplicates(rows, groups, config)
     if config.split_path is not None:
@@ -176,7 +179,7 @@ def _drawn_parts(
     if config.folds is not None:
         is_held_out = split_folds(categories, config.folds, seed, groups) == config.fold
         return np.where(is_held_out, VALIDATION, TRAIN).astype(np.int8)
-    val_ratio = 0.0 if config.val_csv_path else config.val_ratio
+    val_ratio = 0.0 if config.val_csv_path or config.final else config.val_ratio
     return split_parts(categories, val_ratio, config.test_ratio, seed, groups)
 
 
@@ -195,7 +198,8 @@ def cut_table(table: Table, split: Split, config: DataConfig) -> Tables:
         (VALIDATION, "validation", share),
         (TEST, "test", f"`test_ratio={config.test_ratio}`"),
     ):
-        if not (parts == part).any() and (part != TEST or wants_test):
+        wanted = {TEST: wants_test, VALIDATION: not config.final}.get(part, True)
+        if wanted and not (parts == part).any():
             raise InputError(
                 f"{config.csv_path}: the split leaves no row for {name}; "
                 f"{len(table)} rows are too few for {flag}"

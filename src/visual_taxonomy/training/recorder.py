@@ -29,7 +29,8 @@ class EpochEnd(NamedTuple):
     """From 0."""
     row: Mapping[str, float]
     """The epoch's row of metrics.csv."""
-    validation: Validation
+    validation: Validation | None
+    """None in a run without validation rows (`final`)."""
     earned: tuple[str, ...]
     """Kinds of checkpoint that the epoch has earned: both, score, loss."""
 
@@ -87,18 +88,23 @@ class Recorder:
             self.log(watched.values, watched.step)
 
     def end_epoch(
-        self, row: dict[str, float], validation: Validation, num_skipped: Mapping[str, int]
+        self, row: dict[str, float], validation: Validation | None, num_skipped: Mapping[str, int]
     ) -> EpochEnd:
         """Close the epoch: what the validation found, and which checkpoints it has earned.
 
         Args:
             row: What else was measured, by column of metrics.csv: epoch, step, rate and times.
-            validation: Scores of the epoch.
+            validation: Scores of the epoch; None without validation rows.
             num_skipped: Task name -> steps of the run that left it out.
         """
-        report = validation.report
-        row = row | {"train_loss": self.losses.mean(), "val_loss": validation.loss}
-        row |= {"hm": report.hm, "micro": report.micro, "macro": report.macro}
+        row = row | {"train_loss": self.losses.mean()}
+        scores: dict[str, float] = {}
+        earned: tuple[str, ...] = ()
+        if validation is not None:
+            report, row["val_loss"] = validation.report, validation.loss
+            row |= {"hm": report.hm, "micro": report.micro, "macro": report.macro}
+            scores = named_scores(report)
+            self.records, earned = self.records.update(report.hm, validation.loss)
         share = self.diagnostics.conflict_share()
         if share is not None:
             row["conflict_share"] = share
@@ -107,8 +113,7 @@ class Recorder:
         self.history.append(row)
         # The step is the x axis of trackers, not a value beside the others.
         values = {name: value for name, value in row.items() if name != "step"}
-        self.log(values | named_scores(report), int(row["step"]))
-        self.records, earned = self.records.update(report.hm, validation.loss)
+        self.log(values | scores, int(row["step"]))
         self.losses = EpochLosses()
         return EpochEnd(epoch, row, validation, earned)
 

@@ -83,7 +83,7 @@ def divergence(history: Sequence[Mapping[str, float]]) -> str | None:
         >>> print(divergence(list(losses)))
         the run has diverged: its validation loss is 1e+10 in epoch 3, 1 at best (epoch 2); ...
     """
-    finite = [row for row in history if math.isfinite(row["val_loss"])]
+    finite = [row for row in history if math.isfinite(row.get("val_loss", math.nan))]
     if not finite:
         return None
     last, best = finite[-1], min(finite, key=lambda row: row["val_loss"])

@@ -29,6 +29,7 @@ from visual_taxonomy.training.interruption import undisturbed
 
 CONFIG_NAME = "config.toml"
 LAST_NAME = "last.pt"
+FINAL_NAME = "final.pt"
 SPLIT_NAME = "split.csv"
 HELD_OUT_LAST_NAME = "held_out_last.npz"
 
@@ -36,7 +37,7 @@ WRITTEN = (
     *(CONFIG_NAME, LAST_NAME, SPLIT_NAME, "class_counts.csv", "data.parquet", "unreadable.csv"),
     *("metrics.csv", "task_diagnostics.csv", "best_*.pt", "*_detailed_metrics.json"),
     *("training.png", "scores.png", "conflicts.png", "tensorboard", "mlruns", "wandb"),
-    *("report.html", "environment.json"),
+    *("report.html", "environment.json", "final.pt"),
     *("trackers.json", "mlflow.db", "mlartifacts", "held_out*.npz"),
 )
 """Patterns of all that a run writes; what else stands in the folder belongs to the user."""
@@ -49,7 +50,7 @@ _SECONDS_FOR_LOADERS = 30.0
 _MAY_CHANGE = {
     "data": {
         *("img_dir", "csv_path", "val_csv_path", "test_csv_path", "split_path"),
-        *("attributes_config", "parq_path", "train_workers", "val_workers"),
+        *("attributes_config", "parq_path", "train_workers", "val_workers", "decision_from"),
     },
     "optimizer": {"patience"},
 }

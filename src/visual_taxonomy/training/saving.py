@@ -21,6 +21,7 @@ from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.records import KINDS
 from visual_taxonomy.training.run_folder import (
     CONFIG_NAME,
+    FINAL_NAME,
     HELD_OUT_LAST_NAME,
     LAST_NAME,
     check_unchanged,
@@ -129,6 +130,13 @@ class Saver:
         """
         if self.is_first:
             held_out.write(self.folder / HELD_OUT_LAST_NAME)
+
+    def save_final(self, weights: Mapping[str, Tensor], epoch: int) -> None:
+        """Write final.pt: the model of a run without validation rows, after its last epoch."""
+        if self.is_first:
+            content = self._checkpoint(weights, epoch, {}, {})
+            write_checkpoint(self.folder / FINAL_NAME, content)
+            self.on_saved()
 
     def restore(self, parts: Parts) -> bool:
         """Put every part where last.pt was written; False if there is none.

@@ -1,5 +1,6 @@
 """Build a trainer from a config."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from visual_taxonomy.config import ModelConfig, TrainConfig
 from visual_taxonomy.device import DTYPES
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.losses import find_loss
-from visual_taxonomy.model.backbone import BACKBONES
+from visual_taxonomy.model import published_settings
+from visual_taxonomy.model.backbone import BACKBONES, Backbone
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.freezing import freeze, trainable_summary
 from visual_taxonomy.model.pretrained import load_pretrained
@@ -40,9 +42,12 @@ from visual_taxonomy.training.task_updates import (
     build_method,
 )
 from visual_taxonomy.training.trainer import Callback, Trainer
+from visual_taxonomy.training.weight_average import WeightAverage
 
 WEIGHTS_FOLDER = Path("weights")
 """Where `vtax download-weights` puts the fashion weights, and `pretrained_ckpt=auto` looks."""
+
+_FOLDED = 2e-3  # the largest eps of timm's BatchNorm is 1e-3
 
 _RARELY = 10  # intervals between two looks at gradients that a method does not need itself
 
@@ -103,6 +108,7 @@ def build_trainer(
         _build_saver(config, tables, classifier, parallel, hooks.on_saved),
         hooks.callbacks,
         reporter,
+        WeightAverage(classifier, decay) if (decay := config.optimizer.ema_decay) else None,
     )
 
 
@@ -194,6 +200,22 @@ def _build_recorder(
     return Recorder(diagnostics, log)
 
 
+def as_published(config: TrainConfig, reporter: Reporter) -> TrainConfig:
+    """The config with what its weights file says of images and layers, where no flag does.
+
+    Raises:
+        InputError: The file was trained with a normalisation that does not exist here.
+    """
+    model = published_settings.as_published(config.model)
+    if model == config.model:
+        return config
+    reporter.note(
+        f"as {model.pretrained_ckpt} says: `normalization={model.normalization}`, "
+        f"`backbone_parameters` {model.backbone_parameters}"
+    )
+    return replace(config, model=model)
+
+
 def load_weights(model: Classifier, config: ModelConfig) -> bool:
     """Load the backbone's weights as the config says; False if they stay random."""
     wanted = config.pretrained_ckpt
@@ -204,7 +226,25 @@ def load_weights(model: Classifier, config: ModelConfig) -> bool:
         tower = BACKBONES.get(backbone.name)
         wanted = str(WEIGHTS_FOLDER / tower.file_name) if tower else "timm"
     load_pretrained(backbone, wanted)
+    if config.normalization == "backbone" and has_folded_norms(backbone):
+        warnings.warn(
+            f"{wanted}: its BatchNorm is folded into the convolutions, so it was converted from "
+            f"another program, and images may have been normalised in another way than timm's for "
+            f"{backbone.name}; if you know how, give `normalization`",
+            stacklevel=1,
+        )
     return True
+
+
+def has_folded_norms(backbone: Backbone) -> bool:
+    """Whether every BatchNorm has mean 0 and variance 1, as conversions from other programs do."""
+    norms = [each for each in backbone.modules() if isinstance(each, nn.BatchNorm2d)]
+    # The variance is often 1 - eps, which makes the layer the identity to the last bit.
+    return bool(norms) and all(
+        bool((norm.running_mean == 0).all() and ((norm.running_var - 1).abs() < _FOLDED).all())
+        for norm in norms
+        if norm.running_mean is not None and norm.running_var is not None
+    )
 
 
 def freeze_as_configured(model: Classifier, config: ModelConfig) -> None:

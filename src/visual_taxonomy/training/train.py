@@ -21,6 +21,7 @@ from visual_taxonomy.evaluation import Report
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record, refuse_changes
 from visual_taxonomy.training.decisions import settle_decisions
+from visual_taxonomy.training.final_model import check_decision_rows, settle_final
 from visual_taxonomy.training.optimizer import MakeOptimizer, adamw
 from visual_taxonomy.training.parallel import Parallel, launch
 from visual_taxonomy.training.preparation import (
@@ -36,7 +37,7 @@ from visual_taxonomy.training.preparation import (
 from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
 from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
-from visual_taxonomy.training.setup import Hooks, build_trainer
+from visual_taxonomy.training.setup import Hooks, as_published, build_trainer
 from visual_taxonomy.training.trackers import Trackers
 from visual_taxonomy.training.trainer import Callback, Trainer
 
@@ -45,8 +46,8 @@ class Result(NamedTuple):
     """What a finished run leaves."""
 
     folder: Path
-    report: Report
-    """Scores of the recommended checkpoint on the validation rows."""
+    report: Report | None
+    """Scores of the recommended checkpoint on the validation rows; None without any (`final`)."""
     epoch: int
     """The epoch of that checkpoint, from 0."""
     validation: Table
@@ -95,6 +96,7 @@ def train(
             f"`folds` {config.data.folds} needs `fold`, the one to validate on; "
             "`vtax cross-validate` trains all of them"
         )
+    config = as_published(config, reporter)
     parallel = launch(config.run)
     trackers = Trackers(config.run) if parallel.is_first else None
     if not parallel.is_first:
@@ -137,6 +139,7 @@ def _start(
         lambda: _choose_split(config, folder, rows, seen, reporter, groups_path)
     )
     tables = cut_table(rows.table, split, config.data)
+    check_decision_rows(config.data.decision_from, tables.taxonomy)
     reporter.note(_count(tables))
     trainer = build_trainer(config, parallel, tables, reporter, hooks)
     if config.run.resume:
@@ -154,16 +157,20 @@ def _start(
 
 def _result(trainer: Trainer) -> Result:
     """What the run leaves, after a warning of what went wrong."""
-    trainer.saver.warn_of_missing()
-    recorder, folder = trainer.recorder, trainer.saver.folder
+    recorder, folder, data = trainer.recorder, trainer.saver.folder, trainer.config.data
+    if not data.final:
+        trainer.saver.warn_of_missing()
     diverged = divergence(recorder.history)
     if diverged is not None:
         warnings.warn(diverged, stacklevel=1)
-    settle_decisions(folder)
-    best = read_checkpoint(folder / f"best_{RECOMMENDED}.pt")
+    if data.final:
+        best = settle_final(folder, data.decision_from)
+    else:
+        settle_decisions(folder)
+        best = read_checkpoint(folder / f"best_{RECOMMENDED}.pt")
     return Result(
         folder,
-        Report.from_dict(best.metrics),
+        None if data.final else Report.from_dict(best.metrics),
         best.epoch,
         trainer.tables.validation,
         trainer.tables.test,

@@ -7,6 +7,7 @@
     optimizer  clipping, AdamW, learning-rate schedule         optimizer.py
     parallel   what the processes of a run tell each other     parallel.py
     recorder   losses, scores, records, diagnostics, loggers   recorder.py
+    average    the moving average of the weights, if asked     weight_average.py
 
 Each part has a `state_dict` of its own: last.pt is the states of all (`saving.py`). `setup.py`
 builds a trainer from a config; `train.py` is the whole run.
@@ -14,6 +15,7 @@ builds a trainer from a config; `train.py` is the whole run.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from visual_taxonomy.config import TrainConfig
@@ -34,6 +36,7 @@ from visual_taxonomy.training.saving import Part, Saver
 from visual_taxonomy.training.task_updates import TaskUpdates
 from visual_taxonomy.training.unreadable import TRAINING, VALIDATION
 from visual_taxonomy.training.validation import Validation, validate
+from visual_taxonomy.training.weight_average import WeightAverage
 
 # Epochs that end sooner after the last save do without: it would take a part of their time.
 _SECONDS_BETWEEN_SAVES = 10.0
@@ -64,6 +67,7 @@ class Trainer:
         saver: Writes checkpoints.
         callbacks: Called after each epoch, in order.
         reporter: Shows progress.
+        average: Of the weights; it is validated and saved as best.
     """
 
     config: TrainConfig
@@ -78,12 +82,14 @@ class Trainer:
     saver: Saver
     callbacks: Sequence[Callback] = ()
     reporter: Reporter = SILENT
+    average: WeightAverage | None = None
     is_stopped: bool = field(default=False, init=False)
     """Whether a callback has ended the run; see `stop`."""
 
     @property
     def parts(self) -> dict[str, Part]:
         """Name in last.pt -> part; what holds no state is none."""
+        average: dict[str, Part] = {} if self.average is None else {"average": self.average}
         return {
             "source": self.source,
             "model": self.model,
@@ -92,6 +98,7 @@ class Trainer:
             "optimizer": self.optimizer,
             "parallel": self.parallel,
             "recorder": self.recorder,
+            **average,
         }
 
     def fit(self) -> None:
@@ -143,7 +150,8 @@ class Trainer:
         started = time.perf_counter()
         waiting = self._train_epoch(stop, advance)
         seconds = time.perf_counter() - started
-        validation = self.validate()
+        with self._averaged():
+            validation = None if self.config.data.final else self.validate()
         folder = self.config.run.folder
         self.recorder.unreadable.report(self.parallel, self.tables_by_part(), folder)
         self._end_epoch(validation, seconds, waiting)
@@ -195,6 +203,8 @@ class Trainer:
             return
         self.recorder.add_update(step, step_of_epoch, update, self.optimizer.loss_scale)
         norm = self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         # A task that was skipped would put its NaN into the mean of the epoch.
         used = {name: loss for name, loss in losses.items() if name in update.weights}
         self.recorder.add_losses(step, used, [counts[name] for name in used], norm)
@@ -223,7 +233,7 @@ class Trainer:
         is_time = self.parallel.world_size == 1 or not self.source.step % self.config.run.log_every
         return is_time and self.parallel.any(stop.came)
 
-    def _end_epoch(self, validation: Validation, seconds: float, waiting: float) -> None:
+    def _end_epoch(self, validation: Validation | None, seconds: float, waiting: float) -> None:
         """Note what the epoch reached, save what it earned, and move on to the next."""
         epoch = self.source.epoch
         row = {
@@ -237,20 +247,34 @@ class Trainer:
         ended = self.recorder.end_epoch(row, validation, self.updates.num_skipped)
         if self.parallel.is_first:
             self.recorder.write(self.config.run.folder)
-        held_out = self.tables.held_out(validation.probabilities)
-        self.saver.save_best(self.model.state_dict(), epoch, validation, ended.earned, held_out)
+        if validation is not None:
+            held_out = self.tables.held_out(validation.probabilities)
+            with self._averaged():
+                weights = self.model.state_dict()
+                self.saver.save_best(weights, epoch, validation, ended.earned, held_out)
         self.reporter.note(epoch_line(ended.row))
         # Before the callbacks: one that saves must save the position behind the epoch.
         self.source.start_next_epoch()
         for callback in self.callbacks:
             callback(self, ended)
-        if self.has_ended:  # before last.pt says so: a run killed in between repeats the epoch
+        if not self.has_ended:
+            return
+        # Before last.pt says so: a run killed in between repeats the epoch.
+        if validation is not None:
             self.saver.save_held_out(held_out)
+        else:
+            with self._averaged():
+                self.saver.save_final(self.model.state_dict(), epoch)
 
     def validate(self) -> Validation:
         """Score the model on the validation rows; the same on all processes."""
         batches = self.recorder.unreadable.watching(VALIDATION, self.source.validation)
-        return validate(batches, self.tables.validation, self.model, self.objective)
+        flips = self.config.model.tta == "flip"
+        return validate(batches, self.tables.validation, self.model, self.objective, flips)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """A block in which the model has the weights that are validated and saved as best."""
+        return nullcontext() if self.average is None else self.average.applied()
 
     def tables_by_part(self) -> dict[str, Table]:
         """The rows by the names that messages have for them."""

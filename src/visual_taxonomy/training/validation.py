@@ -35,7 +35,11 @@ class Validation(NamedTuple):
 
 @torch.no_grad()
 def validate(
-    batches: Iterable[Batch], table: Table, model: TrainedModel, objective: Objective
+    batches: Iterable[Batch],
+    table: Table,
+    model: TrainedModel,
+    objective: Objective,
+    averages_flip: bool = False,
 ) -> Validation:
     """Score the model on the rows of a table; the same on all processes.
 
@@ -44,6 +48,8 @@ def validate(
         table: The rows.
         model: Left in training mode.
         objective: For the loss; left in training mode.
+        averages_flip: Whether probabilities are the mean of those of the image and of its mirror
+            image (`tta=flip`); the loss is that of the image.
     """
     model.train(False)
     objective.eval()
@@ -57,9 +63,13 @@ def validate(
         entries, categories, rows = global_labels(batch, objective, parallel)
         _, output = model(batch.images, categories, None)
         classes = model.classes(output, categories)
+        shares = model.probabilities(output, categories)
+        if averages_flip:
+            _, of_mirrored = model(batch.images.flip(3), categories, None)
+            shares = (shares + model.probabilities(of_mirrored, categories)) / 2
+            classes = shares.argmax(dim=2)
         classes = classes.masked_fill(categories[:, None] < 0, UNKNOWN)
         predicted[rows.numpy()] = classes.cpu().numpy()
-        shares = model.probabilities(output, categories)
         shares = shares.masked_fill(categories[:, None, None] < 0, 0.0)
         probabilities[rows.numpy()] = shares.cpu().numpy()
         unreadable += int((categories < 0).sum())

@@ -11,6 +11,7 @@ from visual_taxonomy.config import RunConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.evaluation import Report
 from visual_taxonomy.training.records import RECOMMENDED
+from visual_taxonomy.training.run_folder import FINAL_NAME
 from visual_taxonomy.training.trackers.base import Status, Tracker
 from visual_taxonomy.training.trackers.mlflow import MLflowTracker
 from visual_taxonomy.training.trackers.tensorboard import TensorBoardTracker
@@ -86,7 +87,8 @@ class Trackers:
 
     def _record_files(self) -> None:
         folder = self._config.folder
-        best = folder / f"best_{RECOMMENDED}.pt"
+        final = folder / FINAL_NAME
+        best = final if final.exists() else folder / f"best_{RECOMMENDED}.pt"
         for tracker in self._open.values():
             for plot in sorted(folder.glob("*.png")):
                 tracker.log_image(plot)
