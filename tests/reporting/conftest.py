@@ -1,6 +1,7 @@
 """What the plots say, read from the figure before it is written."""
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 
@@ -18,7 +19,8 @@ def figure_of(monkeypatch):
             patch.setitem(plot.__globals__, "save_figure", keep)
             plot(*args, **options)
         (figure,) = figures
-        figure.canvas.draw()
+        # Without a canvas of its own, each question for the size of a text would draw a new one.
+        FigureCanvasAgg(figure).draw()
         return figure
 
     return call
