@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from visual_taxonomy.audit.lists import cross_fitted_answers
 from visual_taxonomy.audit.wrong_labels import find_wrong_labels
 from visual_taxonomy.config import ModelConfig
-from visual_taxonomy.data.dataset import PictureDataset, batches_in_order, make_loader
+from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import evaluation_transform
@@ -94,7 +94,7 @@ def features_of(table: Table, weights: Path, cache: Path) -> np.ndarray:
     preprocessing = encoder.backbone.preprocessing
     size = preprocessing.image_size
     transform = evaluation_transform(size, preprocessing.interpolation)
-    dataset = PictureDataset(table.path, table.categories, table.targets, transform, size)
+    dataset = ImageDataset(table.path, table.categories, table.targets, transform, size)
     batches = make_loader(dataset, batches_in_order(len(table), 64), workers=0)
     key = request_key(encoder, config, table, "plain, float32")
     found = cached_features(
