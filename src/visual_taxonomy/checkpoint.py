@@ -103,6 +103,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         InputError: The disk is full.
     """
+    # Plain containers: `weights_only` refuses other types of mapping when it is read.
     content = {
         "format": FORMAT,
         "version": __version__,
@@ -159,6 +160,7 @@ def read_checkpoint(path: Path, attributes_config: Path | None = None) -> Checkp
             source=str(path),
         )
         checkpoint = _with_decision(content, checkpoint)
+    # Not ValueError, which InputError is: that has better words, and passes as it is.
     except (KeyError, TypeError, AttributeError) as error:
         raise _altered(path, repr(error)) from error
     if attributes_config is not None:
@@ -206,6 +208,7 @@ def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
 
 
 def _is_finite(weight: Tensor) -> bool:
+    # aminmax refuses tensors without numbers.
     if not weight.is_floating_point() or not weight.numel():
         return True
     # The extremes pass NaN on; torch.isfinite of every number would take ten times as long.
@@ -221,6 +224,7 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
                 damage = find_damage(file)
                 if damage is None:
                     file.seek(0)
+                    # To the CPU: it may be of a GPU that this machine does not have.
                     return torch.load(file, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise InputError(f"{path}: no such checkpoint") from None
@@ -271,6 +275,7 @@ def _from_original(
 
 
 def _check_content(checkpoint: Checkpoint, path: Path) -> None:
+    # Not isinstance: True would pass for an epoch.
     if type(checkpoint.epoch) is not int:
         raise _altered(path, f"epoch {checkpoint.epoch!r} is not a whole number")
     for name in ("metrics", "class_counts", "training"):
@@ -279,6 +284,7 @@ def _check_content(checkpoint: Checkpoint, path: Path) -> None:
     tasks = {task.name: len(task.classes) for task in checkpoint.taxonomy.tasks}
     counts = checkpoint.class_counts
     given = {name: len(c) if isinstance(c, list) else 0 for name, c in counts.items()}
+    # Checkpoints of the original system have no counts.
     if counts and given != tasks:
         raise _altered(path, "class_counts are not of the classes of its taxonomy")
 
@@ -334,6 +340,7 @@ def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:
             return f"'{name}' is missing"
         if found.shape != tensor.shape:
             return f"'{name}' is of shape {list(found.shape)}, not {list(tensor.shape)}"
+        # Not the type itself: `load_state_dict` converts float16 and float32 into one another.
         if found.is_floating_point() != tensor.is_floating_point():
             return f"'{name}' is of type {found.dtype}, not {tensor.dtype}"
     unknown = next((name for name in weights if name not in expected), None)

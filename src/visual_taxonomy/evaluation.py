@@ -168,6 +168,7 @@ class Report:
     @property
     def hm(self) -> float:
         """The score of the competition: mean of the categories' `hm`."""
+        # `or 0.0` is for the type checker alone: a report has a label, so there is a mean.
         return _mean(scores.hm for scores in self.categories) or 0.0
 
     @property
@@ -192,6 +193,7 @@ class Report:
             InputError: The mapping is not of that form.
         """
         try:
+            # The scores in it are for readers: computed again, they cannot contradict the counts.
             return cls(tuple(_read_category(*item) for item in mapping["categories"].items()))
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"not a report of `vtax evaluate --out`: {error!r}") from None
@@ -291,6 +293,7 @@ def majority_classes(
     for k, slots in enumerate(taxonomy.slots):
         for slot, task in enumerate(slots):
             counts = np.asarray(class_counts[taxonomy.task_names[task]])
+            # argmax would give a class to an attribute nobody has labelled.
             if counts.any():
                 majority[k, slot] = counts.argmax()
     return majority
@@ -339,12 +342,15 @@ def _pair_counts(predicted: IntArray, target: IntArray, num_classes: int) -> NDA
                 f"{name} {wrong} is not a class index; expected -1 to {num_classes - 1}"
             )
     side = num_classes + 1
+    # Indices may be of few bits, in which the products would overflow.
     pairs = (target.astype(np.int64) + 1) * side + predicted.astype(np.int64) + 1
     return np.bincount(pairs, minlength=side * side).reshape(side, side)
 
 
 def _class_scores(names: tuple[str, ...], pairs: NDArray[np.int64]) -> tuple[ClassScores, ...]:
+    # Without the first row: what is said of rows without a label is neither right nor wrong.
     labelled = pairs[1:]
+    # Column 0 is no answer, so the right answers stand one beside the main diagonal.
     counts = np.stack((labelled.sum(1), labelled[:, 1:].sum(0), labelled.diagonal(1)), axis=1)
     return tuple(ClassScores(name, *row) for name, row in zip(names, counts.tolist(), strict=True))
 

@@ -27,12 +27,14 @@ class Catalogue:
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, reading: LabelReading) -> None:
+        # New labels are written in UTF-8, which would be garbled between cells in latin-1.
         if is_parquet(path) or is_json_lines(path) or reading.csv_encoding == "latin-1":
             kind = "a Parquet file" if is_parquet(path) else "no CSV in UTF-8"
             raise InputError(
                 f"{path}: is {kind}; corrections are written into a copy of a CSV file, so "
                 "save it as CSV first"
             )
+        # A class of such a name would be written as a label and read back as unknown.
         taxonomy.check_missing_values(reading.missing_values)
         self.path, self.taxonomy, self.reading = path, taxonomy, reading
         self.file = LabelFile(path, reading)

@@ -34,6 +34,7 @@ def find_contradictions(held_out: HeldOut) -> list[Finding]:
         7 zari zari 0.7
     """
     found = [finding for head in held_out.heads() for finding in _of_head(held_out, head)]
+    # The sort is stable: within a contradiction those that agree stay last.
     return sorted(found, key=lambda each: (-each.score, each.group, each.task.name))
 
 
@@ -43,6 +44,7 @@ def _of_head(held_out: HeldOut, head: HeldOutHead) -> list[Finding]:
     labels = np.zeros((len(groups), num_classes), dtype=bool)
     labels[members, head.labels] = True
     sums = np.zeros((len(groups), num_classes))
+    # Not sums[members] += ...: of the rows of a group only one would be added.
     np.add.at(sums, members, head.probabilities)
     # Where no label has any probability the model cannot tell: all shares are the same.
     shares = np.where(labels, np.maximum(sums, np.finfo(np.float64).tiny), 0.0)

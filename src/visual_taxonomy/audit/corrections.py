@@ -46,6 +46,7 @@ def apply_reviews(catalogue: Catalogue, reviews: Sequence[Path], out: Path) -> A
             or two want different labels; the disk is full.
     """
     for path in (catalogue.path, *reviews):
+        # samefile sees through links and other spellings of one path; it wants both to exist.
         if path.exists() and out.exists() and path.samefile(out):
             raise InputError(f"{out}: the copy would replace {path}; give it another name")
     wanted, left = _wanted(catalogue, reviews)
@@ -59,6 +60,7 @@ def apply_reviews(catalogue: Catalogue, reviews: Sequence[Path], out: Path) -> A
     )
     with write_atomically(out) as temporary:
         temporary.write_bytes(content)
+        # Inside the block: a copy that reads differently never gets its name.
         _check_copy(catalogue, changes, temporary)
     return Applied(changes, len(wanted) - sum(map(len, changes.values())), left)
 

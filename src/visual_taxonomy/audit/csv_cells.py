@@ -50,12 +50,14 @@ def replace_cells(
             continue
         missing.remove(product)
         by_position = {_position(names, name): new for name, new in changes[product].items()}
+        # From left to right: what lies before `done` is written and cannot be changed any more.
         for position, new in sorted(by_position.items()):
             # A row that ends early has no such cell yet.
             commas = max(0, position + 1 - len(cells))
             start, end = cells[position] if not commas else _Cell(cells[-1].end, cells[-1].end)
             new_cell = delimiter.encode() * commas + _quoted(new, delimiter)
             parts += [content[done:start], new_cell]
+            # Added cells count for the next change of this row, or it would add their commas again.
             cells += [_Cell(end, end)] * commas
             done = end
     if missing:
@@ -65,6 +67,8 @@ def replace_cells(
 
 def _rows(content: bytes, delimiter: bytes) -> Iterator[list[_Cell]]:
     """The cells of each row that is not blank."""
+    # Not the csv module: it does not say at which bytes a cell stands. Bytes can be searched as
+    # they are, for in UTF-8 no part of a longer character looks like a quote or a line end.
     field = re.compile(rb'"(?:[^"]|"")*"[^%b\r\n]*|[^%b\r\n]*' % (delimiter, delimiter))
     position = len(_MARK) if content.startswith(_MARK) else 0
     while position < len(content):

@@ -17,6 +17,7 @@ from visual_taxonomy.decision.held_out import HeldOut
 LIKELY_WRONG, CONTRADICTIONS, FILLABLE = "likely_wrong", "contradictions", "fillable"
 """Names of the lists, and of their files."""
 
+# As many as `fit_decision` has.
 _FOLDS = 5
 
 
@@ -80,5 +81,6 @@ def cross_fitted_answers(held_out: HeldOut, target_precision: float, seed: int =
         probabilities, categories = held_out.probabilities[asked], held_out.categories[asked]
         parts.append(decision.answer(probabilities, categories, "argmax", target_precision))
         rows.append(asked)
+    # The folds were answered one after the other; the findings go by rows.
     order = np.argsort(np.concatenate(rows))
     return Answers(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True)))

@@ -66,6 +66,7 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
         )
         for each in findings
     ]
+    # The schema gives an empty list its header, and the empty last column the type of text.
     frame = pl.DataFrame(rows, schema=dict(_COLUMNS), orient="row")
     with write_atomically(path) as temporary:
         frame.write_csv(temporary, float_precision=6)
@@ -103,6 +104,7 @@ class Review:
         """
         for row, given in enumerate(self._texts[REVIEWED]):
             place = f"{self.file.path}, row {self.file.line(row)}"
+            # Rows that ask for nothing are not checked: their product may be gone since the audit.
             if not given:
                 yield ReviewedRow("", "", None, place)
                 continue
@@ -162,6 +164,7 @@ class Review:
 
     def _check_unchanged(self, row: int, wanted: str, now: str) -> None:
         then = self._texts.get("label", {row: now})[row]
+        # `wanted` may stand there: the review was applied before, or the label corrected by hand.
         if now not in (then, wanted):
             raise self.error(
                 row,

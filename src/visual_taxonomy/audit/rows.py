@@ -63,6 +63,7 @@ def with_labels_of(table: Table, held_out: HeldOut, path: Path) -> AuditedRows:
             "`csv_path`"
         )
     kept, rows = held_out.take(is_there), rows[is_there]
+    # The slots of another category are other attributes: no probability would fit the labels.
     moved = np.flatnonzero(table.categories[rows] != kept.categories)
     if len(moved):
         names = held_out.taxonomy.categories
@@ -71,6 +72,7 @@ def with_labels_of(table: Table, held_out: HeldOut, path: Path) -> AuditedRows:
             f"{path}: row '{shown(kept.ids[moved[0]])}' was one of '{shown(names[then])}', and is "
             f"one of '{shown(names[now])}' now ({len(moved):,} rows have moved); train again"
         )
+    # As the catalogue has them now: what was corrected since is not found again.
     targets = table.targets[rows]
     is_labelled = (table.targets != UNKNOWN).any(axis=1)
     return AuditedRows(

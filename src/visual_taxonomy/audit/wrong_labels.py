@@ -76,6 +76,7 @@ def label_scores(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if probabilities.shape[1] < 2:  # nothing else it could be
         return np.full(len(labels), -0.5)
     others = probabilities.copy()
+    # Below every probability, so that the own class is never the best of the others.
     others[np.arange(len(labels)), labels] = -1.0
     margin = others.max(axis=1) - _of_label(probabilities, labels)
     return (margin + slip_probabilities(probabilities, labels)) / 2
@@ -113,6 +114,7 @@ def find_wrong_labels(held_out: HeldOut) -> list[Finding]:
         8 zari none
     """
     found = [finding for head in held_out.heads() for finding in _of_head(held_out, head)]
+    # Ties go by name and row: the same findings are always in the same order.
     return sorted(found, key=lambda each: (-each.score, each.task.name, each.row))
 
 

@@ -68,6 +68,7 @@ def count_accepted(confidence: np.ndarray, is_error: np.ndarray) -> AcceptedCoun
         >>> counts.accepted[0], counts.errors[0], counts.accepted[-1]
         (2, 1, 0)
     """
+    # "right": an answer just at a threshold is accepted, as `Decision.answer` accepts it.
     place = np.searchsorted(GRID, confidence, side="right") - 1
     accepted = np.bincount(place, minlength=len(GRID))[::-1].cumsum()[::-1]
     errors = np.bincount(place[is_error], minlength=len(GRID))[::-1].cumsum()[::-1]
@@ -107,6 +108,7 @@ def head_thresholds(
         array([0.5])
     """
     check_target(target_precision)
+    # The first threshold is 0, so that all labels of a head are accepted there.
     is_pooled = accepted[:, 0] < FEW_LABELS
     own = _smallest(accepted, errors, target_precision, grid)
     pooled = _smallest(accepted.sum(0)[None], errors.sum(0)[None], target_precision, grid)
@@ -120,7 +122,9 @@ def _smallest(
     # The bound is at most 1 - target where so few errors are this improbable at that error.
     is_sure = binomial_cdf(errors, accepted, np.array(1.0 - target_precision)) <= LEVEL
     is_tried = accepted >= FEW_ACCEPTED
+    # Too few accepted answers are no failure: there the walk has not begun.
     failures = (is_tried & ~is_sure)[:, ::-1]
     has_failed = np.logical_or.accumulate(failures, axis=1)[:, ::-1]
     is_kept = is_tried & is_sure & ~has_failed
+    # argmax finds the loosest of the kept ones, but 0 where none is kept: that would accept all.
     return np.where(is_kept.any(axis=1), grid[is_kept.argmax(axis=1)], NEVER)

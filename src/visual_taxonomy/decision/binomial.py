@@ -35,8 +35,10 @@ def binomial_cdf(successes: np.ndarray, trials: np.ndarray, share: np.ndarray) -
         array([0.25, 0.75, 1.  ])
     """
     successes, trials, share = np.broadcast_arrays(successes, trials, share)
+    # At a = 0 lgamma has a pole; these places get their answer, 1, in the last line.
     a = np.maximum(trials - successes, 1).astype(np.float64)
     b = successes + 1.0
+    # 1 - share can be 0 in float64 (a target precision of 1e-17), whose logarithm is not finite.
     cdf = _incomplete_beta(a, b, np.maximum(1.0 - share, _TINY), share)
     return np.where(successes >= trials, 1.0, cdf)
 
@@ -60,8 +62,10 @@ def share_above(successes: np.ndarray, trials: np.ndarray, level: float) -> np.n
     low, high = np.zeros(trials.shape), np.ones(trials.shape)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
+        # The distribution function falls in p: where it is above the level, the bound is higher.
         is_above = binomial_cdf(successes, trials, middle) > level
         low, high = np.where(is_above, middle, low), np.where(is_above, high, middle)
+    # If all trials are successes, or there are none, it is 1 at every p and crosses no level.
     return np.where(successes >= trials, 1.0, (low + high) / 2)
 
 
@@ -87,6 +91,7 @@ def _incomplete_beta(a: np.ndarray, b: np.ndarray, x: np.ndarray, rest: np.ndarr
     is_mirrored = x > (a + 1) / (a + b + 2)
     a, b = np.where(is_mirrored, b, a), np.where(is_mirrored, a, b)
     x, rest = np.where(is_mirrored, rest, x), np.where(is_mirrored, x, rest)
+    # As logarithms: the gamma function itself leaves float64 above 171.
     log_front = a * np.log(x) + b * np.log(rest) + _log_gamma(a + b)
     log_front -= _log_gamma(a) + _log_gamma(b) + np.log(a)
     value = np.exp(log_front) * _fraction(a, b, x)
@@ -104,6 +109,8 @@ def _fraction(a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
             d = 1.0 / _not_zero(1.0 + term * d)
             c = _not_zero(1.0 + term / c)
             value *= c * d
+        # Some rounding errors of 1: below that a fraction might run through all its terms.
+        # Elements that have converged wait for the others; their further factors are 1.
         if (np.abs(c * d - 1.0) < 1e-15).all():
             break
     return value
@@ -114,4 +121,5 @@ def _not_zero(values: np.ndarray) -> np.ndarray:
 
 
 def _log_gamma(values: np.ndarray) -> np.ndarray:
+    # Without otypes np.vectorize refuses an empty array.
     return np.vectorize(math.lgamma, otypes=[np.float64])(values)

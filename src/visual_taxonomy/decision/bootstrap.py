@@ -32,6 +32,7 @@ class Units(NamedTuple):
     def of(cls, groups: np.ndarray) -> "Units":
         """From the groups of the cells, [M], numbered in any way."""
         places = np.unique(groups, return_inverse=True)[1]
+        # Without cells -1 + 1 = 0 units, where the maximum of nothing would raise.
         return cls(places, int(places.max(initial=-1)) + 1)
 
 
@@ -58,6 +59,7 @@ class AnswerPairs:
     def scores(self, weights: np.ndarray) -> Scores:
         """[B, T] scores of each head with the cells weighted by [B, M]."""
         pairs = len(self._true)
+        # The few pairs that occur stand for the M cells: a sample costs one pass over the cells.
         weighted = np.stack([np.bincount(self._pair_of, row, pairs) for row in weights])
         is_correct = self._true == self._chosen
         return self._counts.scores(
@@ -68,6 +70,7 @@ class AnswerPairs:
 
     def _by_class(self, weighted: np.ndarray, classes: np.ndarray) -> np.ndarray:
         side = self._counts.num_classes + 1
+        # Without the last place: no answer is a miss of the true class, and no prediction of any.
         return np.stack([np.bincount(classes, row, side)[:-1] for row in weighted])
 
 
@@ -76,6 +79,7 @@ def draw_weights(units: Units, samples: int, seed: int) -> Iterator[np.ndarray]:
     generator = np.random.default_rng(seed)
     for start in range(0, samples, _SAMPLES_AT_ONCE):
         size = (min(_SAMPLES_AT_ONCE, samples - start), units.number)
+        # Not divided by their sum: all that is computed from them is a ratio of weighted counts.
         yield generator.standard_exponential(size)[:, units.of_cell]
 
 
@@ -93,6 +97,7 @@ def draw_scores(sets: Sequence[AnswerPairs], units: Units, samples: int, seed: i
     """
     parts: list[list[Scores]] = [[] for _ in sets]
     for weights in draw_weights(units, samples, seed):
+        # The same weights for all sets, so that differences of their scores are paired.
         for found, pairs in zip(parts, sets, strict=True):
             found.append(pairs.scores(weights))
     return [Scores(*map(np.concatenate, zip(*found, strict=True))) for found in parts]

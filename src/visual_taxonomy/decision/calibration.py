@@ -71,9 +71,11 @@ def fit_calibration(
     together = np.zeros(len(cells), dtype=np.int64)
     # One label's worth of doubt keeps a few labels, or none, from an extreme fit.
     identity = np.array([[1.0, 0.0]])
+    # The NLL is convex: where the steps start changes their number, not where they end.
     guess = identity if start is None else np.stack(start, axis=1).mean(axis=0, keepdims=True)
     pooled = _minimise(cells, together, identity, np.eye(2), guess)
     shared = np.repeat(pooled, len(cells.sizes), axis=0)
+    # Infinity times a curvature of 0 is NaN, and without cells there is no average label.
     if not np.isfinite(shrinkage) or not len(cells):
         return Calibration(shared[:, 0], shared[:, 1])
     # What one average label says of (a, b).
@@ -102,6 +104,7 @@ def _minimise(
         gradient = sums.gradient + (found - centres) @ penalty
         steps = np.linalg.solve(sums.curvature + penalty, gradient[..., None])[..., 0]
         longest = np.abs(steps).max(axis=1, keepdims=True)
+        # 1e-300: where nothing moves any more, 0.5 / 0 would warn.
         moved = found - steps * np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300))
         moved[:, 0] = moved[:, 0].clip(1 / _STEEPEST, _STEEPEST)
         change = np.abs(moved - found).max(initial=0.0)
@@ -118,6 +121,8 @@ def _sums(cells: Cells, units: np.ndarray, found: np.ndarray) -> _Sums:
         unit = units[part]
         shares = _softmax(cells, part, found[unit, 0], found[unit, 1])
         logs, priors = cells.logs[part], cells.log_prior[heads]
+        # Derivatives of -log softmax: means under the model minus the true class, then covariances.
+        # Classes that a head does not have are 0 in `shares`, so their padding counts for nothing.
         mean_log, mean_prior = (np.einsum("mc,mc->m", shares, x) for x in (logs, priors))
         own = np.arange(len(heads)), cells.labels[part]
         values = (
@@ -128,7 +133,9 @@ def _sums(cells: Cells, units: np.ndarray, found: np.ndarray) -> _Sums:
             np.einsum("mc,mc,mc->m", shares, priors, priors) - mean_prior**2,
         )
         for total, value in zip(totals, values, strict=True):
+            # minlength keeps the place of units without cells.
             total += np.bincount(unit, value, minlength=len(found))
+    # The matrix is symmetric: the covariance stands in it twice.
     curvature = totals[[2, 3, 3, 4]].T.reshape(-1, 2, 2)
     return _Sums(totals[:2].T, curvature)
 

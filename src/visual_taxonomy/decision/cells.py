@@ -61,12 +61,14 @@ class Cells:
 
     def take(self, chosen: np.ndarray) -> "Cells":
         """Some of the cells, by a mask of [M] bool or by index."""
+        # By mask or ascending index only: that the cells of a head stand together is relied upon.
         arrays = (self.rows, self.slots, self.heads, self.labels, self.logs, self.groups)
         return Cells(self.taxonomy, self.log_prior, *(array[chosen] for array in arrays))
 
 
 def read_cells(held_out: HeldOut) -> Cells:
     """All labelled cells of held-out rows."""
+    # `heads()` goes in the order of the tasks, so that `Cells.heads` ascends.
     heads = list(held_out.heads())
     classes = held_out.probabilities.shape[2]
     labels = np.concatenate([head.labels for head in heads])
@@ -74,6 +76,7 @@ def read_cells(held_out: HeldOut) -> Cells:
     end = 0
     for head in heads:
         start, end = end, end + len(head.labels)
+        # One true class with a probability of 0 would make the NLL of its head infinite.
         floored = np.maximum(head.probabilities, FLOOR)
         logs[start:end, : floored.shape[1]] = np.log(floored)
     rows = np.concatenate([head.rows for head in heads])

@@ -18,6 +18,7 @@ from visual_taxonomy.decision.score_counts import ScoreCounts, Scores
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN
 
+# 95 % of the samples lie between the two tails, as in `intervals`.
 _TAIL = 0.025
 _SAMPLES_AT_ONCE = 64
 """Samples whose weights are in memory together; each is N numbers."""
@@ -116,6 +117,7 @@ def compare_answers(
     generator = np.random.default_rng(seed)
 
     def draw(size: int) -> np.ndarray:
+        # How often each group is drawn when as many as there are get drawn with replacement.
         shares = np.full(num_groups, 1 / num_groups)
         return generator.multinomial(num_groups, shares, size)[:, groups]
 
@@ -123,6 +125,7 @@ def compare_answers(
         return generator.integers(0, 2, (size, num_groups))[:, groups]
 
     points = pair.drawn(np.ones((1, len(rows))))
+    # Both draw from one generator: in another order a seed would give other figures.
     drawn = _joined(pair.drawn(draw(size)) for size in _sizes(samples))
     exchanged = _joined(pair.exchanged(choose(size)) for size in _sizes(samples))
     tasks = {
@@ -144,6 +147,7 @@ class _Pair:
             of_category = rows.categories == category
             for slot, task in enumerate(slots):
                 labelled = np.flatnonzero(of_category & (rows.targets[:, slot] != UNKNOWN))
+                # UNKNOWN equals no class: an answer that is missing is a row of zeros.
                 classes = np.arange(len(taxonomy.tasks[task].classes))
                 labels, a, b = (
                     (answers[labelled, slot, None] == classes).astype(np.float64)
@@ -167,6 +171,7 @@ class _Pair:
         _, from_a, correct_from_a, from_b, correct_from_b = self._sums(is_exchanged)
         moved, correct_moved = from_b - from_a, correct_from_b - correct_from_a
         scores = self.counts.scores
+        # Exchanging answers changes no label, so these are the same for all samples.
         labels = np.broadcast_to(labels, moved.shape)
         return (
             scores(labels, a + moved, correct_a + correct_moved),
@@ -175,6 +180,7 @@ class _Pair:
 
     def _sums(self, weights: np.ndarray) -> list[np.ndarray]:
         """[B, S] labels, answers and correct answers of the first, and those of the second."""
+        # One matrix product a head counts all five tables for all samples.
         sums = [
             (weights[:, rows] @ table).reshape(len(weights), 5, -1) for rows, table in self._heads
         ]
@@ -215,6 +221,7 @@ def _differences(
         known = draws[~np.isnan(draws)]  # a sample may draw no label of a rare task
         low, high = np.quantile(known, (_TAIL, 1 - _TAIL)).tolist() if len(known) else (np.nan,) * 2
         extreme = (np.abs(swaps) >= abs(second - first) - _ROUNDING).sum()
+        # 1 + ...: the answers as they are count as one exchange, so that p is never 0.
         p_value = float(1 + extreme) / (len(swaps) + 1)
         found.append(Difference(first, second, second - first, low, high, p_value))
     return Differences(*found)
@@ -240,6 +247,7 @@ def _in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> Hel
         )
     place = {name: row for row, name in enumerate(second.ids.tolist())}
     second = second.take(np.array([place[name] for name in first.ids.tolist()], dtype=np.int64))
+    # Only after the ids: rows must stand in the same order before their labels can be compared.
     differs = (first.categories != second.categories) | (first.targets != second.targets).any(1)
     if differs.any():
         name = shown(first.ids[differs][0])

@@ -52,6 +52,7 @@ def set_thresholds(covered: np.ndarray, coverage: float, grid: np.ndarray) -> np
     if not 0 < coverage < 1:
         raise InputError(f"coverage: {coverage}, expected a share between 0 and 1, such as 0.95")
     pooled = np.broadcast_to(covered.sum(axis=0), covered.shape)
+    # At the threshold 0 every label is counted, so the first column is n.
     counts = np.where(covered[:, :1] < FEW_LABELS, pooled, covered)
     # Rounding must not ask for one label more: 0.9 * 200 is above 180 in float64.
     needed = np.ceil((counts[:, :1] + 1) * coverage - 1e-9)

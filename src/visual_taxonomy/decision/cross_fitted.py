@@ -90,6 +90,7 @@ def cross_fitted(
         InputError: No row has a label, the target is not between 0 and 1, or there are fewer than 2
             folds or products.
     """
+    # Refused here, not after all the fits.
     if target_precision is not None:
         check_target(target_precision)
     fits = CrossFit(held_out, folds, seed)
@@ -107,6 +108,7 @@ def cross_fitted(
     classes[CHOSEN] = metric.classes
     rows = (held_out.targets, held_out.categories, held_out.groups, samples)
     before, after = _measures(fits.cells, found, seed)
+    # A target that is reported anyway must not be reported twice.
     targets = sorted({*TARGETS, *([target_precision] if target_precision else [])})
     return CrossFitted(
         decision=decision,
@@ -137,6 +139,7 @@ def _answers(
 ) -> Answers:
     """Each fold's rows by the decision that has not seen them."""
     shape = held_out.probabilities.shape
+    # Defaults for no row: each is in exactly one fold, and is filled in below.
     whole = Answers(
         np.zeros(shape, dtype=np.float32),
         np.full(shape[:2], UNKNOWN, dtype=np.int64),
@@ -162,6 +165,7 @@ def _spread(held_out: HeldOut, found: OutOfFold, rule: int) -> np.ndarray:
 
 def _measures(cells: Cells, found: OutOfFold, seed: int) -> tuple[Measures, Measures]:
     """Of the model's probabilities, and of the calibrated ones out of fold."""
+    # a = 1, b = 0: the model's own probabilities, with the floor that the calibrated ones have.
     identity = Calibration(np.ones(len(cells.sizes)), np.zeros(len(cells.sizes)))
     before, after = (
         measure(probabilities, each.labels, each.heads, each.groups, seed=seed)

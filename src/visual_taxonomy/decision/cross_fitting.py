@@ -81,6 +81,7 @@ class CrossFit:
     def __init__(self, held_out: HeldOut, folds: int, seed: int) -> None:
         self.seed = seed
         self.fold_of_row = assign_folds(held_out.categories, held_out.groups, folds, seed)
+        # Fewer than asked for where there are few groups; those in use are 0 ... the highest.
         self.num_folds = int(self.fold_of_row.max()) + 1
         self.cells = read_cells(held_out)
         self.counts = ScoreCounts(held_out.taxonomy)
@@ -89,6 +90,7 @@ class CrossFit:
 
     @cached_property
     def _tau_counts(self) -> TauCounts:
+        # Counts add up over folds: one pass over the cells serves the taus of every set of folds.
         return count_taus(self.counts, self.cells, self._fold_of_cell, self.num_folds)
 
     @cached_property
@@ -108,6 +110,8 @@ class CrossFit:
                 Rule(of_heads, None),
                 Rule(of_heads, fit_offsets(cells, of_heads)),
             )
+            # To start from the fit on all cells saves steps and gives nothing away: the NLL is
+            # convex, so the minimum is that of the kept cells, whatever the start.
             whole = self.fit().calibration if without else None
             self._fits[without] = Fit(fit_calibration(cells, start=whole), rules)
         return self._fits[without]
@@ -128,6 +132,7 @@ class CrossFit:
             axis=1,
         )
         numbers = np.concatenate([np.flatnonzero(self._fold_of_cell == fold) for fold in kept])
+        # Back in the order of all cells, heads together: `_by_head` cuts them by their numbers.
         order = np.argsort(numbers)
         cells = self.cells.take(numbers[order])
         return OutOfFold(cells, probabilities[order], classes[:, order])

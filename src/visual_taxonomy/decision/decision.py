@@ -116,6 +116,7 @@ class Decision:
     fitted_on: FittedOn
     rule: str
     grid: tuple[float, ...]
+    # A cache, which a frozen class may fill though not replace; it is no part of the value.
     _thresholds: dict[tuple[str, float], Thresholds] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -169,6 +170,7 @@ class Decision:
         """
         key = (rule, target_precision)
         if key not in self._thresholds:
+            # Swapped from [H, 2, G]: a head has its accepted answers and then its errors.
             accepted, errors = np.array(
                 [
                     head.argmax_counts if rule == "argmax" else head.metric_counts
@@ -185,6 +187,7 @@ class Decision:
         Raises:
             InputError: The coverage is not between 0 and 1.
         """
+        # A head without counts, the default, has 0 of them and takes those of all heads.
         covered = padded([head.covered for head in self.heads], len(self.grid))
         return set_thresholds(covered, coverage, np.array(self.grid))
 
@@ -218,13 +221,17 @@ class Decision:
         calibrated = batch.softmax(batch.logs * scale[..., None] + prior)
         is_unknown = classes == UNKNOWN
         if least is not None or edge is not None:
+            # -1 would read the last class; what is read instead counts for nothing: it is unknown.
             chosen = np.maximum(classes, 0)[..., None]
+            # As the held-out answers were counted: the calibrated probability of the chosen
+            # class, which under the metric rule need not be the highest.
             confidence = np.take_along_axis(calibrated, chosen, axis=2)[..., 0]
         if least is not None:
             is_unknown |= confidence < least[batch.categories]
         if edge is not None:
             edges = edge[batch.categories]
             is_kept = (calibrated >= edges[..., None]) & batch.is_usable
+            # One class is left, but the rule may have chosen another: that one lies below the edge.
             is_unknown |= (is_kept.sum(axis=2) != 1) | (confidence < edges)
         return Answers(calibrated.astype(np.float32), classes, runner_up, is_unknown)
 
@@ -253,6 +260,7 @@ class Decision:
             rule = str(mapping["rule"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the decision is damaged ({error!r}); fit it anew") from None
+        # Outside of the block: InputError is a ValueError, and would be reported as damage.
         if is_other:
             raise InputError(OTHER_TAXONOMY)
         return cls(taxonomy, heads, fitted_on, rule, grid)
@@ -287,6 +295,7 @@ def _is_sound(head: HeadDecision, thresholds: int) -> bool:
     numbers = (head.prior_exponent, head.tau, *head.log_prior, *(head.offsets or ()))
     lengths = {len(part) for part in (*head.argmax_counts, *head.metric_counts)}
     return (
+        # NaN is below no threshold: a decision that holds one would publish every answer.
         bool(np.isfinite((head.temperature, *numbers)).all())
         and head.temperature > 0
         and lengths == {thresholds}
@@ -301,6 +310,7 @@ def _digest(taxonomy: Taxonomy) -> str:
 
 def _plain(head: HeadDecision) -> dict[str, Any]:
     values = asdict(head)
+    # asdict keeps named tuples, which JSON would write as lists without names.
     for name in ("argmax_counts", "metric_counts"):
         values[name] = getattr(head, name)._asdict()
     return values

@@ -46,6 +46,7 @@ def decision_of(
     fit, found = cross_fit.fit(without), cross_fit.out_of_fold(without)
     chosen = cross_fit.choose(found)
     rule = fit.rules[chosen]
+    # 0 is argmax, the first of `RULES`.
     argmax, metric = found.accepted(0), found.accepted(chosen)
     support, covered = found.cells.support, found.covered()
     heads = []
@@ -65,6 +66,7 @@ def decision_of(
                 covered=covered[head],
             )
         )
+    # Rows of folds left out are neither counted nor in the digest that `was_fitted_on` compares.
     rows = np.flatnonzero(~np.isin(cross_fit.fold_of_row, list(without)))
     fitted_on = FittedOn(
         source, len(rows), len(found.cells), cross_fit.num_folds, _digest(held_out.ids[rows])

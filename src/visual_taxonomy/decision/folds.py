@@ -41,12 +41,16 @@ def assign_folds(
             "a decision is fitted on at least 2, better on hundreds"
         )
     order = np.random.default_rng(seed).permutation(len(sizes))
+    # Large groups first, while small ones are left to even out the folds. The sort is stable, so
+    # that groups of one size stay in random order.
     order = order[np.argsort(-sizes[order], kind="stable")]
     of_category = np.zeros((int(categories.max()) + 1, num_folds), dtype=np.int64)
     of_all = np.zeros(num_folds, dtype=np.int64)
     fold_of = np.zeros(len(sizes), dtype=np.int64)
     for group in order.tolist():
         category = categories[firsts[group]]
+        # The last key counts first. Ties go to the lowest number, so that the folds in use are
+        # 0, 1, ... without a gap, however few groups there are.
         fold = np.lexsort((of_all, of_category[category]))[0]
         fold_of[group] = fold
         of_category[category, fold] += sizes[group]

@@ -97,6 +97,7 @@ class HeldOut:
                     category,
                     slot,
                     rows,
+                    # They are rounded to float32, so their sum is near 1 only.
                     chosen / chosen.sum(axis=1, keepdims=True),
                     self.targets[rows, slot].astype(np.int64),
                     np.asarray(self.class_counts[task.name], dtype=np.int64),
@@ -104,6 +105,7 @@ class HeldOut:
 
     def most_probable(self) -> np.ndarray:
         """[N, A] index of the most probable class; -1 where the model has no answer."""
+        # In a row with NaN argmax is the place of the NaN: such rows are masked afterwards.
         classes = self.probabilities.argmax(axis=2)
         has_answer = np.isfinite(self.probabilities).all(axis=2) & self.probabilities.any(axis=2)
         return np.where(has_answer, classes, UNKNOWN)
@@ -122,6 +124,7 @@ class HeldOut:
         names = json.dumps({"taxonomy": self.taxonomy.to_dict(), "counts": _plain(self)})
         with write_atomically(path) as temporary, temporary.open("wb") as file:
             arrays = {name: getattr(self, name) for name in _ARRAYS}
+            # An array of objects would be pickled, which `read` refuses.
             arrays["ids"] = np.asarray(self.ids, dtype=np.str_)
             np.savez_compressed(file, names=np.array(names), **arrays)
 
@@ -162,6 +165,7 @@ def pool(parts: Sequence[HeldOut]) -> HeldOut:
     ids, repeats = np.unique(arrays[0], return_counts=True)
     if (repeats > 1).any():
         raise InputError(f"row '{ids[repeats > 1][0]}' is held out twice; the folds overlap")
+    # Averaged, not summed: a row is among the training rows of all folds but its own.
     counts = {
         name: np.mean([part.class_counts[name] for part in parts], axis=0).round().astype(int)
         for name in first.class_counts

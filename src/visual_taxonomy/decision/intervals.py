@@ -111,11 +111,13 @@ def _by_name(
         columns = []
         for point, sample in zip(points, draws, strict=True):
             values, reduced = reduce(point)[0], reduce(sample)
+            # Weights are never 0, so a head is NaN in all samples or in none: no nanquantile.
             ends = np.quantile(reduced, (tail, 1 - tail), axis=0)
             columns.append([Interval(*map(float, row)) for row in zip(values, *ends, strict=True)])
         return [ScoreIntervals(*row) for row in zip(*columns, strict=True)]
 
     return ReportIntervals(
+        # The one mean as a column of its own: `intervals` reads a column for each name.
         intervals(lambda scores: counts.mean(scores)[:, None])[0],
         dict(zip(taxonomy.categories, intervals(counts.category_means), strict=True)),
         dict(zip(taxonomy.task_names, intervals(lambda scores: scores), strict=True)),

@@ -42,6 +42,7 @@ def judge(
     taxonomy, cells = held_out.taxonomy, read_cells(held_out)
     before, after = (
         measure(each[cells.rows, cells.slots], cells.labels, cells.heads, cells.groups, seed=seed)
+        # Those of the metric would do as well: the rule changes the classes, not the calibration.
         for each in (held_out.probabilities.astype(np.float64), argmax.probabilities)
     )
     classes = {"argmax": argmax.classes, decision.rule: metric.classes}
@@ -66,11 +67,14 @@ def judge(
 
 def was_fitted_on(decision: Decision, held_out: HeldOut) -> bool:
     """Whether a decision was fitted on just these rows, by the digest of their ids."""
+    # As `fitting` digests them; if one changes, a model no longer knows its own rows.
     text = "\n".join(sorted(map(str, held_out.ids)))
     return hashlib.sha256(text.encode()).hexdigest() == decision.fitted_on.digest
 
 
 def _answers(decision: Decision, held_out: HeldOut, rule: Rule, target: float | None) -> Answers:
+    # Classes that only the rows know come behind the model's: cut off for the decision, which
+    # checks shapes, and put back as 0 for what reads answers by the taxonomy of the rows.
     widest = max(len(task.classes) for task in decision.taxonomy.tasks)
     known = held_out.probabilities[..., :widest]
     answers = decision.answer(known, held_out.categories, rule, target)

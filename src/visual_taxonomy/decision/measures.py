@@ -73,6 +73,7 @@ def measure(
     own = probabilities[np.arange(len(labels)), labels]
     top = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
+    # Sum of (p - [c is true])^2 over the classes, multiplied out: no [M, C] table of truths.
     brier = (probabilities**2).sum(axis=1) - 2.0 * own + 1.0
     errors: list[_Mean | _BinnedError] = [
         _Mean(-np.log(np.maximum(own, FLOOR))),
@@ -97,6 +98,7 @@ def measure(
 
 def _centred(point: float, draws: np.ndarray, ends: tuple[float, float]) -> Interval:
     low, high = (np.quantile(draws, ends) - draws.mean() + point).tolist()
+    # The shift can take the lower end below 0, where no error lies.
     return Interval(point, max(low, 0.0), high)
 
 
@@ -108,6 +110,7 @@ def equal_mass_bins(values: np.ndarray, bins: int = BINS) -> np.ndarray:
         array([1, 0, 0, 1])
     """
     found = np.empty(len(values), dtype=np.int64)
+    # Stable: many confidences are equal, and machines must not part them differently.
     found[np.argsort(values, kind="stable")] = np.arange(len(values)) * bins // len(values)
     return found
 
@@ -151,6 +154,7 @@ class _BinnedError:
 def _classwise(probabilities: np.ndarray, labels: np.ndarray, heads: np.ndarray) -> _BinnedError:
     """The error of every class of every head; the mean over classes is its scale."""
     parts: list[tuple[np.ndarray, ...]] = []
+    # Bins are numbered through over heads and classes, so that one bincount sums them all.
     next_bin = 0
     for head in np.unique(heads):
         cells = np.flatnonzero(heads == head)

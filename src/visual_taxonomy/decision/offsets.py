@@ -53,6 +53,8 @@ def _ascend(scores: np.ndarray, labels: np.ndarray, shrinkage: float) -> np.ndar
             others = scores + offsets
             others[:, label] = -np.inf
             rivals = others.argmax(axis=1)
+            # The offset decides only between this class and the best of the others, so that one
+            # comparison serves all D.
             lead = scores[:, label] - others.max(axis=1)
             chosen = np.where(lead + _TRIED[:, None] > 0, label, rivals)
             scored = _hm(chosen, labels, support)
@@ -72,5 +74,6 @@ def _hm(chosen: np.ndarray, labels: np.ndarray, support: np.ndarray) -> np.ndarr
     correct = np.bincount(flat[chosen == labels], minlength=flat.shape[0] * size).reshape(shape)
     either = predicted + support
     macro = (2.0 * correct / np.maximum(either, 1)).sum(axis=1) / (either > 0).sum(axis=1)
+    # Here every cell has an answer, so that micro F1 is the accuracy.
     micro = correct.sum(axis=1) / len(labels)
     return 2.0 * micro * macro / np.maximum(micro + macro, _TINY)

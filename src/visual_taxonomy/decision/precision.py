@@ -126,6 +126,7 @@ def _plain(parts: list[Achieved]) -> list[dict[str, Any]]:
     correct, accepted = (
         np.array([getattr(part, name) for part in parts]) for name in ("correct", "accepted")
     )
+    # All at once: bisection evaluates the distribution many times, for one head or for all.
     low, high = share_interval(correct, accepted)
     return [
         {

@@ -30,6 +30,7 @@ def remarks(
         least, is_pooled = decision.thresholds(rule, target_precision)
         few = f"fewer than {FEW_LABELS} held-out labels: its threshold is that of all heads"
         never = f"target precision {target_precision:g} cannot be reached: every answer is unknown"
+        # Heads without any label are named by the first sentence already; `NEVER` is above 1.
         sentences += [(is_pooled & ~is_bare, few), (least > 1, never)]
     return [f"{_named(decision, of)}: {text}" for of, text in sentences if of.any()]
 

@@ -62,6 +62,7 @@ def chosen_classes(cells: Cells, rule: Rule) -> np.ndarray:
     bias = -rule.tau[:, None] * cells.log_prior
     if rule.offsets is not None:
         bias = bias + rule.offsets
+    # Beyond the classes of a head `logs` is 0, more than the logarithm of any probability.
     bias = np.where(cells.has_class, bias, NOWHERE)
     return (cells.logs + bias[cells.heads]).argmax(axis=1)
 
@@ -75,6 +76,7 @@ def count_taus(counts: ScoreCounts, cells: Cells, folds: np.ndarray, num_folds: 
         folds: [M] fold of each cell.
         num_folds: F.
     """
+    # Fold and class in one number: one bincount counts all folds of an exponent.
     starts = counts.starts[cells.heads] + folds * counts.num_classes
     size = num_folds * counts.num_classes
     predicted, correct = np.zeros((2, len(TAUS), size))
@@ -104,6 +106,7 @@ def fit_taus(
     """
     of_heads = counts.scores(np.broadcast_to(sums.labels, sums.predicted.shape), *sums[1:]).hm
     curve = counts.mean(of_heads)
+    # "edge": zeros beyond the ends would pull the curve down there.
     padded = np.pad(curve, _SMOOTH, mode="edge")
     width = 2 * _SMOOTH + 1
     smooth = np.convolve(padded, np.full(width, 1 / width), mode="valid")
@@ -136,6 +139,8 @@ def simplest(scores: np.ndarray, draws: np.ndarray) -> int:
         (1, 0)
     """
     best = scores.argmax()
+    # Of the paired differences: the scores themselves vary far more with the sample.
+    # The best is 0 below itself, so one is always found.
     errors = (draws[best] - draws).std(axis=1)
     errors[0] *= 2
     return int((scores >= scores[best] - errors).argmax())

@@ -49,8 +49,10 @@ class ScoreCounts:
             correct: [..., S] of those that agree.
         """
         either = labels + predicted
+        # A class in neither truth nor prediction is 0 here, and is left out of the macro average.
         f1 = 2.0 * correct / np.where(either > 0, either, 1.0)
         total = self._sums(labels)
+        # NaN is added at the end: dividing by 0 would warn at each call.
         nothing = np.where(total > 0, 0.0, np.nan)
         macro = self._sums(f1) / np.maximum(self._sums((either > 0).astype(np.float64)), 1.0)
         micro = 2.0 * self._sums(correct) / np.where(total > 0, self._sums(either), 1.0)
@@ -62,6 +64,7 @@ class ScoreCounts:
         """[..., K] means over the heads that have labels; NaN for a category without any."""
         known = ~np.isnan(of_heads)
         one_hot = (self._categories[:, None] == np.arange(self._categories[-1] + 1)).astype(float)
+        # 0, not NaN, goes into the product: NaN times 0 would reach every category.
         sums, counts = np.where(known, of_heads, 0.0) @ one_hot, known.astype(float) @ one_hot
         return np.where(counts > 0, sums / np.maximum(counts, 1.0), np.nan)
 
@@ -76,6 +79,7 @@ class ScoreCounts:
         return self.mean(self.scores(labels, predicted, correct).hm)
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
+        # reduceat takes an empty range for its first element: a head has at least one class.
         return np.add.reduceat(values, self.starts, axis=-1)
 
 

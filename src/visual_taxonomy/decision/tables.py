@@ -36,6 +36,7 @@ class Batch:
     @property
     def logs(self) -> np.ndarray:
         """[N, A, C] logarithms of the probabilities, 0 where there is none."""
+        # Where there is no answer the number may be NaN; 1 stands there, whose logarithm is 0.
         ones = np.ones_like(self.exact)
         return np.log(np.maximum(self.exact, FLOOR, where=self.is_usable, out=ones))
 
@@ -51,7 +52,9 @@ class Batch:
     def softmax(self, scores: np.ndarray) -> np.ndarray:
         """[N, A, C] softmax over the classes of each head; 0 where there is no answer."""
         scores = np.where(self.is_usable, scores, _NOWHERE)
+        # Without answer all scores are equal and each share is 1: the mask makes them 0.
         shares = np.exp(scores - scores.max(axis=2, keepdims=True)) * self.is_usable
+        # With an answer the sum is at least exp(0) = 1; without one it is 0, and 0 / 1 stays 0.
         return shares / np.maximum(shares.sum(axis=2, keepdims=True), 1.0)
 
 

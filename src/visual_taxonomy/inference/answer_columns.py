@@ -174,5 +174,6 @@ def answer_lines(
     if with_probabilities:
         shares = probability_texts(taxonomy, categories, scores)
     labels = label_texts(taxonomy, categories, scores, unknown)
+    # `shares` has no end where there are none to write, so the lengths may differ.
     for (name, category), texts, of_row in zip(starts, labels, shares, strict=False):
         yield columns.line([name, taxonomy.categories[category]], category, texts, of_row)

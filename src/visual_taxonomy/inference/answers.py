@@ -64,6 +64,7 @@ def named_answers(
         scores: Its answers.
     """
     tasks = tasks_of(taxonomy)
+    # As lists: taking single numbers out of an array is many times slower.
     columns = zip(
         scores.classes.tolist(),
         _chosen(scores.probabilities, scores.classes),
@@ -76,6 +77,7 @@ def named_answers(
         cells = zip(*row, strict=True)
         yield {
             task.attribute: _answer(task, *cell)
+            # The arrays are as wide as the widest category: zip drops the slots it does not have.
             for task, cell in zip(tasks[category], cells, strict=False)
         }
 
@@ -92,6 +94,7 @@ def label_texts(
         unknown: Text of an answer that is not sure enough.
     """
     tasks = tasks_of(taxonomy)
+    # Without an image a cell stays empty: the text says that there was one, and no sure answer.
     unsure = scores.is_unknown & (scores.classes != UNKNOWN)
     rows = zip(categories.tolist(), scores.classes.tolist(), unsure.tolist(), strict=True)
     for category, classes, hidden in rows:
@@ -118,6 +121,7 @@ def tasks_of(taxonomy: Taxonomy) -> list[list[Task]]:
 
 def _chosen(probabilities: np.ndarray, classes: np.ndarray) -> list[list[float]]:
     """[N, A] probabilities of the classes."""
+    # -1 would read the last class; callers show nothing where the class is -1.
     places = np.maximum(classes, 0)[..., None]
     found: list[list[float]] = np.take_along_axis(probabilities, places, axis=2)[..., 0].tolist()
     return found

@@ -45,6 +45,7 @@ _PLAIN = ("files", "int8", "class_counts", "decision_figures", "source", "versio
 # Read at a time for the checksum: a bundle of gigabytes takes no memory.
 _CHUNK_BYTES = 1 << 20
 # What reading a manifest raises that is no JSON, or not the JSON of a manifest.
+# Not ValueError, though JSON's errors are such: InputError is one too, and has its own words.
 _DAMAGE = (
     KeyError,
     TypeError,
@@ -202,6 +203,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    # Always checked: a manifest that leaves it out expects "", which is no file's checksum.
     for name, expected in {TAXONOMY: "", **files}.items():
         path = folder / name
         # A name with a folder in it would read files outside of the bundle.

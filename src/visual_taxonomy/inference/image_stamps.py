@@ -17,6 +17,7 @@ _CHUNK = 4096
 _THREADS = 8
 
 _DIGEST_BYTES = 8
+# A row without a file has a stamp too: an image that appears later counts as a change.
 _NO_FILE = (-1, -1)
 
 
@@ -35,7 +36,9 @@ class ImageStamps:
         starts = range(0, len(self._paths), _CHUNK)
         with ThreadPoolExecutor(_THREADS, "stat") as pool:
             found = list(pool.map(self._stat, starts))
+        # A million paths are more than 100 MB, and only their stamps are needed from here on.
         del self._paths
+        # The empty part is for tables without rows: nothing cannot be concatenated.
         self._stats = np.concatenate([np.empty((0, 2), np.int64), *found])
 
     def __call__(self, first: int, last: int) -> str:
@@ -53,4 +56,5 @@ def _size_and_time(path: str) -> tuple[int, int]:
         found = os.stat(path)
     except (OSError, ValueError):  # ValueError: a name with a null character
         return _NO_FILE
+    # Times after the year 2262 do not fit into int64, and np.array would refuse them.
     return found.st_size, found.st_mtime_ns % 2**63

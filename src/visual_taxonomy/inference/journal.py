@@ -101,6 +101,7 @@ def replay(journal: Path, partial: Path, request: str | None, stamp: Stamp) -> R
     nothing = Replay([], 0, Chain(request))
     if request is None or not (journal.exists() and partial.exists()):
         return nothing
+    # JSON escapes line ends, so none stands within an entry.
     first, *lines = journal.read_bytes().splitlines(keepends=True) or [b""]
     # The rows are of another model or CSV; they are counted only to tell the user.
     if first != first_line(request):
@@ -118,6 +119,7 @@ def _replay_lines(
     with partial.open("rb") as file:
         for line in lines:
             entry = _entry(line)
+            # More than was written: the journal reached the disk, the rows did not.
             if entry is None or not (position <= entry.size <= written and rows <= entry.rows):
                 break
             if entry.stamp != stamp(rows, entry.rows):
@@ -127,6 +129,7 @@ def _replay_lines(
                 break
             entries.append(entry)
             rows, position, size = entry.rows, entry.size, size + len(line)
+    # The lines after the first that fails say how much must be done again, if they can be read.
     claimed = [entry.rows for entry in map(_entry, lines[len(entries) :]) if entry]
     dropped = max(0, max(claimed, default=0) - rows)
     return Replay(entries, size, chain, dropped, reason if dropped else "")

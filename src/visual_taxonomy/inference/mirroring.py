@@ -36,6 +36,8 @@ def averaged(
         answer: Gives each batch with probabilities [N, A, C], in order, as `Engine.answers`.
         batches: The images.
     """
+    # One stream for both, so that an engine with several streams computes them side by side; it
+    # answers in order, so the next answer is of the same images.
     pairs = answer(_with_mirrored(batches))
     for batch, probabilities in pairs:
         _, of_mirrored = next(pairs)

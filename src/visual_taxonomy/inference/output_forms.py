@@ -110,6 +110,7 @@ class Parquet(LongCsv):
     @override
     def finish(self, partial: Path) -> Path:
         path = partial.with_name(f"{partial.name}.parquet")
+        # As text first: ids and labels that look like numbers must stay as they are.
         texts = pl.scan_csv(partial, schema=dict.fromkeys(LONG_COLUMNS, pl.String))
         rows = texts.with_columns(pl.col(*_PROBABILITIES).cast(pl.Float32))
         rows.sink_parquet(path, row_group_size=_ROWS_A_GROUP)
@@ -122,6 +123,7 @@ LONG_FORMS: dict[OutputFormat, type[OutputForm]] = {
     "jsonl": JsonLines,
 }
 
+# Names stay readable, and flat records need not be searched for cycles.
 _AS_TEXT: dict[str, Any] = {"ensure_ascii": False, "check_circular": False}
 
 
@@ -148,5 +150,6 @@ def _rounded(value: object) -> object:
 
 def _csv(lines: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO()
+    # csv.writer ends lines with "\r\n" unless told otherwise.
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue().encode()

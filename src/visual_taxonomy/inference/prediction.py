@@ -163,6 +163,7 @@ class Predictor:
         """Predict the rows of a table from row `first` on, in order, a batch at a time."""
         rest = table.take(np.arange(first, len(table))) if first else table
         for scores in self.score(rest.path, rest.categories):
+            # `score` counts from 0, also the rows of a table that is resumed in its middle.
             problems = {row + first: reason for row, reason in scores.problems.items()}
             yield scores._replace(rows=scores.rows + first, problems=problems)
 
@@ -210,6 +211,8 @@ class Predictor:
                 raw = plain_answers(self.taxonomy, probabilities, batch.categories)
                 on_raw(raw.probabilities)
             has_answer = answers.classes != UNKNOWN  # not where the model gave NaN
+            # -1 reads the slots of the last category here; such rows are left out in the next
+            # line, for they have their reason already.
             slots = np.arange(has_answer.shape[1]) < self._num_slots[batch.categories][:, None]
             silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
             problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)
@@ -234,6 +237,8 @@ class Predictor:
         answers = self.decision.answer(probabilities, categories, self._rule, self._target)
         if not plain:
             return answers
+        # Thresholds were counted on calibrated probabilities, so these say what is unknown; argmax
+        # shows the model's own all the same.
         raw = plain_answers(self.taxonomy, probabilities, categories).probabilities
         return answers._replace(probabilities=raw)
 
@@ -249,6 +254,7 @@ class Predictor:
             if problem is not None:
                 yield Prediction(name, {}, {}, problem, of_row)
                 continue
+            # The arrays are as wide as the widest category and task: zip drops the padding.
             shares = {
                 task.attribute: dict(zip(task.classes, values, strict=False))
                 for task, values in zip(

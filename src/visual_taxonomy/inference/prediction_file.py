@@ -78,6 +78,7 @@ def write_predictions(
         for problems in file.notes:
             written.problems |= problems
         written.resumed, written.dropped, written.reason = file.rows, file.dropped, file.reason
+        # The header is an entry of 0 rows: with any entry replayed it is in the file already.
         if not file.notes:
             file.append(form.start(), 0, {})
         started = perf_counter()
@@ -131,10 +132,12 @@ def request_of(model: Path, table: Table, *settings: str) -> str:
         *settings: Form, columns, engine, precision, decision and the like.
     """
     digest = hashlib.sha256()
+    # The manifest holds the checksums of all model files, against which they are read.
     model_file = model / MANIFEST if is_bundle(model) else model
     texts = [__version__, checksum(model_file), *settings]
     texts += [str(table.img_dir.resolve()), str(table.taxonomy.to_dict())]
     for array in (table.ids, table.categories, table.image_names):
+        # Type and length too, or the bytes of one array could pass for the end of another.
         texts += [str(array.dtype), str(len(array))]
         digest.update(array.tobytes())
     digest.update("\0".join(texts).encode())
@@ -143,6 +146,7 @@ def request_of(model: Path, table: Table, *settings: str) -> str:
 
 def _write_errors(written: Written) -> None:
     if not written.problems:
+        # The list of an earlier run would name images that can be read by now.
         written.errors_path.unlink(missing_ok=True)
         return
     with (

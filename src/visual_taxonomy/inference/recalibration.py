@@ -58,8 +58,10 @@ def held_out_rows(
 def trained_on(model: Path, ids: np.ndarray) -> int:
     """How many of the rows a checkpoint was trained on, as far as split.csv beside it says."""
     try:
+        # All as text: numbers would lose the leading zeros of ids.
         split = pl.read_csv(model.parent / _SPLIT, infer_schema=False)
         seen = split.filter(pl.col("split") == "train")["id"].to_list()
+    # Not a checkpoint of a run folder, or another split.csv: nothing is known of its rows.
     except (OSError, pl.exceptions.PolarsError):
         return 0
     return len({*map(str, ids)} & {*seen})
@@ -82,6 +84,7 @@ def write_decision(
     if is_bundle(model):
         _write_bundle(model, out, found)
         return
+    # Here, because it imports torch: a bundle is calibrated without it.
     from visual_taxonomy.checkpoint import read_checkpoint, write_checkpoint
 
     checkpoint = read_checkpoint(model, attributes_config)
@@ -93,6 +96,7 @@ def write_decision(
 def _write_bundle(model: Path, out: Path, found: CrossFitted) -> None:
     bundle = read_bundle(model)
     decided = replace(bundle, decision=found.decision, decision_figures=found.to_dict())
+    # In place only the two texts change, each by renaming; model files are not copied.
     if out == model:
         write_manifest(decided)
         write_text(model / CARD, card(decided, model.name))

@@ -41,6 +41,7 @@ def read_receipt(path: Path, request: str) -> tuple[str, int] | None:
         if content["request"] != request or not _identity(path).items() <= content.items():
             return None
         return str(content["images"]), int(content[_PROBLEMS])
+    # Whatever is wrong with a receipt, the remedy is the same: predict again.
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

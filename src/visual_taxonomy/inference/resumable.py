@@ -57,6 +57,7 @@ class ResumableFile:
             rows: How many rows of the request they answer.
             note: Plain values to have again in `notes` when the run is resumed.
         """
+        # The rows before the line that vouches for them: what a kill leaves in between is cut off.
         self._file.write(data)
         # To the system, not to the disk: a killed process loses nothing that was written so far.
         self._file.flush()
@@ -72,18 +73,22 @@ class ResumableFile:
     def sync(self) -> None:
         """Wait until all rows are on the disk."""
         os.fsync(self._file.fileno())
+        # Either may reach the disk first: a line whose rows did not does not fit its digest.
         os.fsync(self._journal.fileno())
         self._synced = monotonic()
 
     def finish(self) -> None:
         """Give the file its name."""
+        # On the disk before it has the name, or a power failure leaves the name with half a file.
         os.fsync(self._file.fileno())
         self.close()
         if self.finished != self.partial:
             with self.finished.open("rb") as made:
                 os.fsync(made.fileno())
         os.replace(self.finished, self.path)
+        # Killed before this, the journal has no rows beside it, or all: either can be resumed.
         self.journal.unlink()
+        # It has the name by now, unless another file was made of it.
         self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -163,5 +168,6 @@ def resumable(
                 if request is None:
                     file.discard()
     finally:
+        # While it is held: once released it may be the lock of another process.
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()

@@ -88,6 +88,7 @@ def _pick(bundle: Bundle, config: InferenceConfig) -> str:
     # The sort is stable: behind the favourite the order of the table stays.
     favourite = graph_engine(bundle)
     able.sort(key=lambda name: name != favourite)
+    # The favourite may not be installed here; if none is, `_check` says how to install the first.
     return next((name for name in able if find_spec(ENGINES[name].package)), able[0])
 
 

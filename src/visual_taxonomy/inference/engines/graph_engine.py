@@ -70,6 +70,7 @@ class GraphEngine(Engine):
         begun: deque[tuple[ImageBatch, Callable[[], np.ndarray]]] = deque()
         try:
             for batch in batches:
+                # The batch is kept: a request reads its images without a copy of its own.
                 begun.append((batch, self.start(batch.images, batch.categories)))
                 # One more than runs at once, so that no stream waits for the reader of the answers.
                 if len(begun) > self.streams:

@@ -59,6 +59,7 @@ def load_images(
     try:
         for rows in groups:
             images = np.empty((len(rows), 3, *image_size), np.uint8)
+            # Each thread fills its own part of the batch: nothing is copied together afterwards.
             tasks = [pool.submit(load, int(r), images[i]) for i, r in enumerate(rows)]
             ahead.append((rows, images, tasks))
             if len(ahead) > _BATCHES_AHEAD:

@@ -60,6 +60,7 @@ class OpenVinoEngine(GraphEngine):
         }
         self._model = core().compile_model(graph, "CPU", settings)
         self.streams = self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        # No lock: popleft and append of a deque are atomic.
         self._idle: deque[Any] = deque()
         self._handing_over = Lock()
 
@@ -76,6 +77,7 @@ class OpenVinoEngine(GraphEngine):
         def fetch() -> np.ndarray:
             try:
                 request.wait()
+                # A view of the request's memory: softmax makes its own array before that is reused.
                 return softmax(request.get_output_tensor(0).data)
             finally:
                 # Also after an error: the request is free again, whatever became of it.

@@ -72,6 +72,7 @@ class TorchEngine(Engine):
             pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
             logits = self.model(pixels, torch.from_numpy(categories).to(self.device))
             # A slot that a category does not have is -inf throughout: softmax gives NaN there.
+            # NaN of a broken model becomes 0 too, which the decision takes for no answer.
             return logits.softmax(dim=2).nan_to_num(0.0).cpu().numpy()
 
 

@@ -89,6 +89,7 @@ def compare(
         >>> compare(taxonomy, one, other, truth, np.array([0, 0])).heads
         {'Sarees/border': 0.5}
     """
+    # Where only one of the two answers they differ, and that counts against the export.
     answered = (expected != UNKNOWN) | (found != UNKNOWN)
     if not answered.any():
         raise InputError("nothing to compare: no image of the CSV can be read")

@@ -76,6 +76,7 @@ class Trial:
 
     def split(self, int8: bool) -> tuple[Table, Table]:
         """Rows to calibrate with, none in float32, at most half in 8 bits; rows to measure on."""
+        # Fixed, for it is split twice: rows that calibrated must not be among those measured on.
         order = np.random.default_rng(0).permutation(len(self.table))
         first = min(self.calibration, len(order) // 2) if int8 else 0
         last = first + self.measured
@@ -120,9 +121,11 @@ def export(
     with _new_folder(out) as folder:
         write_text(folder / TAXONOMY, checkpoint.taxonomy.to_json())
         if kind == "bundle":
+            # safetensors refuses tensors that are not contiguous.
             weights = {name: value.contiguous() for name, value in classifier.state_dict().items()}
             save_file(weights, folder / WEIGHTS)
         _write_graph(classifier, folder, kind, trial if int8 else None)
+        # Before manifest, card and requirements: checksums are of taxonomy and model files.
         bundle = _describe(path, checkpoint, classifier, folder, int8)
         if trial is not None:
             measured = _measure(checkpoint, bundle, trial, workers, on_progress)
@@ -169,6 +172,7 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
                 images.interpolation,
             ),
         )
+        # Large graphs keep their weights in a file beside them.
         for path in folder.glob("float32.onnx*"):
             path.unlink()
     if kind == "openvino":

@@ -31,6 +31,7 @@ def versions() -> dict[str, str]:
     for name in names:
         try:
             found[name] = version(name)
+        # What is not installed took no part.
         except PackageNotFoundError:
             continue
     return found
@@ -39,6 +40,7 @@ def versions() -> dict[str, str]:
 def requirements(bundle: Bundle) -> str:
     """The text of requirements.txt: what runs the bundle's graph without torch."""
     engine = ENGINE_REGISTRY.find(graph_engine(bundle)).package
+    # Exactly those it was made with: other versions may compute something else.
     lines = [f"{name}=={bundle.versions[name]}" for name in (*RUNTIME, engine)]
     return "\n".join(sorted(lines)) + "\n"
 

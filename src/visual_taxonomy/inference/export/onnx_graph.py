@@ -72,6 +72,7 @@ class ExportedHeads(nn.Module):
     @override
     def forward(self, features: Tensor, category: Tensor) -> Tensor:
         """Logits [N, A, C] of features [N, D] of categories [N]."""
+        # -1, a row without image, takes any category: its answer is ignored.
         category = category.clamp(min=0)
         hidden = features.float()
         if self.has_norm:
@@ -114,6 +115,7 @@ def write_onnx(classifier: Classifier, path: Path) -> None:
     """
     name = classifier.encoder.backbone.name
     num_categories = classifier.heads.slots.shape[0]
+    # Two images: torch.export takes a size of 1 for a constant.
     examples = _examples(classifier.encoder.backbone.preprocessing.image_size, 2, num_categories)
     batch = torch.export.Dim("batch", min=1, max=2**16)
     shapes = {"images": {0: batch}, "categories": {0: batch}}
@@ -143,6 +145,7 @@ def write_openvino(onnx_path: Path, path: Path) -> None:
     """Convert an ONNX graph to OpenVINO's format (.xml, and .bin beside it), in its precision."""
     import openvino
 
+    # Unless told otherwise it stores the weights in 16 bits.
     openvino.save_model(openvino.Core().read_model(onnx_path), path, compress_to_fp16=False)
 
 
@@ -183,6 +186,7 @@ def _check_parity(classifier: Classifier, path: Path, num_categories: int) -> No
     import onnxruntime
 
     backbone = classifier.encoder.backbone
+    # Another number of images than in the export, to find a batch size that was taken for fixed.
     images, categories = _examples(backbone.preprocessing.image_size, 3, num_categories)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"images": images.numpy(), "categories": categories.numpy()})

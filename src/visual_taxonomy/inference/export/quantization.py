@@ -65,12 +65,14 @@ def backbone_products(onnx_path: Path) -> list[str]:
     """Names of the nodes that multiply by constant weights, those of the heads left out."""
     import onnx
 
+    # Names are enough; the weights may be gigabytes.
     graph = onnx.load(onnx_path, load_external_data=False).graph
     constants = {tensor.name for tensor in graph.initializer}
     return [
         node.name
         for node in graph.node
         if node.op_type in _PRODUCTS
+        # Attention multiplies activations with one another: no constant weights, so not in 8 bits.
         and node.input[1] in constants
         and not node.input[1].startswith(HEADS)
     ]

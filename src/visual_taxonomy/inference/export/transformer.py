@@ -47,6 +47,7 @@ class ExportedAttention(nn.Module):
         self.q_norm, self.k_norm = attention.q_norm, attention.k_norm
         self.norm, self.proj = attention.norm, attention.proj
         self.scale = attention.scale
+        # A norm of the queries divides out whatever scale their weights hold: it must come after.
         if isinstance(attention.q_norm, nn.Identity):
             self.scale = 1.0
             self.query.weight.mul_(attention.scale)
@@ -80,6 +81,7 @@ class ExportedPatches(nn.Module):
     def __init__(self, embedding: PatchEmbed, mean: Tensor, std: Tensor) -> None:
         super().__init__()
         self.patch_size = embedding.patch_size
+        # w (x - mean) / std = (w / std) x - (w / std) mean: a weight and a bias.
         weight = embedding.proj.weight / std
         self.proj = _linear(weight.flatten(1), embedding.proj.bias)
         self.proj.bias.sub_((weight * mean).sum((1, 2, 3)))
@@ -94,6 +96,7 @@ class ExportedPatches(nn.Module):
         """
         height, width = self.patch_size
         rows, columns = images.shape[2] // height, images.shape[3] // width
+        # Pixels that fill no patch are left out, as the convolution leaves them out.
         whole = images[:, :, : rows * height, : columns * width]
         patches = whole.unflatten(3, (columns, width)).unflatten(2, (rows, height))
         # [N, 3, rows, P, columns, P] -> [N, rows, columns, 3 P P]
@@ -110,6 +113,7 @@ def exported_encoder(encoder: Encoder) -> nn.Module:
     """
     encoder = deepcopy(encoder)
     model = encoder.backbone.model
+    # Not isinstance: a subclass may compute something else with the same parts.
     if type(model) is not VisionTransformer:
         return encoder
     for block in model.blocks:
@@ -128,5 +132,6 @@ def exported_encoder(encoder: Encoder) -> nn.Module:
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     product = nn.Linear(weight.shape[1], weight.shape[0], dtype=weight.dtype)
     product.weight.copy_(weight)
+    # Always with a bias, into which scale and mean are folded.
     product.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
     return product
