@@ -5,6 +5,8 @@ import zipfile
 import zlib
 from typing import IO
 
+# RuntimeError: an entry that a flipped bit marks as encrypted; NotImplementedError: as compressed
+# in a way that zipfile does not know.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 # Flag for which torch takes an entry as empty: its weight is whatever the memory held.

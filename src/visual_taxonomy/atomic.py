@@ -10,7 +10,9 @@ from pathlib import Path
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.leftovers import temporary_beside
 
+# The disk is full, or the share of it that the user has.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# A disk with less than this free is full: the piece that did not fit leaves some bytes unused.
 _NO_ROOM_BYTES = 64 * 1024
 
 
@@ -38,10 +40,13 @@ def write_atomically(path: Path) -> Iterator[Path]:
     with name_full_disk(path), temporary_beside(path, Path.touch) as temporary:
         try:
             yield temporary
+            # The writer has closed it, but the system may have it in memory only: after a power
+            # failure, the rename could be on the disk and the content not.
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:
+            # After the rename, nothing has this name any more.
             temporary.unlink(missing_ok=True)
 
 
@@ -79,6 +84,7 @@ def write_text(path: Path, text: str) -> None:
         b'zari\n'
     """
     with write_atomically(path) as temporary:
+        # Otherwise Windows would write other line ends, and equal files would differ.
         temporary.write_text(text, encoding="utf-8", newline="")
 
 

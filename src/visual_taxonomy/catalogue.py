@@ -58,6 +58,7 @@ class CatalogueConfig:
     def __post_init__(self) -> None:
         if self.catalogue is not None:
             self._take(read_catalogue(self.catalogue))
+        # An empty list says that no column holds categories.
         if self.category_column is not None and not self.category_column:
             self._set("category_name", self.category_name or ONE_CATEGORY)
             self._set("category_column", None)
@@ -81,6 +82,7 @@ class CatalogueConfig:
         roles = [("id_column", self.id_column)] if self.id_column else []
         roles += [("category_column", name) for name in self.category_column or ()]
         roles += [("image_column", self.image_column)] if self.image_column else []
+        # A field of subclasses only.
         attributes = getattr(self, "attribute_columns", None)
         return roles + [("attribute_columns", name) for name in attributes or ()]
 
@@ -88,7 +90,10 @@ class CatalogueConfig:
         """Fill in what no flag says; afterwards the file is not needed, nor its later changes."""
         has_category = self.category_column is not None or self.category_name is not None
         for entry in fields(file):
+            # What this class has no field for counts as said: a command without attributes skips
+            # them.
             is_open = not getattr(self, entry.name, True)
+            # Column and name exclude each other, so a flag for either silences both of the file.
             if entry.name.startswith("category_"):
                 is_open = not has_category
             if is_open:
@@ -96,6 +101,7 @@ class CatalogueConfig:
         self._set("catalogue", None)
 
     def _set(self, name: str, value: object) -> None:
+        # Frozen for all others; here only while it is being made.
         object.__setattr__(self, name, value)
 
 
@@ -112,6 +118,7 @@ class CatalogueFile:
     merged_labels: Merged | None = None
 
 
+# Not the encoding: that of one file says nothing of the next.
 _REMEMBERED = ("id_column", "category_column", "category_name", "image_column", "merged_labels")
 
 
@@ -157,6 +164,7 @@ def read_catalogue(path: Path) -> CatalogueFile:
     try:
         values = asdict(file)
         values.pop("attribute_columns")
+        # Made for its checks alone; attributes are left out because it has no field for them.
         CatalogueConfig(**values)
         for column, classes in (file.merged_labels or {}).items():
             _check_merged(column, classes)

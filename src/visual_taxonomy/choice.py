@@ -80,6 +80,7 @@ def build(
     except ImportError as error:  # of an optional package, which its message names
         raise InputError(f"{name}: {error}") from None
     except ValueError as error:
+        # It is a ValueError too, and has said already what is wrong.
         if isinstance(error, InputError):
             raise
         raise InputError(f"{name}: {error}") from error
@@ -88,6 +89,7 @@ def build(
 def _check_parameters(
     name: str, entry: Callable[..., object], taken: int, parameters: Mapping[str, object]
 ) -> None:
+    # Behind the positional ones, which are not the user's to give.
     own = dict(list(inspect.signature(entry).parameters.items())[taken:])
     for parameter, value in parameters.items():
         if parameter not in own:
@@ -107,8 +109,10 @@ def _misfit(value: object, annotation: object) -> str:
     if get_origin(annotation) is Literal:
         return "" if value in parts else f"none of: {', '.join(map(str, parts))}"
     kinds = [kind for kind in parts or [annotation] if kind in _PLAIN]
+    # An alternative that is not plain may take the value after all.
     if not kinds or len(kinds) < len(parts):
         return ""
+    # By exact type, because True is an int to isinstance.
     if any(type(value) is kind or (kind, type(value)) == (float, int) for kind in kinds):
         return ""
     return "not a " + " or a ".join(_PLAIN[kind] for kind in kinds if kind is not NoneType)

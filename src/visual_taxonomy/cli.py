@@ -142,6 +142,7 @@ def _parse(arguments: list[str], name: str, defaults: Defaults | None) -> Any:  
     commands: Any = reduce(or_, subcommands)
     try:
         chosen = parse(commands, arguments)
+        # float() takes "nan" and "inf", and tyro with it.
         check_numbers(chosen)
     except InputError as error:
         if defaults is None:
@@ -166,6 +167,7 @@ def _called(name: str, defaults: Defaults | None) -> Any:  # noqa: ANN401
 
 def _announce(name: str) -> None:
     """Say what starts before the heavy imports, which take a minute on a slow disk."""
+    # Of several processes, as torchrun starts them, only the first of a machine speaks.
     if COMMANDS[name].is_heavy and os.environ.get("LOCAL_RANK", "0") == "0":
         errors.print(f"vtax {__version__}: {name}")
 

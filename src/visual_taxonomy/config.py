@@ -92,6 +92,7 @@ class DataConfig(CatalogueConfig):
             raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
         names = ("train_workers", "val_workers", "random_state", "feature_views")
         not_negative(**{name: getattr(self, name) for name in names})
+        # Files and flags are checked for this where they are read; configs are made in Python, too.
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
@@ -326,6 +327,7 @@ class RunConfig:
         positive(**{name: getattr(self, name) for name in names})
         if self.resume and self.overwrite:
             raise InputError("`resume` and `overwrite` exclude each other; give one of them")
+        # A path would put the run, whose old files `overwrite` deletes, outside of `save_dir`.
         if self.run_name in ("", ".", "..") or set(self.run_name) & set("/\\\0"):
             raise InputError(
                 f"`run_name` must be the name of a folder in `save_dir`, not '{self.run_name}'"

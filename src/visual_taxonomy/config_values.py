@@ -31,6 +31,7 @@ def to_dict(config: object) -> dict[str, Any]:
         value = getattr(config, entry.name)
         if is_dataclass(value):
             plain[entry.name] = to_dict(value)
+        # TOML has no null; a field that may be None has it for its default.
         elif value is not None:
             plain[entry.name] = _plain(value)
     return plain

@@ -63,6 +63,7 @@ def _verdict(device: torch.device) -> Verdict:
         return bfloat16_verdict()
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
+        # Older GPUs have it emulated: it works there, and gains nothing.
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Verdict(True, f"{name} multiplies bfloat16")
         return Verdict(False, f"{name} has no bfloat16 instructions")

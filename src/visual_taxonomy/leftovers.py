@@ -18,6 +18,7 @@ try:
 except ImportError:  # Windows: left-overs stay there
     fcntl = None  # type: ignore[assignment]
 
+# What `temporary_beside` puts into its names; a looser pattern would remove files of others.
 _MARK = "[0-9a-f]{12}"
 _ANY = re.compile(rf"\..+\.{_MARK}(\.[^.]*)?", re.DOTALL)
 
@@ -52,6 +53,8 @@ def temporary_beside(path: Path, make: Callable[[Path], object]) -> Iterator[Pat
             descriptor = os.open(temporary, os.O_RDONLY)
             locks.callback(os.close, descriptor)
             with suppress(OSError):  # a file system without locks: nobody removes the file either
+                # Shared is enough: whoever removes asks for an exclusive lock and is refused. On a
+                # network file system, a file open for reading gets no other.
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
             if temporary.exists():  # else another process took it for a left-over just now
                 break
@@ -73,9 +76,11 @@ def _remove(folder: Path, name: re.Pattern[str]) -> None:
     if fcntl is None:
         return
     with suppress(OSError), os.scandir(folder) as entries:
+        # Listed first: a folder that changes while it is scanned may skip entries.
         found = [Path(entry.path) for entry in entries if name.fullmatch(entry.name)]
         for path in found:
             with suppress(OSError):
+                # In use, not ours, or gone already: the others have their turn all the same.
                 _remove_unless_in_use(path)
 
 
@@ -85,6 +90,7 @@ def _remove_unless_in_use(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Under the lock. A writer that had just made it finds it gone, and makes another.
         shutil.rmtree(path) if is_folder else path.unlink()
     finally:
         os.close(descriptor)

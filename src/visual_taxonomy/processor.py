@@ -63,6 +63,7 @@ def bfloat16_verdict() -> Verdict:
     if features is not None:
         if "amx_bf16" in features and torch.backends.mkldnn.is_available():
             return Verdict(True, f"{model} has AMX")
+        # AMX again: where torch lacks oneDNN, which would use it, the measurement decides.
         if not features & {"amx_bf16", "avx512_bf16", "bf16", "svebf16"}:
             return Verdict(False, f"{model} has no bfloat16 instructions")
     gain, place = kept_gain("bfloat16", machine_key(), measure_gain)
@@ -112,6 +113,7 @@ def kept_gain(name: str, key: str, measure: Callable[[], float]) -> tuple[float,
                 write_text(path, json.dumps({"key": key, "gain": gain}) + "\n")
             return gain, path
     except (OSError, RuntimeError, Timeout, InputError):  # no home, read-only, full, or stuck
+        # If only the writing failed, it is measured a second time: a second or two, and rare.
         return measure(), None
 
 
@@ -146,6 +148,7 @@ def _read_gain(path: Path, key: str) -> float | None:
     with suppress(OSError, ValueError, KeyError, TypeError), path.open("rb") as file:
         kept = json.loads(file.read(_MOST_BYTES))
         gain = float(kept["gain"])
+        # The key in full, as the name of the file has 64 bits of its hash; NaN fails both bounds.
         if kept["key"] == key and 0 < gain < 1000:
             return gain
     return None

@@ -167,6 +167,8 @@ def import_named(name: str, noun: str, origin: str = "") -> Any:  # noqa: ANN401
     try:
         value = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        # Missing is either the module (or a package around it) or something that it imports. With
+        # the dots, "my" is no package around "my_module".
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise InputError(f"{where}: its module needs {error.name}, not installed") from error
         raise InputError(

@@ -102,6 +102,8 @@ class Taxonomy:
             if task.name in seen:
                 raise InputError(f"taxonomy: attribute '{task.name}' appears twice")
             seen.add(task.name)
+        # `to_dict` joins the attributes of a category: apart, they would come back in another
+        # order, which is that of a model's outputs.
         runs = [category for category, _ in groupby(task.category for task in self.tasks)]
         if len(runs) != len(set(runs)):
             raise InputError("taxonomy: the attributes of a category must stand together")
@@ -267,6 +269,7 @@ class Taxonomy:
 
 
 def _class_name(label: object) -> str:
+    # JSON may hold numbers, which are texts in a CSV, and null, which is refused as empty.
     return "" if label is None else str(label).strip()
 
 

@@ -13,6 +13,7 @@ from visual_taxonomy.errors import InputError
 LARGEST = 2**32 - 1
 """Largest whole number of any setting; NumPy takes no larger seed, and no count comes near it."""
 
+# Not None, which is the value of a setting that is left open.
 _UNFIT = object()
 # Letters of a value in a message: a list of thousands would hide the message.
 _LONGEST_SHOWN = 80
@@ -61,6 +62,7 @@ def typed(hint: object, value: object, key: str) -> Any:  # noqa: ANN401 - of th
         (160, 120)
     """
     alternatives = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    # The first that fits counts: as int | float, a 2 stays a whole number.
     for kind in alternatives:
         found = _converted(kind, value, key)
         if found is not _UNFIT:
@@ -93,6 +95,7 @@ def _converted(kind: Any, value: object, key: str) -> object:  # noqa: ANN401 - 
         return _converted_list(parts, value, key)
     if origin is dict:
         return _converted_table(parts[1], value, key)
+    # By exact type, because True is an int to isinstance.
     if kind in (int, float) and type(value) in (int, kind):
         _check_number(value, key)
         return kind(value)

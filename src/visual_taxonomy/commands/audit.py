@@ -184,6 +184,7 @@ def _table(options: Audit, source: _Source, taxonomy: "Taxonomy") -> "Table":
         reading=source.reading,
         on_note=terminal.note,
     )
+    # The validation and test files of the run belong to its own CSV, not to another.
     if config is None or options.csv_path is not None:
         return table
     return add_files(table, replace(config, img_dir=img_dir), terminal.note).table

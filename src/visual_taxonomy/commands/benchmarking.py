@@ -48,6 +48,7 @@ from visual_taxonomy.training.setup import build_trainer
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
+# Few are enough: 8-bit products take the same time however well they are calibrated.
 _CALIBRATION_ROWS = 32
 
 
@@ -160,6 +161,7 @@ def matrix_rates(
     for precision in precisions:
         matrix = torch.ones(size, size, dtype=DTYPES[precision], device=device)
         timer = Timer("m @ m", globals={"m": matrix}, num_threads=torch.get_num_threads())
+        # n^3 multiplications, and as many additions.
         rates[precision] = 2 * size**3 / timer.blocked_autorange(min_run_time=0.5).median
     return rates
 
@@ -251,14 +253,18 @@ def measure_training(
     waited = [0.0]
     batches = _timed(_endless(trainer.source), waited)
     first = next(batches)
+    # In a step that is not timed: counting slows it down.
     with FlopCounterMode(display=False) as counter:
         trainer.train_step(first)
     flops = counter.get_total_flops() / len(first.rows)
+    # Without the wait for the first batch, for which the processes had to start.
     waited[0] = 0.0
 
     def train() -> Iterator[int]:
         for batch in batches:
             trainer.train_step(batch)
+            # A GPU is still at work when the call returns; without this, only the launch would be
+            # timed.
             _synchronize(parallel.device)
             yield len(batch.rows)
 
@@ -336,6 +342,7 @@ def _engines(
     write_checkpoint(path, checkpoint)
     # Agreement is measured on one row, which needs a label: some drawn rows have none.
     labelled = table.take(np.flatnonzero((table.targets >= 0).any(axis=1)))
+    # No agreement is too low: it is of random weights.
     trial = Trial(labelled, "drawn", calibration=_CALIBRATION_ROWS, measured=1, least=0.0)
     for int8 in (False, True):
         bundle = export(path, folder / f"int8_{int8}", "onnx", int8, trial, workers=0)

@@ -67,6 +67,7 @@ def calibrate(options: Calibrate) -> int:
     _check_output(options, target)
     rows = options.csv_path or options.held_out
     assert rows is not None
+    # A decision is fitted on raw probabilities, not on those that an earlier one has calibrated.
     raw = replace(options.inference, decision="argmax", target_precision=None)
     predictor = load_predictor(options.checkpoint, options.attributes_config, raw)
     held_out = _held_out(options, predictor)

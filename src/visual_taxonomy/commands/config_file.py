@@ -43,6 +43,7 @@ def take_config(arguments: list[str]) -> tuple[list[str], Path | None]:
             rest.append(argument)
             continue
         value = value if equals else next(remaining, "")
+        # The file was forgotten; the next flag must not be taken for its name.
         if not value or value.startswith("--"):
             raise InputError(f"{FLAG} needs a TOML file: {FLAG} run.toml")
         found.append(value)

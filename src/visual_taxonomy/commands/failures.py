@@ -113,8 +113,10 @@ def explain(error: BaseException) -> Failure | None:
         return Failure(as_flags(_own_words(error)), EXIT_INPUT)
     if isinstance(error, SystemLimitError):
         return Failure(as_flags(str(error)), EXIT_FAILED)
+    # Before any text is searched: a KeyError may quote words that mean something below.
     if isinstance(error, _OUR_FAULTS):
         return None
+    # Before ImportError, which a library that cannot be mapped for want of memory raises.
     if (need := _memory(error)) is not None:
         return Failure(need, EXIT_FAILED)
     if isinstance(error, ImportError):
@@ -212,6 +214,7 @@ def _system(error: BaseException) -> Failure | None:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The exception and those it came from; not those that a fault of ours hides behind."""
     current: BaseException | None = error
+    # Bounded: exceptions can be chained by hand, even to a circle.
     for _ in range(10):
         if current is None or isinstance(current, _OUR_FAULTS):
             return

@@ -37,6 +37,7 @@ def check_output(flag: str, path: Path, inputs: Iterable[Path | None], overwrite
     if path.exists() and not path.is_file():
         kind = "a folder" if path.is_dir() else "a device or a pipe"
         raise InputError(f"{flag} {path}: is {kind}, expected a file; name another one")
+    # A broken link counts: writing through it would make a file somewhere else.
     if not overwrite and os.path.lexists(path):
         raise InputError(
             f"{flag} {path}: already exists; name another file, or replace it with --overwrite"
@@ -61,4 +62,5 @@ def is_report(path: Path, *keys: str) -> bool:
 
 
 def _is_same(source: Path, path: Path) -> bool:
+    # samefile fails where one of the two is missing.
     return source.exists() and path.exists() and source.samefile(path)

@@ -189,6 +189,7 @@ def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
         replaceable = options.overwrite or receipt_path(out).exists()
         check_output("--out_csv_path", out, [*inputs, *images], replaceable)
         for path in companions(out):
+            # They go with the CSV and are replaced with it; only inputs are protected.
             check_output("--out_csv_path", path, inputs, overwrite=True)
 
 

@@ -94,4 +94,5 @@ def drop_unwritable_output() -> None:
 
 def _discard(stream: TextIO) -> None:
     with suppress(OSError, ValueError):
+        # The descriptor, not the object: the interpreter flushes the stream again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -23,6 +23,7 @@ EXIT_INPUT = 2
 """Something given cannot be used."""
 EXIT_UNREADABLE = 3
 """Done, but some images could not be read."""
+# 128 and the number of SIGINT, as shells report it.
 EXIT_INTERRUPTED = 130
 """Stopped by Ctrl-C or SIGTERM."""
 

@@ -39,6 +39,7 @@ def allow_own_modules() -> None:
     Last, so that no file here hides an installed package; in training only, so that no checkpoint
     from elsewhere can name a file that lies here.
     """
+    # The empty name means the working directory, too; Python may have put it there.
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
 

@@ -33,6 +33,7 @@ def parse(commands: Any, arguments: list[str]) -> Any:  # noqa: ANN401 - a type,
         if not stop.code:
             raise
         refused = _refused_by_us(stop)
+    # Out here, where tyro's SystemExit is no longer its context.
     raise refused or InputError(_usage_error(commands, arguments))
 
 

@@ -38,6 +38,7 @@ class LabelColumns:
         if column not in self._counts:
             cells = {"category": self.file.column("Category"), "label": self.file.column(column)}
             counts: dict[str, dict[str, int]] = {}
+            # In an order that may change from run to run; whoever makes a list of it sorts.
             groups = pl.DataFrame(cells).group_by("category", "label").len()
             for category, label, count in groups.iter_rows():
                 if label not in BLANK:
@@ -69,6 +70,7 @@ class LabelColumns:
     def _numbered(self, category: str) -> list[str]:
         slots = self.file.slot_columns
         labelled = [k for k in slots if category in self.counts(f"attr_{k}")]
+        # Without `len`, up to the last column that has a label: one before it may have none yet.
         count = self._lengths.get(category, max(labelled, default=0))
         # One more than there are columns is enough for the error on the one that is missing.
         return [f"attr_{k + 1}" for k in range(int(min(count, len(slots) + 1)))]
@@ -95,6 +97,7 @@ class LabelColumns:
                 f"'{value}', expected the number of attributes of the category, such as 3; correct "
                 "it, or remove the column",
             )
+        # Rows that say less are wrong: `read_table` names them once the taxonomy is known.
         longest = pl.DataFrame({"category": self.file.column("Category"), "len": numbers})
         rows = longest.drop_nulls().group_by("category").max().iter_rows()
         return dict(rows)

@@ -76,7 +76,10 @@ class CachedImages:
         # A copy: torch warns of arrays that cannot be written, and the file must not change.
         pixels = flat.reshape(place.height, place.width, 3).copy()
         if not self._is_checked[row]:
+            # Of the copy, not of the map: what is checked is what is used.
             if zlib.crc32(pixels.data) != place.checksum:
+                # Not marked as checked: the file is still damaged, and the next reading must see
+                # it.
                 return self._mended(place)
             self._is_checked[row] = True
         return pixels
@@ -95,4 +98,5 @@ class CachedImages:
 def map_file(path: Path) -> mmap.mmap:
     """The bytes of a file, read when they are used."""
     with path.open("rb") as file:
+        # The map stays valid when the file is closed, and when a new build deletes its name.
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

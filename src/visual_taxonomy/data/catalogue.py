@@ -100,6 +100,7 @@ def settle_roles(
         if not category and category_name is None:
             if set(trained.category_column or ()) <= set(names):
                 category = trained.category_column or ()
+            # Categories that the file has itself come before the single one of the model.
             if CATEGORY not in names:
                 category_name = trained.category_name
         if image_column is None and trained.image_column in names:
@@ -117,6 +118,7 @@ def merge_labels(labels: pl.Series, classes: Mapping[str, Sequence[str]]) -> pl.
         ['Navy Blue', 'red']
     """
     names = {other.strip(): label for label, others in classes.items() for other in others}
+    # All at once: what has been replaced is not looked up again.
     return labels.replace(list(names), list(names.values()))
 
 

@@ -31,6 +31,7 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 """What separates the values of a file, and its name; where two are even, the first counts."""
 
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
+# Numbers, as the elements of bytes and of their NumPy view are.
 _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 
 
@@ -74,6 +75,7 @@ def read_csv_text(path: Path, encoding: Encoding = "utf-8") -> CsvText:
         frame = pl.read_csv(body, infer_schema=False, separator=delimiter)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _fault(path, content, names, str(error), delimiter) from None
+    # Where the two parsers split the header differently, values would stand under wrong names.
     if frame.width != len(names):
         raise _fault(path, content, names, f"{frame.width} columns", delimiter)
     # Polars renames columns that occur twice; ours are checked, and named, by the caller.
@@ -98,6 +100,7 @@ def _as_utf8(path: Path, content: bytes, encoding: Encoding) -> bytes:
 def _find_delimiter(content: bytes) -> str:
     """What the header has most of, outside quotes."""
     header = content.lstrip(b"\r\n").partition(b"\n")[0]
+    # Every second piece lies outside quotes; a name in quotes may hold any delimiter.
     outside = b"".join(header.split(b'"')[::2])
     return max(DELIMITERS, key=lambda delimiter: outside.count(delimiter.encode()))
 
@@ -121,8 +124,10 @@ def _check_encoding(path: Path, content: bytes) -> None:
 
 def _read_header(path: Path, content: bytes, delimiter: str) -> tuple[list[str], int, int]:
     """Names of the columns, the byte at which their row starts, and the line below it."""
+    # Empty lines above the header are skipped but counted: messages give lines of the file.
     start = len(content) - len(content.lstrip(b"\r\n"))
     lines = content.count(b"\n", 0, start)
+    # newline="" leaves line ends inside quotes as they are; the csv module asks for it.
     text = io.TextIOWrapper(io.BytesIO(content[start:]), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=delimiter)
     try:
@@ -143,6 +148,7 @@ def _check_quotes(path: Path, content: bytes, names: list[str], delimiter: str) 
     """
     if _QUOTE not in content:
         return
+    # Line ends around it, so that a quote at either end has neighbours to look at, too.
     text = np.frombuffer(b"\n" + content + b"\n\n", dtype=np.uint8)
     # Quotes come in pairs, opening and closing; a doubled one inside a value is a pair too.
     quotes = np.flatnonzero(text == _QUOTE)
@@ -152,6 +158,7 @@ def _check_quotes(path: Path, content: bytes, names: list[str], delimiter: str) 
     opens = np.isin(text[opening - 1], ends)
     wrong = opening[opens & ~np.isin(text[closing + 1], ends)].tolist()[:1] + unclosed
     for start, end in zip(opening[~opens].tolist(), closing[~opens].tolist(), strict=True):
+        # Places in `text` are one further than in `content`, by the line end in front.
         if content.find(b"\n", start - 1, end - 1) >= 0:
             wrong.append(start)
             break
@@ -178,6 +185,8 @@ def _stray_quote(
 
 def _fault(path: Path, content: bytes, names: list[str], reason: str, delimiter: str) -> InputError:
     """Why polars refused a file, or read another header than we."""
+    # First of all: Python's csv ends a row there and polars does not, so what follows would find
+    # nothing or blame another row.
     lone = _LONE_RETURN.search(content)
     if lone:
         return InputError(
@@ -210,6 +219,7 @@ def _rows(content: bytes, delimiter: str) -> Iterator[tuple[int, list[str] | csv
     try:
         for row in reader:
             yield line, row
+            # Lines read so far: a row with line ends in its values takes several.
             line = reader.line_num + 1
     except csv.Error as error:
         yield line, error

@@ -115,6 +115,7 @@ class ImageDataset(Dataset[Batch]):
         try:
             return self.transform(image)
         finally:
+            # Without loading processes this is the generator that dropout on the CPU draws from.
             generator.set_state(state)
 
     def _without_image(self, row: int, problems: dict[int, str]) -> Batch:
@@ -188,6 +189,7 @@ def make_loader(
         batch_sampler=batches,
         collate_fn=join,
         num_workers=workers,
+        # Torch refuses this and the next setting where there are no processes.
         persistent_workers=workers > 0,
         prefetch_factor=_AHEAD if workers else None,
         pin_memory=pin_memory,
@@ -204,9 +206,12 @@ def _batch_bytes(dataset: ImageDataset, batches: BatchSampler | Sequence[list[Dr
     else:
         rows = max(map(len, batches), default=0)
     height, width = dataset.image_size
+    # Pixels are single bytes; category, row and targets are int64.
     return rows * (3 * height * width + 8 * (2 + dataset.targets.shape[1]))
 
 
 def _leave_interrupts_to_the_parent(worker: int) -> None:
     del worker
+    # Ctrl-C goes to all processes of a terminal; loaders that die of it look as if they had been
+    # killed for want of memory.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

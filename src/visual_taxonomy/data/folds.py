@@ -31,15 +31,21 @@ def split_folds(
         >>> [np.bincount(of_rows[:6]).tolist(), np.bincount(of_rows[6:]).tolist()]
         [[2, 2, 2], [1, 1, 1]]
     """
+    # Numbered from 0 without gaps: given are the numbers of first rows.
     groups = np.arange(len(categories)) if groups is None else np.unique(groups, True, True)[2]
     members = members_of(categories, groups)
+    # Lists: the loop below reads and adds single numbers, which is slow in NumPy.
     loads = np.zeros((folds, int(categories.max(initial=-1)) + 1), dtype=np.int64).tolist()
     totals = [0] * folds
     fold_of = np.full(len(members), NO_FOLD, dtype=np.int64)
     order = np.random.default_rng(random_state).permutation(len(members))
     sizes = np.bincount(groups, minlength=len(members))[order]
+    # Stable, so that groups of one size stay in the random order.
     for group in order[np.argsort(-sizes, kind="stable")].tolist():
+        # (load + n)^2 - load^2 = 2 load n + n^2, of which only the first term differs between
+        # folds.
         added = [sum(load[k] * n for k, n in members[group]) for load in loads]
+        # Totals break ties, which each new category brings: fold 0 would get all that are rare.
         fold = min(range(folds), key=lambda f: (added[f], totals[f]))
         fold_of[group] = fold
         for k, n in members[group]:
@@ -47,6 +53,7 @@ def split_folds(
             totals[fold] += n
     of_rows = fold_of[groups]
     counts = np.asarray(loads)
+    # An index without any row is among them, and matches no row below.
     alone = np.flatnonzero(counts.max(axis=0, initial=0) == counts.sum(axis=0))
     # The whole group: a part of it in training would show the rest.
     kept = np.isin(groups, groups[np.isin(categories, alone)])

@@ -30,6 +30,8 @@ class Forest:
     def connect(self, left: np.ndarray, right: np.ndarray) -> None:
         """Join the components of left[e] and right[e], for every e."""
         edges = np.stack([self.roots(left), self.roots(right)])
+        # Only the roots take part, in rising order: the smallest label of a component is that of
+        # its smallest row.
         nodes, ends = np.unique(edges, return_inverse=True)
         ends = ends.reshape(edges.shape)
         self._parents[nodes] = nodes[_components(len(nodes), ends[0], ends[1])]
@@ -41,8 +43,10 @@ def _components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     while True:
         smallest = np.minimum(labels[left], labels[right])
         lowered = labels.copy()
+        # Unbuffered: by plain indexing, only the last of several edges at one node would count.
         np.minimum.at(lowered, left, smallest)
         np.minimum.at(lowered, right, smallest)
+        # Each takes the label of its label: a long chain needs far fewer rounds than it has links.
         lowered = lowered[lowered]
         if np.array_equal(lowered, labels):
             return labels

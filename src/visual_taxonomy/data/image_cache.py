@@ -143,7 +143,11 @@ def cache_in_folder(
             # An image that has changed is written again; its old pixels stay in the file, unused.
             known = {source: known[source] for source in known if source.path not in changed}
             pixels.touch()
+            # "rb+" does not make the file, hence the touch; "wb" would empty what others have
+            # mapped.
             with pixels.open("rb+") as file:
+                # Behind whatever a killed build wrote after its last commit: wasted room, never
+                # read.
                 file.seek(0, os.SEEK_END)
                 build = _Build(file, known, problems, least_size)
                 build.add(missing, workers, on_progress, lambda: _commit(file, index, known))
@@ -212,6 +216,7 @@ class _Build:
             with ThreadPoolExecutor(max(1, workers)) as pool:
                 for start in range(0, len(sources), _CHUNK):
                     chunk = sources[start : start + _CHUNK]
+                    # Threads decode, this one alone appends: places need no lock.
                     for source, pixels in zip(chunk, pool.map(self._decode, chunk), strict=True):
                         self._append(source, pixels)
                     if time.monotonic() - committed > _SECONDS_BETWEEN_COMMITS:
@@ -257,6 +262,7 @@ class _DecodeAgain:
     def __call__(self, place: Place) -> np.ndarray | None:
         try:
             return _decode(self._paths[place], self.least_size)
+        # KeyError: a later build has replaced the index, and no longer knows this place.
         except (KeyError, OSError, UnreadableImage):
             return None
 
@@ -292,6 +298,7 @@ def _look(path: Path) -> _Source:
         state = path.stat()
     except OSError:
         return _Source(os.path.abspath(path), -1, -1)
+    # Absolute, so that a run from another working folder finds the same images.
     return _Source(os.path.abspath(path), state.st_size, state.st_mtime_ns)
 
 
@@ -302,8 +309,10 @@ def _gather(
     problems: dict[_Source, str],
     decode_again: _DecodeAgain | None = None,
 ) -> CachedImages:
+    # Images with a problem have no place; `CachedImages` looks for the problem first.
     places = [known.get(source, (0, 0, 0, 0)) for source in sources]
     of_rows = {row: problems[source] for row, source in enumerate(sources) if source in problems}
+    # Reshaped for the case of no images, of which NumPy makes an array of one dimension.
     array = np.array(places, np.int64).reshape(-1, 4)
     return CachedImages(path, array, of_rows, decode_again)
 
@@ -337,6 +346,7 @@ def _parse_index(index: Path) -> dict[_Source, Place]:
 
 
 def _is_sound(places: list[Place], pixels: Path) -> bool:
+    # A cache that was copied or restored in part: the index would name places behind the end.
     if not places or max(place.end for place in places) > pixels.stat().st_size:
         return False
     sample = np.linspace(0, len(places) - 1, min(_CHECKED, len(places))).astype(int)

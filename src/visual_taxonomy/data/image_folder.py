@@ -35,6 +35,8 @@ class ImageFolder:
             reason = error.strerror or error
             raise InputError(f"{path}: cannot be read ({reason}); check `img_dir`") from None
         images = [(stem, suffix) for stem, suffix in names if suffix.lower() in IMAGE_SUFFIXES]
+        # The preferred suffix last, where it replaces the others in the dict; names break ties, as
+        # the order of scandir is that of the disk.
         images.sort(key=lambda name: (IMAGE_SUFFIXES.index(name[1].lower()), name), reverse=True)
         self._names = {stem: stem + suffix for stem, suffix in images}
 
@@ -49,6 +51,8 @@ class ImageFolder:
 
 
 def _padded(product_id: str) -> str:
+    # isdecimal alone accepts the digits of every script, which no file name is padded with.
     if product_id.isascii() and product_id.isdecimal():
+        # Zeros are dropped first: 00001163 is the product 1163, too.
         return product_id.lstrip("0").zfill(6)
     return product_id

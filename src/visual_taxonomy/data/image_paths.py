@@ -19,7 +19,9 @@ from visual_taxonomy.errors import InputError, shown
 NO_NAME = "(no image named)"
 """Stands for the name of an image that has none; a file of this name does not exist."""
 
+# Two letters at least in front of the colon: C:// is a drive, which is refused below.
 _URL = r"^[A-Za-z][A-Za-z0-9+.-]+://"
+# Drives and backslashes too, on any system: a catalogue that is accepted here works elsewhere.
 _OUTSIDE = r"^[/\\]|^[A-Za-z]:|\x00|(^|[/\\])\.\.([/\\]|$)"
 _SHARED_ROWS = 10
 """An image of fewer rows may be one garment in several sizes; of more, it is worth a note."""
@@ -61,6 +63,7 @@ class ImagePaths:
             LeadsOutside: A link on the way leads out of the folder.
         """
         found = self._find(path)
+        # As it is written first: on Linux a backslash may be part of a name.
         return self._find(path.replace("\\", "/")) if found is None and "\\" in path else found
 
     def _find(self, path: str) -> str | None:
@@ -68,10 +71,13 @@ class ImagePaths:
         folder = self._folders.get(parent)
         if folder is None:
             folder = self._folders[parent] = self._read(parent)
+        # A full name counts before a stem: "7" may be a file beside "7.jpg".
         file = name if name in folder.files else folder.by_stem.get(name)
         if file is None:
             return None
         inside = posixpath.join(parent, file)
+        # Only links are resolved: realpath asks the system about every folder on the way, each
+        # time.
         if folder.is_outside or (file in folder.links and not self._holds(self._root / inside)):
             raise LeadsOutside
         return inside
@@ -80,10 +86,12 @@ class ImagePaths:
         try:
             return _Folder(self._root / parent, not self._holds(self._root / parent))
         except OSError:
+            # Remembered as empty, so that its other images do not ask for it again.
             return _Folder(None, is_outside=False)
 
     def _holds(self, path: Path) -> bool:
         real = os.path.realpath(path)
+        # Not by the start of the text: "/images2" starts like "/images".
         return os.path.commonpath([real, self._real_root]) == self._real_root
 
 
@@ -104,8 +112,11 @@ class _Folder:
                     self.files.add(entry.name)
                     if entry.is_symlink():
                         self.links.add(entry.name)
+        # Sorted, because the order of scandir is that of the disk: which of 7.jpg and 7.JPG counts
+        # must not depend on it.
         split = [os.path.splitext(name) for name in sorted(self.files)]
         images = [(stem, suffix) for stem, suffix in split if suffix.lower() in IMAGE_SUFFIXES]
+        # The preferred suffix last, where it replaces the others of its stem in the dict below.
         images.sort(key=lambda name: IMAGE_SUFFIXES.index(name[1].lower()), reverse=True)
         self.by_stem = {stem: stem + suffix for stem, suffix in images}
 
@@ -182,6 +193,7 @@ def _missing(
 ) -> InputError:
     path = paths[int(rows[0])]
     problem = f"'{shown(path)}': no such file in {img_dir}" if path else "names no image"
+    # `img_dir` may already be the folder that the paths begin with; then the bare name is in it.
     first = img_dir / re.split(r"[/\\]", path)[-1]
     nearer = f"; {first} exists: check `img_dir`" if path and first.is_file() else ""
     return InputError(

@@ -128,6 +128,7 @@ def decode_image(
             source.load()
             return np.array(_to_rgb(source))
         with io.BytesIO(source) if isinstance(source, bytes) else _open(source) as file:
+            # Turned images are views with negative strides, which torch refuses.
             return np.ascontiguousarray(_decode(file, max_pixels, least_size))
     except FileNotFoundError:
         raise UnreadableImage("the file is missing") from None
@@ -138,6 +139,7 @@ def decode_image(
     except MemoryError as error:
         raise UnreadableImage("too large for this machine's memory") from error
     except OSError as error:
+        # Pillow reports damage as an OSError too, but one without a number.
         reason = os.strerror(error.errno) if error.errno else f"truncated or damaged ({error})"
         raise UnreadableImage(reason) from error
     except Exception as error:  # decoders fail in many ways on damaged files; each costs one row

@@ -125,6 +125,7 @@ def inspect_catalogue(path: Path, given: LabelReading, img_dir: Path | None = No
             categories are not what they must be.
     """
     given, notes = _with_encoding(path, given)
+    # Without the attributes that flags name, which would leave only these columns to guess from.
     given, guessed = _with_roles(LabelFile(path, replace(given, attribute_columns=None)), given)
     file = LabelFile(path, replace(given, attribute_columns=None))
     read_ids(file)
@@ -152,6 +153,7 @@ def _with_encoding(path: Path, given: LabelReading) -> tuple[LabelReading, list[
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
+        # A zero byte means UTF-16, which would be garbage in latin-1; reading the file says so.
         if b"\0" not in content:
             line = content.count(b"\n", 0, error.start) + 1
             note = f"note: {path}, row {line}: not UTF-8; read as latin-1: look at its accents"
@@ -192,6 +194,7 @@ def _attributes(file: LabelFile, given: LabelReading) -> tuple[list[str], dict[s
     empty = [name for name in names if (file.column(name) == "").all()]
     left_out = {name: why for name, why in reasons.items() if why}
     left_out |= dict.fromkeys(empty, "no value")
+    # The reasons are those of `why_no_text`, which put the name of the column in quotes.
     left_out |= {reason.partition("'")[2].partition("'")[0]: reason for reason in file.unread}
     return [name for name in names if name not in left_out], left_out
 

@@ -35,10 +35,13 @@ def read_json_lines(path: Path) -> pl.DataFrame:
             columns = {name: [row.get(name) for row in chunk] for name in (_LINE, *names)}
             nested.update(name for name, values in columns.items() if _is_nested(values))
             texts = {name: list(map(_text, values)) for name, values in columns.items()}
+            # With a schema, or a column without a value in this chunk would be of another type.
             chunks.append(pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String)))
+    # Diagonal, because a column may occur in some chunks only.
     frame = pl.concat(chunks, how="diagonal").drop(_LINE) if chunks else pl.DataFrame()
     if not frame.width:
         raise InputError(f"{path}: the file is empty; it needs a line for each product")
+    # Lists without content stand for them: `as_text` keeps such columns aside and says why.
     return frame.with_columns(pl.lit(None, pl.List(pl.String)).alias(name) for name in nested)
 
 
@@ -49,6 +52,7 @@ def _rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
             yield {}
             continue
         try:
+            # Numbers as written: a float would make 1.1 of the class 1.10, and round a long id.
             row = json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_without_twins)
         except UnicodeDecodeError as error:
             raise InputError(

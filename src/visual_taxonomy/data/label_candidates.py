@@ -54,6 +54,7 @@ def why_no_attribute(labels: pl.Series, categories: pl.Series) -> str | None:
         return f"{distinct:,} values in {rows:,} rows"
     if distinct > MOST_CLASSES:
         return f"{distinct:,} values"
+    # A column that follows from the category leaves nothing to learn.
     of_category = cells.group_by("category").agg(pl.col("label").n_unique())["label"]
     return "one value in each category" if of_category.max() == 1 and len(of_category) > 1 else None
 

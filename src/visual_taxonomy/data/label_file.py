@@ -69,15 +69,20 @@ class LabelFile:
         if chosen is not None:
             named = label_columns(path, list(columns), chosen, self.roles.taken)
             kept = {*_KEPT, *self.roles.taken, *named}
+            # A column that is not asked for need not be text.
             self._no_text = {name: each for name, each in self._no_text.items() if name in kept}
         stripped = raw.select(pl.col(raw.columns).fill_null("").str.strip_chars())
+        # Of the columns that are kept: a line without any of these is no product, whatever else it
+        # has.
         values = [pl.col(name) != "" for name in raw.columns if name in kept]
         has_value = stripped.select(pl.any_horizontal(values)).to_series()
         if not has_value.any():
             raise InputError(f"{path}: the file has no rows; it needs a row for each product")
+        # Before lines without a value go, so that messages count them.
         raw = raw.with_row_index(_ROW)
         if not has_value.all():
             raw, stripped = raw.filter(has_value), stripped.filter(has_value)
+        # `_raw` with all columns and white space: `line` counts the line ends inside values.
         self._raw, self._stripped = raw, stripped.select(n for n in raw.columns if n in kept)
         cells = _without_markers(self._stripped, reading.missing_values)
         self.image_paths = self._image_paths(cells)
@@ -92,6 +97,8 @@ class LabelFile:
 
     def _merged(self, cells: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
         remembered = self._trained.merged_labels if self._trained else None
+        # A model that was trained on merged labels has no other classes, so its merges go on unless
+        # others are given.
         merged = reading.merged_labels or remembered or {}
         found = {name: classes for name, classes in merged.items() if name in cells.columns}
         return cells.with_columns(merge_labels(cells[n], each) for n, each in found.items())

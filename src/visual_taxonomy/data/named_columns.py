@@ -19,6 +19,7 @@ from visual_taxonomy.regular_file import reading
 MAX_SLOTS = 9999
 """The largest k of a column attr_k: whoever counts up to k must come to an end."""
 
+# No leading zeros: attr_01 and attr_1 would be two columns of one number.
 SLOT_COLUMN = re.compile(r"attr_([1-9][0-9]*)")
 
 _PLAIN_NAMES = {"id": "id", "category": "Category", "len": "len", "split": "split"}
@@ -158,6 +159,7 @@ def _warn_of_nameless(path: Path, position: int, column: pl.Series) -> None:
 
 def _check_number(path: Path, name: str) -> None:
     slot = SLOT_COLUMN.fullmatch(name)
+    # By length, before anybody takes it for a number: int() raises at thousands of digits.
     if slot and len(slot[1]) > len(str(MAX_SLOTS)):
         raise InputError(
             f"{path}: column '{shown(name)}': columns of labels are called attr_1 to "

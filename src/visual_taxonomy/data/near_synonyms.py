@@ -29,12 +29,14 @@ def near_synonyms(counts: Mapping[str, int]) -> list[tuple[str, tuple[str, ...]]
     words = {label: _words(label) for label in by_count}
     groups: dict[str, list[str]] = {}
     for label in by_count:
+        # Compared with the first of each group only, or small differences would join up to chains.
         first = next((each for each in groups if _is_alike(words[each], words[label])), label)
         groups.setdefault(first, []).append(label)
     return [(first, tuple(group[1:])) for first, group in groups.items() if len(group) > 1]
 
 
 def _words(label: str) -> tuple[str, ...]:
+    # Decomposed: accents become characters of their own, which are left out below.
     plain = unicodedata.normalize("NFKD", label.casefold())
     kept = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))
     return tuple(kept.split())
@@ -49,4 +51,5 @@ def _is_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     if any(character.isdigit() for word in (*one, *other) for character in word):
         return False  # 38 and 39 differ in one letter, too
     matcher = SequenceMatcher(None, " ".join(one), " ".join(other), autojunk=False)
+    # The quick one is an upper bound of the other, which is slow, and rules most pairs out.
     return matcher.real_quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE

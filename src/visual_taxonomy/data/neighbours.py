@@ -81,6 +81,7 @@ class Neighbours:
         everything = np.arange(len(self.rows))
         waiting = [_Part(everything, everything[:0])]
         while waiting:
+            # From the end, so that the search goes into depth and few parts wait at a time.
             natives, guests = waiting.pop()
             # Members of one group already: only guests of other groups can still change anything.
             roots = self._forest.roots(natives)
@@ -205,7 +206,9 @@ def first_copies(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
     for part in _chunks(len(rows)):
         pixels = thumbnails[rows[part]]
         padded = np.pad(pixels, ((0, 0), (0, 8 * words - pixels.shape[1])))
+        # Arrays of uint64 wrap around without a warning: this is arithmetic modulo 2^64.
         checksums[part] = (padded.view(np.uint64) * factors).sum(1)
+    # Stable, so that among equal checksums the first row comes first.
     order = np.argsort(checksums, kind="stable")
     alike = 1 + np.flatnonzero(np.diff(checksums[order]) == 0)
     firsts = np.arange(len(rows))
@@ -215,6 +218,7 @@ def first_copies(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
         same = thumbnails[rows[order[here]]] == thumbnails[rows[order[here - 1]]]
         firsts[here[same.all(1)]] = 0
     copies = np.empty_like(rows)
+    # A copy has 0 there, so the running maximum gives it the place of the first of its kind.
     copies[order] = rows[order[np.maximum.accumulate(firsts)]]
     return copies
 
@@ -225,8 +229,11 @@ def _columns(thumbnails: np.ndarray, rows: np.ndarray) -> np.ndarray:
     sample = thumbnails[_thinned(rows, _FIT)].astype(np.float32)
     mean = sample.mean(0)
     sample -= mean
+    # eigh sorts eigenvalues upwards: the principal components are the last columns.
     components = np.linalg.eigh(sample.T @ sample)[1][:, : -_EXACT - 1 : -1]
     random = np.random.default_rng(0).standard_normal((size, _RANDOM))
+    # Divided by sqrt(P), distances are rms like the limits; along one random unit vector they are
+    # on average so without it.
     directions = np.hstack([components / np.sqrt(size), np.linalg.qr(random)[0] / _MARGIN])
     directions = directions.astype(np.float32)
     columns = np.empty((len(rows), directions.shape[1]), dtype=np.float32)

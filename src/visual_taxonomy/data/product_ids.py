@@ -12,6 +12,7 @@ from visual_taxonomy.errors import shown
 # Longest id: with its suffix, the name of a file has at most 255 bytes.
 _MAX_BYTES = 250
 
+# A sieve that polars applies to all ids; the few it holds back are looked at one by one.
 _SUSPECT = r"[/\\:\x00]"
 
 

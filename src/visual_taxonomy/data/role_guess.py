@@ -49,6 +49,7 @@ def guess_roles(frame: pl.DataFrame) -> Guess:
         >>> guess_roles(pl.DataFrame(table))
         Guess(id_column='sku', image_column='photo', category_column=('type',))
     """
+    # Backwards: of two names that fold alike, the one that stands first in the file stays.
     folded = {_folded(name): name for name in reversed(frame.columns)}
     image = _guess_image(frame, folded)
     rest = [name for name in frame.columns if name != image]
@@ -73,6 +74,7 @@ def _guess_image(frame: pl.DataFrame, folded: Mapping[str, str]) -> str | None:
         shares = sum(int(each.sum()) for each in endings)
         if len(cells) and 10 * shares >= 9 * len(cells):
             return name
+    # A column called "image" may hold a count or a yes; a path has a slash or a dot.
     texts = (name for name in _named(folded, _IMAGES) if head[name].str.contains("[/.]").any())
     return next(texts, None)
 
@@ -88,11 +90,13 @@ def _guess_id(frame: pl.DataFrame, folded: Mapping[str, str]) -> str | None:
 def _guess_category(frame: pl.DataFrame) -> tuple[str, ...]:
     found = {}
     for name in frame.columns:
+        # Every product needs a category, so a column with holes is none.
         if _folded(name) in _KINDS and (frame[name] != "").all():
             found[name] = frame[name].n_unique()
     if not found:
         return ()
     exact = [name for name in found if name == "Category"]
+    # If all are too fine for their rows, the coarsest of them.
     fine = [name for name, n in found.items() if len(frame) >= _ROWS_OF_CATEGORY * n] or [
         min(found, key=lambda name: found[name])
     ]
@@ -101,6 +105,7 @@ def _guess_category(frame: pl.DataFrame) -> tuple[str, ...]:
     if audience is None or exact or (frame[audience] == "").any():
         return (kind,)
     together = frame.select(pl.struct(audience, kind).n_unique()).item()
+    # As many pairs as kinds: the audience follows from the kind, and would only lengthen names.
     is_of_kind = together == found[kind] or frame[audience].n_unique() == 1
     return (kind,) if is_of_kind else (audience, kind)
 

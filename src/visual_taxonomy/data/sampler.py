@@ -106,6 +106,8 @@ class BatchSampler(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         """This process's share of the batches from the position to the end of the epoch."""
         epoch = self._epoch
+        # All batches are drawn and the first left out: a resumed run goes on with those that it
+        # would have had.
         for rows in self._batches(epoch)[self._step :]:
             share = rows[self._rank :: self._world_size].tolist()
             longest = -(-len(rows) // self._world_size)

@@ -87,6 +87,7 @@ def split_rows(
             f"val_ratio: {val_ratio}, expected a share between 0 and 1, such as 0.2; "
             "to score a whole file use `vtax evaluate`"
         )
+    # Numbered from 0 without gaps: given are the numbers of first rows.
     groups = np.arange(len(categories)) if groups is None else np.unique(groups, True, True)[2]
     rows = np.bincount(categories)
     # Rows still to be chosen of each category; the split is stratified by these.
@@ -173,6 +174,7 @@ def read_split(
     if not accept_other_ids:
         _check_ids(file, given, wanted)
     by_id = dict(zip(given.to_list(), map(PARTS.index, splits.to_list()), strict=True))
+    # Ids without a part are left only if `accept_other_ids` allows them.
     return np.array([by_id.get(each, TRAIN) for each in wanted], dtype=np.int8)
 
 
@@ -189,6 +191,7 @@ def read_groups(path: Path, ids: Sequence[str] | np.ndarray) -> np.ndarray | Non
     if "group" not in file.columns:
         return None
     by_id = dict(zip(file.column("id").to_list(), file.column("group").to_list(), strict=True))
+    # An empty cell is no group: all rows with one would otherwise be a single group.
     names = [by_id.get(str(each)) or str(each) for each in ids]
     _, firsts, group_of = np.unique(names, return_index=True, return_inverse=True)
     # Numbered as `group_near_duplicates` does: a seed then draws the same folds from both.
@@ -196,6 +199,8 @@ def read_groups(path: Path, ids: Sequence[str] | np.ndarray) -> np.ndarray | Non
 
 
 def _check_ids(file: LabelFile, given: pl.Series, wanted: pl.Series) -> None:
+    # Imploded: with a bare column of its own type, polars calls `is_in` ambiguous and deprecates
+    # it.
     unknown = np.flatnonzero(~given.is_in(wanted.implode()).to_numpy())
     if len(unknown):
         value = given[int(unknown[0])]

@@ -64,6 +64,8 @@ class Table:
     @property
     def named_columns(self) -> tuple[str, ...]:
         """The label columns that are named by attributes; none if they are attr_1, attr_2, ..."""
+        # Where there are columns attr_k, labels are read from these alone, whatever others are
+        # called.
         if any(map(is_slot_column, self.columns)):
             return ()
         attributes = {task.attribute for task in self.taxonomy.tasks} - {"id", "Category", "len"}
@@ -88,6 +90,8 @@ class Table:
         task = self.taxonomy.tasks[task_index]
         category = self.taxonomy.category_index(task.category)
         slot = self.taxonomy.slots[category].index(task_index)
+        # The same slot of another category is another task, so the rows of one category are taken
+        # first.
         labels = self.targets[self.categories == category, slot]
         return np.bincount(labels[labels != UNKNOWN], minlength=len(task.classes))
 
@@ -138,6 +142,8 @@ def read_table(
     _check_lengths(file, taxonomy, categories)
     targets = np.full((len(file), taxonomy.num_slots), UNKNOWN, dtype=np.int64)
     if labelled:
+        # A class that is called like a marker would be read as unknown in every row, without a
+        # word.
         taxonomy.check_missing_values(reading.missing_values)
         columns = _columns_of_slots(file, taxonomy, categories)
         if unknown_labels != "error":
@@ -194,6 +200,7 @@ def _check_lengths(file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray) 
     # As numbers, because spreadsheets write 3 as 3.0.
     numbers = given.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
     expected = np.array([len(slots) for slots in taxonomy.slots])[categories]
+    # An empty cell says nothing; a text that is no number is NaN, which differs from every length.
     wrong = np.flatnonzero((numbers != expected) & (given != "").to_numpy())
     if len(wrong):
         category = taxonomy.categories[categories[wrong[0]]]
@@ -215,6 +222,7 @@ def _columns_of_slots(
         columns = [f"attr_{k}" for k in file.slot_columns]
     else:
         names = [list(each) for each in attributes]
+        # Others are left unread: exports hold prices and descriptions beside the attributes.
         columns = [name for name in file.columns if any(name in each for each in names)]
     if not columns:
         raise InputError(
@@ -258,6 +266,7 @@ def _read_labels(
         raise file.error(wrong, column, problem)
     for category, slot in enumerate(slots):
         if slot is not None:
+            # One column may be another slot in each category, and another task with other classes.
             rows = categories == category
             targets[rows, slot] = values[rows]
 
@@ -297,6 +306,7 @@ def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: in
 def _factorise(column: pl.Series) -> tuple[list[str], np.ndarray]:
     """Distinct texts, and for each row [N] which of them it holds."""
     distinct = column.unique(maintain_order=True)
+    # An Enum numbers its texts in the order they are given, so the codes are places in the list.
     return distinct.to_list(), column.cast(pl.Enum(distinct)).to_physical().to_numpy()
 
 
@@ -315,6 +325,7 @@ def _find_images(
             f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
             f"remove the rows, or correct `img_dir`{_image_hint(file)}"
         )
+    # The name that is missing: reading it fails later like any bad image, and says which file.
     return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
 
 
@@ -356,6 +367,7 @@ def build_taxonomy(
     _check_are_categories(file, categories, len(present))
     columns = LabelColumns(file, chosen=reading.attribute_columns is not None)
     if parq_path is not None:
+        # Categories of the Parquet without a row stay in; their attributes get the class "default".
         attributes = read_attributes(parq_path)
         unknown = np.flatnonzero(~categories.is_in(list(attributes)).to_numpy())
         if len(unknown):
@@ -390,6 +402,7 @@ def _classes(
     columns: LabelColumns, category: str, attributes: Sequence[str]
 ) -> Mapping[str, Sequence[str]]:
     numbered = bool(columns.file.slot_columns)
+    # By place: the first name of the list belongs to attr_1, whatever the attribute is called.
     names = [f"attr_{k + 1}" if numbered else name for k, name in enumerate(attributes)]
     return {
         attribute: columns.classes(category, column)

@@ -156,8 +156,10 @@ def warp(image: Tensor, matrix: np.ndarray) -> Tensor:
     of_x, of_y, of_one = torch.from_numpy(to_unit @ matrix).float()[..., None].unbind(1)
     of_row = of_y * torch.arange(0.5, height) + of_one
     points = (of_x * torch.arange(0.5, width))[:, None] + of_row[..., None]
+    # Homogeneous points: without perspective the divisor is 1.
     grid = points[:2].div_(points[2]).permute(1, 2, 0)
     sampled = F.grid_sample(image[None].float(), grid[None], align_corners=False)[0]
+    # A plain conversion cuts off, and would darken the image by half a level on average.
     channels = sampled.round_().numpy().astype(np.uint8)  # three times as fast as torch's
     return torch.from_numpy(np.stack(list(channels), axis=-1)).permute(2, 0, 1)
 
@@ -201,10 +203,12 @@ def _random_warp(image: Tensor) -> Tensor:
     _, height, width = image.shape
     matrix = np.eye(3)
     if torch.rand(1) < 0.5:
+        # x -> width - x: in points the center of the first pixel, 0.5, goes to that of the last.
         matrix[0] = -1.0, 0.0, width
     # More would leave larger black corners.
     matrix = matrix @ rotation(v2.RandomRotation.get_params([-10.0, 10.0]), height, width)
     if torch.rand(1) < 0.5:
         corners, moved = v2.RandomPerspective.get_params(width, height, 0.1)
+        # torchvision's lists, swapped: the matrix leads from the result back to the image.
         matrix = matrix @ homography(moved, corners)
     return warp(image, matrix)

@@ -31,6 +31,7 @@ def fits_shared_memory(num_bytes: int) -> bool:
         status = os.statvfs(SHARED_MEMORY)
     except (OSError, AttributeError):  # not Linux
         return True
+    # In this order: where torch is built without it, the second function does not exist.
     is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
     processes = torch.distributed.get_world_size() if is_shared else 1
     # Each process of a machine has its own loaders, and all share this memory.
@@ -89,7 +90,9 @@ def _unpack(kind: Callable[..., Any], packed: list[Any]) -> Any:  # noqa: ANN401
 
 
 def _restored(value: Any) -> Any:  # noqa: ANN401 - as given
+    # Only tensors have become tuples; the problems of a batch, a dict, come as they are.
     if not isinstance(value, tuple):
         return value
     array, order = value
+    # The inverse order: a view in the layout the batch was made in.
     return torch.from_numpy(array).permute([order.index(k) for k in range(len(order))])

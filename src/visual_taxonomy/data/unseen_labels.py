@@ -31,6 +31,7 @@ def find_unseen(
                 continue
             task = taxonomy.tasks[taxonomy.slots[category][slot]]
             counts = labels.counts(column).get(task.category, {})
+            # Sorted, because the further classes get their indices in this order.
             others = {label: counts[label] for label in sorted(set(counts) - set(task.classes))}
             if others:
                 unseen[task.name] = others

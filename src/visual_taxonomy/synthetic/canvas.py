@@ -87,6 +87,7 @@ class Pen:
 
     def draw(self, script: str, inks: Mapping[str, Cloth], places: Points = HERE) -> None:
         """Follow a script once at each of some places [N, 3, 2], its sizes in their units."""
+        # The length of the x axis; all places of one call are of one size.
         unit = float(np.hypot(*places[0, 0]))
         for tool, ink, sizes, points in _strokes(script):
             placed = points @ places[:, :2] + places[:, 2:]
@@ -196,6 +197,7 @@ class Canvas(Pen):
             wrinkles: How strong they are, 0 to 1.
         """
         soft = self._relief.filter(ImageFilter.GaussianBlur(max(0.9, 1.4 * self.scale)))
+        # Around 128, as bytes have no sign; the offset below takes that off again.
         grid = rng.uniform(-FLAT * wrinkles, FLAT * wrinkles, size=(11, 8)) * 0.5 + 128
         rough = Image.fromarray(grid.round().astype(np.uint8))
         rough = rough.resize(soft.size, Image.Resampling.BICUBIC)

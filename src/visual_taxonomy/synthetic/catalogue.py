@@ -22,12 +22,16 @@ if TYPE_CHECKING:  # the workers import this file too, and need no tables
 __all__ = ["synthesize", "synthetic_taxonomy"]
 
 _SMALLEST_IMAGE = 32
+# As many as the real files have, however few a category needs.
 _MAX_COLUMNS = 10
+# Images for a worker at a time, and between two reports; of larger chunks, the last would keep a
+# single process busy at the end.
 _CHUNK = 8
 
 # A process takes about as long to start as to draw so many images.
 _ROWS_WORTH_A_PROCESS = 100
 
+# In the order in which they are moved; train.csv comes last and says that all is there.
 _FILES = (
     "images", "attrs_config.json", "category_attributes.parquet", "test_labels.csv", "test.csv",
     "train.csv",
@@ -74,6 +78,7 @@ def synthesize(
         workers = min(available_cores(), 1 + rows // _ROWS_WORTH_A_PROCESS)
     _check(rows, seed, image_size, test_share, workers)
     _check_free(out)
+    # On the same disk as `out`, so that moving is renaming.
     folder = out / ".unfinished"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "images").mkdir(parents=True)
@@ -138,6 +143,8 @@ def _run(
 def _draw_rows(folder: Path, seed: int, image_size: int, rows: range) -> int:
     for row in rows:
         category, labels = draw_labels(seed, row)
+        # A stream for each row and purpose: 0 draws the labels, 2 the holes and errors. So an image
+        # depends neither on the workers nor on how many rows there are.
         rng = np.random.default_rng((seed, row, 1))
         image = draw_product(category, labels, rng, image_size)
         image.save(folder / f"{row:06d}.jpg", quality=int(rng.integers(60, 96)))
@@ -148,6 +155,7 @@ def _write_tables(folder: Path, rows: int, seed: int, test_share: float) -> None
     import polars as pl
 
     shuffled = np.random.default_rng((seed, rows)).permutation(rows)
+    # At least one row stays to train on.
     test = set(shuffled[: min(round(rows * test_share), rows - 1)].tolist())
     products = [(row, *draw_labels(seed, row)) for row in range(rows)]
     held_back = _table(p for p in products if p[0] in test)

@@ -48,6 +48,7 @@ class Fabric:
     @property
     def cut(self) -> Cloth:
         """What `Canvas.cloth` lays: the image, or the colour where that is all there is."""
+        # A cached property stands there once it is made; to ask for it would make it.
         return self.pen.image if "pen" in vars(self) else self.base
 
     def tone(self, strength: float) -> Colour:
@@ -113,6 +114,7 @@ def _add_bands(
         line = slope * (x - (x0 + x1) / 2) + bands.wobble * pitch * np.sin(2.8 * x / pitch)
         aside = abs(slope) * (x1 - x0) / 2 + pitch * rng.uniform(0, 1)
         for top in np.arange(y0 - aside, y1 + aside + pitch, pitch):
+            # There are three inks or more, and most prints have fewer bands.
             for (place, width), ink in zip(bands.parts, inks, strict=False):
                 points = np.stack([x, line + top + place * pitch], axis=1)
                 pen.line(points[:, ::-1] if upright else points, ink, width * pitch)

@@ -158,6 +158,7 @@ def draw_labels(seed: int, row: int) -> tuple[str, dict[str, str]]:
     category = list(categories)[chosen]
     heads = categories[category][1]
     labels: dict[str, str] = {}
+    # Two numbers for each head, used or not: what one needs never shifts those of the next.
     for head, (lean, pick) in zip(heads, rng.random((len(heads), 2)).tolist(), strict=True):
         labels[head.task.attribute] = _label(head, labels, lean, pick)
     return category, labels
@@ -174,6 +175,7 @@ def _label(head: _Head, known: dict[str, str], lean: float, pick: float) -> str:
     for driver, label, implied in _implied(head.task):
         if known[driver] == label:
             return implied
+        # Without its reason, the implied class would contradict the other attribute.
         excluded.add(implied)
     for driver, label, dependent, likely, share in _LEANINGS:
         applies = dependent == head.task.attribute and known.get(driver) == label
@@ -207,7 +209,9 @@ def as_catalogued(category: str, labels: dict[str, str], seed: int, row: int) ->
     written = {}
     for head in _catalogue()[category][1]:
         label = labels[head.task.attribute]
+        # Drawn also for a hole, so that the attributes behind it do not depend on it.
         own, error, other = rng.standard_normal(), rng.random(), rng.random()
+        # Standard normal again, and with this correlation between the attributes of a product.
         care = _HOLE_CORRELATION**0.5 * product + (1 - _HOLE_CORRELATION) ** 0.5 * own
         if care < head.carelessness:
             continue

@@ -11,6 +11,7 @@ import numpy.typing as npt
 Points = npt.NDArray[np.float64]
 Outline = Points | Sequence[tuple[float, float]]
 
+# Rows: powers 0 to 3 of the step; columns: the four points around a piece.
 _CATMULL_ROM = np.array([(0, 2, 0, 0), (-1, 0, 1, 0), (2, -5, 4, -1), (-1, 3, -3, 1)]) / 2
 
 
@@ -22,6 +23,7 @@ def curve(points: Outline, steps: int = 6) -> Points:
         [[0.0, 0.0], [0.4375, 1.125], [1.0, 2.0], [1.5625, 1.125], [2.0, 0.0]]
     """
     p = np.asarray(points, dtype=np.float64)
+    # Doubled ends: the first and the last piece need a point beyond them.
     ends = np.concatenate([p[:1], p, p[-1:]])
     neighbours = np.stack([ends[:-3], ends[1:-2], ends[2:-1], ends[3:]], axis=1)
     weights = (np.arange(steps)[:, None] / steps) ** np.arange(4) @ _CATMULL_ROM

@@ -41,6 +41,7 @@ def photograph(canvas: Canvas, rng: np.random.Generator) -> Image.Image:
     """
     figure, relief = _framed(canvas, rng)
     coverage = figure.getchannel("X")
+    # The figure's colours are multiplied by its coverage already, so the two parts simply add up.
     gaps = ImageChops.multiply(_backdrop(coverage, rng), _grey(ImageChops.invert(coverage)))
     image = ImageChops.add(figure.convert("RGB"), gaps)
     image.paste(ImageChops.hard_light(image, _grey(relief)), mask=coverage)
@@ -121,5 +122,6 @@ def _exposed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 def _noise(size: tuple[int, int], strength: int) -> Image.Image:
     """A field of noise around 128, `_SPARE` pixels larger than the image."""
     shape = size[1] + _SPARE, size[0] + _SPARE
+    # One field serves all images of a size, each of which crops another part of it.
     noise = np.random.default_rng(0).standard_normal(shape) * strength + 128
     return _grey(Image.fromarray(noise.round().clip(0, 255).astype(np.uint8)))

@@ -68,6 +68,7 @@ class Wearer:
 
 def _arm(side: int, upper: float, lower: float) -> Points:
     """The middle line of an arm; angles of upper arm and forearm in degrees from hanging."""
+    # Upper arm, elbow and forearm: together `ARM_STEPS` pieces.
     angles = np.deg2rad(np.linspace(upper, lower, 3)).repeat((18, 4, 18))
     steps = np.stack([np.sin(angles), np.cos(angles)], axis=1) * _ARM_LENGTH / ARM_STEPS
     path = np.vstack([[_SHOULDER], _SHOULDER + np.cumsum(steps, axis=0)])
