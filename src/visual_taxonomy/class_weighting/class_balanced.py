@@ -36,6 +36,7 @@ class ClassBalanced(ClassWeighting):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        # Here, not at the first epoch: a wrong value is said before images and weights are read.
         checked_beta(self.beta)
 
     @override

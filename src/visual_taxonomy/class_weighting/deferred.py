@@ -50,6 +50,7 @@ class Deferred(ClassBalanced):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        # NaN fails the comparison, too.
         if not isinstance(self.onset, int | float) or not 0 <= self.onset < math.inf:
             raise InputError(f"onset: {self.onset!r}, expected a fraction of the run or an epoch")
         if self.onset > 1 and self.onset != int(self.onset):
@@ -58,6 +59,7 @@ class Deferred(ClassBalanced):
             warnings.warn(
                 f"DRW starts at epoch {self.start_epoch} of a run of {self.num_epochs}, so it "
                 "will never be active; lower the onset",
+                # Past this method and the __init__ that the dataclass has: the caller's line.
                 stacklevel=3,
             )
 

@@ -63,6 +63,7 @@ class Asymmetric(Loss):
         likelihood = -F.log_softmax(widened(logits), dim=-1)
         share = self.smoothing / logits.shape[-1]
         positive = (1 - self.smoothing + share) * focused(likelihood, self.gamma_positive)
+        # p ** gamma by way of exp: a power of p = 0 has an infinite slope where gamma is below 1.
         negative = share * torch.exp(-self.gamma_negative * likelihood) * likelihood
         # Every class as if it were the true one, so that soft targets are an expectation over
         # columns.

@@ -50,6 +50,7 @@ class ClassBalancedFocal(Focal):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
+        # Not multiplied in beforehand: the weights of a schedule change from epoch to epoch.
         weights = self.balanced_weights
         if class_weights is not None:
             weights = weights * class_weights

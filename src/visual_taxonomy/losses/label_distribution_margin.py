@@ -56,6 +56,7 @@ class LabelDistributionAwareMargin(Loss):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
+        # Row k is the margin of class k at k and 0 elsewhere, so a target picks its row.
         shifts = torch.diag(self.margins)
         if not target.is_floating_point():
             shifted = self.scale * (widened(logits) - shifts.index_select(0, target))

@@ -52,6 +52,7 @@ class Poly1(Loss):
         features: Tensor | None = None,
     ) -> Tensor:
         likelihood = negative_log_likelihood(widened(logits), target)
+        # The exponent is at least 1, so the slope at p = 1 is finite without a floor.
         polynomial = torch.pow(doubt(likelihood), self.gamma + 1)
         losses = focused(likelihood, self.gamma) + self.epsilon * polynomial
         return plain_mean(losses, target, class_weights)

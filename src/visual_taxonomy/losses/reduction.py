@@ -78,6 +78,7 @@ def summed_cross_entropy(
         >>> summed_cross_entropy(torch.zeros(1, 2), torch.tensor([0]), torch.tensor([2.0, 1.0]))
         tensor(1.3863)
     """
+    # `widened` may have changed the logits; torch wants both in one type.
     if target.is_floating_point():
         target = target.to(logits.dtype)
     weights = class_weights.to(logits.dtype)

@@ -50,6 +50,7 @@ class Smoothed(Loss):
         if target.is_floating_point():
             smoothed = (1 - self.smoothing) * target + share
         else:
+            # In float32 whatever the logits: bfloat16 would round the small share to three digits.
             smoothed = logits.new_full(logits.shape, share, dtype=torch.float32)
             smoothed.scatter_(1, target[:, None], 1 - self.smoothing + share)
         value: Tensor = self.loss(logits, smoothed, class_weights, features)

@@ -254,6 +254,7 @@ def _create_model(
         if size and native and native.fixed_input_size and size != tuple(native.input_size[-2:]):
             arguments["img_size"] = size
         return timm.create_model(timm_name, pretrained=False, **arguments)
+    # timm's constructors refuse what they do not know by any of these.
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"backbone {name} with parameters {arguments}: {reason}") from error

@@ -27,6 +27,7 @@ class ClassTokenAttention(Attention):
         query = F.linear(x[:, :1], weight[:width], query_bias)
         rest = F.linear(x, weight[width:], rest_bias)
         query = self.q_norm(query.unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2))
+        # [N, L, 2, H, E] -> [N, H, 2, L, E]: keys and values, head by head.
         key, value = rest.unflatten(2, (2, self.num_heads, self.head_dim)).transpose(1, 3).unbind(2)
         dropout = self.attn_drop.p if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, self.k_norm(key), value, dropout_p=dropout)
@@ -39,6 +40,7 @@ class ClassTokenBlock(Block):
     @override
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # no mask
         """[N, 1, D] of tokens [N, L, D]."""
+        # All tokens are normalised, because keys and values need them; the rest is for the first.
         x = x[:, :1] + self.drop_path1(self.ls1(self.attn(self.norm1(x))))
         return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
 

@@ -127,6 +127,7 @@ def _dropping_paths(make: Callable[[Mapping[str, Any]], Backbone], config: Model
     try:
         backbone = make({**config.backbone_parameters, "drop_path_rate": config.drop_path})
     except InputError as error:
+        # Python's words for a constructor without it; any other error is about something else.
         if "unexpected keyword argument 'drop_path_rate'" not in str(error):
             raise
     else:

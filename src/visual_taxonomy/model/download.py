@@ -21,6 +21,7 @@ Progress = Callable[[int, int | None], None]
 _CHUNK_BYTES = 1 << 20
 # Without an answer; a slow mirror takes seconds, a dead one would hang for ever.
 _TIMEOUT_SECONDS = 60
+# What goes to these never leaves the machine, so nobody can change it on the way.
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -100,6 +101,7 @@ def _fetch(url: str, part: Path, on_progress: Progress) -> None:
         return
     response, done = opened
     with response, part.open("ab") as file:
+        # A server that ignores the range sends everything: what is there has to go first.
         file.truncate(done)
         length = response.headers.get("Content-Length")
         total = done + int(length) if length is not None else None
@@ -108,6 +110,7 @@ def _fetch(url: str, part: Path, on_progress: Progress) -> None:
             file.write(piece)
             done += len(piece)
             on_progress(done, total)
+        # On the disk before the rename: a file that has its name is whole, even after a power cut.
         file.flush()
         os.fsync(file.fileno())
     if total is not None and done != total:
@@ -125,6 +128,7 @@ def _open(url: str, start: int) -> tuple[http.client.HTTPResponse, int] | None:
         request = urllib.request.Request(url, headers=headers)
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
+        # The range begins at the end of the body: all of it is here, if the length is the same.
         if start and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             complete = error.headers.get("Content-Range") == f"bytes */{start}"
             return None if complete else _open(url, 0)
@@ -138,6 +142,7 @@ def _open(url: str, start: int) -> tuple[http.client.HTTPResponse, int] | None:
         return response, 0
     if response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         return response, start
+    # Another range than was asked for: appended, it would spoil the file.
     response.close()
     return _open(url, 0)
 
@@ -153,11 +158,13 @@ def _publish(tower: ClipTower, part: Path, target: Path) -> Path:
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if tower.sha256 and digest != tower.sha256:
+        # Or every later call would go on from bytes that are wrong.
         part.unlink()
         raise InputError(
             f"{target.name}: checksum is {digest}, expected {tower.sha256}; the bytes were thrown "
             "away, run the command again"
         )
+    # Before the rename: a file without a checksum beside it is taken as it is.
     _checksum_file(target).write_text(f"{digest}  {target.name}\n")
     return part.replace(target)
 

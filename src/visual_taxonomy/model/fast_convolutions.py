@@ -54,6 +54,7 @@ class FastConv2d(nn.Conv2d):
             return SpreadGradient.apply(
                 images.to(dtype), weight.to(dtype), cast_bias, self.stride, padding
             )
+        # `F.pad` copies every image, so it is for sides that differ alone.
         if (left, top) == (right, bottom):
             sides = (top, left)
         else:
@@ -157,6 +158,7 @@ def norms_behind(model: nn.Module) -> dict[nn.Module, nn.Module]:
     calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
     found: dict[nn.Module, nn.Module] = {}
     for node in graph.nodes:
+        # Exact types: a subclass may do more than scale and shift.
         if node.op != "call_module" or type(layers[node.target]) not in _FOLDED:
             continue
         source = node.args[0]
@@ -182,6 +184,7 @@ class _LayerTracer(fx.Tracer):
 def _replace(layer: nn.Conv2d, norm: nn.Module | None, spreads: bool) -> None:
     if norm is None and not spreads:
         return
+    # Not a new layer: parameters keep their names, and checkpoints fit.
     layer.__class__ = _FAST[type(layer)]
     fast = cast("FastConv2d", layer)
     fast.spreads, fast.norm = spreads, ()

@@ -96,6 +96,7 @@ class CategoryBatchNorm(nn.Module):
     ) -> Tensor:
         present = range(len(self.weights)) if present is None else present
         members = _members(category, present)
+        # A row of none of them, as one without an image, gets position 0; nobody reads its answer.
         position = members.argmax(dim=1)
         rows = _index(present, features)
         mean, var = self.running_mean[rows], self.running_var[rows]
@@ -153,6 +154,7 @@ class CategoryLinear(nn.Module):
     ) -> Tensor:
         present = range(len(self.weights)) if present is None else present
         layers = [(self.weights[k], self.biases[k]) for k in present]
+        # Batches of one category, as all but joint sampling makes them: nothing to sort or to pick.
         if len(layers) == 1:
             return F.linear(features, *layers[0])
         position = _members(category, present).argmax(dim=1)
@@ -168,6 +170,7 @@ def _by_groups(
     order = position.argsort(stable=True)
     groups = features[order].split(position.bincount(minlength=len(layers)).tolist())
     rows = [F.linear(group, *layer) for group, layer in zip(groups, layers, strict=True)]
+    # The inverse permutation: back into the order of the batch.
     return torch.cat(rows).index_select(0, order.argsort())
 
 
@@ -228,6 +231,7 @@ class AttributeClassifiers(nn.Module):
         logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
         if self.kind == "linear":
             logits = logits + pad_sequence([self.biases[t] for t in tasks], batch_first=True)
+        # The asked tasks may all be narrower than the widest of the taxonomy.
         absent = self.absent[_index(tasks, hidden), : stacked.shape[1]]
         return logits.masked_fill(absent, -torch.inf)
 
@@ -297,6 +301,7 @@ class CategoryHeads(nn.Module):
             category: [N] category indices, -1 for a row without an image.
             tasks: Indices of the T' tasks to compute, all of them by default.
         """
+        # Sorted, so that the same categories find one cached index, however the tasks stand.
         present = None if tasks is None else sorted({self.category_of_task[t] for t in tasks})
         # Logits in bfloat16 have three digits; near-ties between classes would be decided by
         # rounding.

@@ -32,6 +32,7 @@ from visual_taxonomy.taxonomy import Taxonomy
 _TOWER = "clip_model.visual."
 _BACKBONE_OF_PATCH = {32: "ViT-B-32", 14: "ViT-L-14"}
 _HEAD = re.compile(r"(.+)_fcs\.(\d{1,4})\.weight", re.DOTALL)
+# Byte order, kind and size: whole numbers, floats and booleans. No objects, no strings.
 _NUMBER = re.compile(r"[<>|=]([fiu][1248]|b1)")
 _STATISTICS = "norm.running_"
 _NORM, _LINEAR = "b_norm.bn_layers", "inter_linear.ln_layers"
@@ -87,6 +88,7 @@ def convert_original(
     }
     # What else clip_model may hold is the text tower, of which the original makes no use.
     heads = {name: tensor for name, tensor in state.items() if not name.startswith("clip_model.")}
+    # The first alone: each check relies on those before it, and would fail on a key.
     for problem in _differences(heads, taxonomy):
         raise InputError(
             f"{attributes_config} does not fit {path}: {problem}; give the JSON that the model "
@@ -187,6 +189,7 @@ def _convert_heads(
     _check_names(path, heads, [name for names in sources.values() for name in names])
     converted: Weights = {}
     for ours, names in sources.items():
+        # Ours are one tensor [K, D], theirs a tensor for each category.
         shape = own[ours].shape[1:] if ours.startswith(_STATISTICS) else own[ours].shape
         for name in names:
             if heads[name].shape != shape:

@@ -21,6 +21,7 @@ MakeModel = Callable[..., nn.Module]
 
 def _check(entry: Any) -> str:  # noqa: ANN401 - whatever the name stands for
     name = getattr(entry, "__name__", "")
+    # The very function that is registered: its name alone could be anybody's.
     if callable(entry) and timm.is_model(name) and model_entrypoint(name) is entry:
         return ""
     return "it must be a function with the decorator timm.models.register_model"

@@ -60,6 +60,7 @@ def load_pretrained(backbone: Backbone, source: Path | str) -> None:
         weights = _fetch(backbone, source)
     else:
         weights = _select_weights(source, _read_file(backbone, Path(source)))
+    # Checked as a whole by now: load_state_dict copies what fits before it complains.
     backbone.model.load_state_dict(convert_weights(backbone, source, weights))
     backbone.hold_statistics()
 
@@ -186,6 +187,7 @@ def _is_classifier(backbone: Backbone, key: str) -> bool:
     config = getattr(backbone.model, "pretrained_cfg", None) or {}
     names = config.get("classifier") or ()
     names = (names,) if isinstance(names, str) else names
+    # With no name known nothing is dropped: no text starts with one of no prefixes.
     return key.startswith(tuple(f"{name}." for name in names))
 
 

@@ -45,6 +45,7 @@ def as_published(config: ModelConfig) -> ModelConfig:
     if not path.is_file():
         return config
     mean, std, parameters = _read(path)
+    # In this order: what a flag gives wins over what the file says.
     given = dict(parameters) | dict(config.backbone_parameters)
     config = replace(config, backbone_parameters=given)
     if config.normalization != "backbone" or not (mean and std):
@@ -79,6 +80,7 @@ def _of_timm(path: Path) -> tuple[list[float], list[float], dict[str, Any]] | No
         published = content["pretrained_cfg"]
         mean, std = ([float(each) for each in published[name]] for name in ("mean", "std"))
         arguments = content.get("model_args", {})
+    # Any file may have this name; JSON that is nested too deeply ends in RecursionError.
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     plain = isinstance(arguments, Mapping)

@@ -59,6 +59,7 @@ class SpreadGradient(torch.autograd.Function):
         pads = (max(top, bottom), max(left, right))
         sizes = zip(images.shape[2:], pads, weight.shape[2:], strict=True)
         height, width = (pixels + 2 * pad - kernel + 1 for pixels, pad, kernel in sizes)
+        # Not torch.zeros, which takes no memory format.
         spread = torch.empty(
             (*gradient.shape[:2], height, width),
             dtype=gradient.dtype,
@@ -67,6 +68,7 @@ class SpreadGradient(torch.autograd.Function):
         rows = slice(pads[0] - top, None, ctx.stride[0])
         columns = slice(pads[1] - left, None, ctx.stride[1])
         places = spread[:, :, rows, columns]
+        # There may be room for one place more than there are outputs; it stays zero.
         places[:, :, : gradient.shape[2], : gradient.shape[3]] = gradient
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias]
         found = torch.ops.aten.convolution_backward(
@@ -108,6 +110,7 @@ def measure_gain(kernel: int, dtype: torch.dtype) -> float:
 
     ratios = []
     for _ in range(1 + _REPEATS):
+        # In turn, so that a slow moment of the machine meets both.
         seconds = []
         for convolve in (usual, spread):
             started = time.perf_counter()

@@ -81,6 +81,7 @@ def plot_conflicts(cosines: np.ndarray, tasks: Sequence[Task], path: Path) -> No
     figure = new_figure(width, height, title, subtitle)
     axes = add_axes(figure, MARGIN + _NAMES, HEAD + _NAMES, size, size)
     axes.set(xlim=(0, len(lines)), ylim=(len(lines), 0), xticks=[], yticks=[])
+    # At least 0.1: cosines that are all near 0 would look like conflicts.
     most = max(0.1, float(np.nanmax(np.abs(pairs))))
     _draw_cells(axes, lines, pairs, most)
     _draw_names(axes, lines, 9.0 if len(tasks) <= _NUMBERED else 8.0)
@@ -141,6 +142,7 @@ def _draw_cells(axes: Axes, lines: list[_Line], pairs: np.ndarray, most: float) 
         return
     for row, column in zip(*np.nonzero(~np.isnan(spaced)), strict=True):
         value = float(spaced[row, column])
+        # Ink cannot be read on the darkest cells.
         colour = "white" if abs(value) > 0.6 * most else INK
         text = f"{value:+.2f}".replace("0.", ".")
         axes.text(column + 0.5, row + 0.5, text, color=colour, size=7, ha="center", va="center")

@@ -63,6 +63,7 @@ def plot_scores(report: Report, baseline: Report | None, path: Path, title: str 
     axes = add_axes(figure, MARGIN + _NAMES, HEAD + 0.3, _CHART, height)
     bottom = height / _ROW
     axes.set_xlim(0, 1)
+    # Downwards, as lines are read; one unit is one line.
     axes.set_ylim(bottom, 0)
     axes.set_yticks([])
     axes.set_xticks([tick / 5 for tick in range(6)])

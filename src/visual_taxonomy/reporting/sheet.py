@@ -63,6 +63,7 @@ def draw_sheet(
 def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> None:
     """The image on a light square, whole, its sides in proportion."""
     small = image.convert("RGBA")
+    # 3.2 inches at 150 dpi are 480 pixels: more would take memory and not be seen.
     small.thumbnail((512, 512))
     axes = add_axes(figure, left, top, WIDTH, WIDTH)
     axes.set_frame_on(True)
@@ -72,5 +73,6 @@ def _draw_image(figure: Figure, image: Image.Image, left: float, top: float) -> 
         spine.set_color(GRID)
     axes.imshow(small, interpolation="lanczos")
     side = max(small.size)
+    # imshow has the centre of the first pixel at 0, so its edge is at -0.5.
     axes.set_xlim((small.width - side) / 2 - 0.5, (small.width + side) / 2 - 0.5)
     axes.set_ylim((small.height + side) / 2 - 0.5, (small.height - side) / 2 - 0.5)

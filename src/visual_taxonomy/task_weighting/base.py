@@ -83,6 +83,7 @@ class TaskWeighting(nn.Module):
 
     @override
     def set_extra_state(self, state: dict[str, Any]) -> None:
+        # State is kept by index: in another order each value would be another task's.
         if tuple(state["task_names"]) != self.task_names:
             raise InputError(
                 f"the saved task weighting is for tasks {state['task_names']}, "
@@ -219,6 +220,7 @@ class JacobianCombination(TaskWeighting):
     ) -> None:
         saved = state_dict.get(f"{prefix}tracked")
         if saved is not None:  # its width is not known before the first step
+            # Made as wide as the saved one, or loading would refuse its shape.
             self.tracked = self.tracked.new_zeros(saved.shape)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 

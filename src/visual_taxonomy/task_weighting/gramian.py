@@ -117,6 +117,7 @@ def nonzero_rows(squared_norms: Tensor) -> list[int]:
         >>> nonzero_rows(torch.tensor([1.0, 0.0, 1e-3]))
         [0, 2]
     """
+    # Greater, not at least: where all are zero, none is left.
     return torch.nonzero(squared_norms > _ZERO_ROW * squared_norms.max()).flatten().tolist()
 
 

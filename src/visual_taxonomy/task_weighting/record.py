@@ -51,6 +51,8 @@ class StepRecord:
 
     def reusable(self, names: Sequence[str], every: int) -> list[tuple[float, float]] | None:
         """Weights of the tasks while all are younger than `every` steps; each use ages them."""
+        # A task without weights counts as too old. They depend on each other: one that is missing
+        # has all of them found anew.
         if any(self.ages.get(name, every) >= every for name in names):
             return None
         for name in names:
@@ -61,6 +63,7 @@ class StepRecord:
         """Remember pairs of weights (for shared parameters, for heads) just found."""
         for name, (shared, head) in zip(names, weights, strict=True):
             self.weights[name] = (shared, head)
+            # The step that has found them is the first to use them.
             self.ages[name] = 1
 
     def to_dict(self) -> dict[str, Any]:

@@ -70,11 +70,13 @@ class BatchSource:
 
     def rest_of_epoch(self) -> Iterator[Batch]:
         """The batches that are left; call `advance` when one is done."""
+        # The loader iterates its sampler in this process, so its workers need no position.
         self.sampler.set_position(self.epoch, self.step)
         yield from self.training
 
     def advance(self) -> None:
         """Say that a step is done."""
+        # Counted by whoever has trained on the batch, not as batches come: workers read ahead.
         self.step += 1
 
     def start_next_epoch(self) -> None:
@@ -107,6 +109,7 @@ def image_source(
     given = model.encoder.backbone.preprocessing
     training = images_of(config, tables.training, given, parallel, reporter, is_augmented=True)
     batches = make_loader(training, sampler, data.train_workers, on_gpu)
+    # A model of all rows is validated on none: there is nothing to decode or to cache.
     if data.final:
         return BatchSource(sampler, batches, (), model.encoder)
     validation = images_of(config, tables.validation, given, parallel, reporter)
@@ -178,6 +181,7 @@ def _read(
         workers = min(config.data.train_workers, available_cores())
         with reporter.progress("decoding images for the cache") as advance:
             images = open_cache(place, paths, cached_size(image_size), workers, advance)
+    # Pickled without its mapping: each process maps the file itself, and they share its pages.
     found = parallel.broadcast(images)
     assert found is not None  # the first process has it
     return found

@@ -55,10 +55,13 @@ def cross_validate(config: TrainConfig, reporter: Reporter = SILENT) -> HeldOut 
     for number, resume in todo.items():
         reporter.note(f"fold {number + 1} of {len(runs)}: {runs[number].run.folder}")
         run = replace(runs[number], run=replace(runs[number].run, resume=resume))
+        # The folds have the same rows, so images are compared once, by the first run. Asked in each
+        # turn, since it writes the file on its way.
         groups = runs[0].run.folder / SPLIT_NAME
         train(run, reporter, groups_path=groups if groups.exists() else None)
     if not parallel.is_first:
         return None
+    # From the files, not from what `train` gives: folds of an earlier call are pooled as well.
     pooled = pool([HeldOut.read(run.run.folder / HELD_OUT_LAST_NAME) for run in runs])
     pooled.write(config.run.folder / HELD_OUT_NAME)
     return pooled
@@ -97,6 +100,7 @@ def fold_configs(config: TrainConfig) -> list[TrainConfig]:
 def _unfinished(config: TrainConfig, runs: Sequence[TrainConfig]) -> dict[int, bool]:
     """The folds that are left, and whether each was begun; keeps the config of them all."""
     folder = config.run.folder
+    # Without what may differ from one call of the same cross-validation to the next.
     config = replace(
         config,
         data=replace(config.data, folds=len(runs)),
@@ -111,8 +115,10 @@ def _unfinished(config: TrainConfig, runs: Sequence[TrainConfig]) -> dict[int, b
         seen = record(read_rows(config.data).table)
         for number in finished:
             _check_finished(runs[number], seen)
+    # After the checks: a call that is refused leaves the config of the folds that are there.
     write_text(kept, to_toml(config))
     return {
+        # The last file of a start: without it there is nothing that could be resumed.
         number: (run.run.folder / CONFIG_NAME).exists()
         for number, run in enumerate(runs)
         if number not in finished
@@ -120,6 +126,7 @@ def _unfinished(config: TrainConfig, runs: Sequence[TrainConfig]) -> dict[int, b
 
 
 def _is_finished(folder: Path) -> bool:
+    # Of two moments: the last epoch writes the one, settling the decisions at the end the other.
     return all((folder / name).exists() for name in (HELD_OUT_LAST_NAME, HELD_OUT_NAME))
 
 

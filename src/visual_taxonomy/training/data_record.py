@@ -19,6 +19,7 @@ from visual_taxonomy.taxonomy import UNKNOWN
 DATA_NAME = "data.parquet"
 """In the run folder: id, labels (a digest), size and modified_ns of the image."""
 
+# No file has this size. An image that is missing now and was missing then has not changed.
 _NO_FILE = (-1, -1)
 
 
@@ -29,6 +30,7 @@ def record(table: Table) -> pl.DataFrame:
     """
     found = folder_states(table.img_dir, set(table.image_names.tolist()))
     states = [found.get(name, _NO_FILE) for name in table.image_names.tolist()]
+    # Reshaped, or a table without rows could not be unpacked into two.
     sizes, times = np.array(states, dtype=np.int64).reshape(-1, 2).T
     return pl.DataFrame(
         {
@@ -54,11 +56,13 @@ def digest_labels(table: Table) -> np.ndarray:
     """
     taxonomy = table.taxonomy
     names = np.array([_number(name) for name in taxonomy.categories], dtype=np.uint64)
+    # A copy, as indexing by an array gives it: the sums below do not reach `names`.
     digests = names[table.categories]
     for category, tasks in enumerate(taxonomy.slots):
         rows = np.flatnonzero(table.categories == category)
         for slot, task in enumerate(tasks):
             of_task = taxonomy.tasks[task]
+            # Without the NUL, class `bc` of task `a` would be class `c` of task `ab`.
             numbers = [_number(f"{of_task.name}\0{each}") for each in of_task.classes]
             # The last entry is that of index -1, an unknown label.
             of_class = np.array([*numbers, 0], dtype=np.uint64)
@@ -90,12 +94,14 @@ def changes(path: Path, now: pl.DataFrame) -> list[str]:
         then = pl.read_parquet(path).select(now.columns)
     except Exception as error:  # polars reports damage by many types of its own
         raise InputError(f"{path}: damaged ({error}); delete it to resume without it") from None
+    # In order too, so where nothing below is found, the order is what has changed.
     if then.equals(now):
         return []
     gone = then.join(now, on="id", how="anti")["id"]
     new = now.join(then, on="id", how="anti")["id"]
     both = then.join(now, on="id", how="inner", suffix="_now", maintain_order="left")
     other_size = both["size"] != both["size_now"]
+    # Named once: an image of another size has another time as well.
     other_time = (both["modified_ns"] != both["modified_ns_now"]) & ~other_size
     found = [
         _counted(gone, "row is missing", "rows are missing"),
@@ -141,6 +147,7 @@ def refuse_changes(folder: Path, now: pl.DataFrame, is_accepted: bool) -> None:
 
 
 def _number(text: str) -> int:
+    # Not hash(), which is salted anew in each process.
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 

@@ -30,11 +30,14 @@ def settle_decisions(folder: Path) -> None:
         UserWarning: The rows are too few to fit on, so the answers are the most probable classes.
     """
     done: dict[str, Path] = {}
+    # The recommended one first: where others are of the same epoch, they become links to it, and
+    # have the figures that only it is measured for.
     for kind in sorted(KINDS, key=lambda each: each != RECOMMENDED):
         path = folder / f"best_{kind}.pt"
         if not path.exists():
             continue
         checkpoint = read_checkpoint(path)
+        # Settled by an earlier call: the decision has taken the place of the predictions.
         if checkpoint.held_out is None:
             continue
         if kind == RECOMMENDED:

@@ -105,6 +105,7 @@ class TaskDiagnostics:
             gramian: Of the gradients on the CPU, in float64; None where nobody computed it.
             gradient_scale: What the losses were multiplied by.
         """
+        # From the step that was watched: it may be later than the one that was due.
         self._next_step = step_of_epoch + self.every
         values: dict[str, float] = {}
         if gramian is not None:
@@ -112,6 +113,7 @@ class TaskDiagnostics:
             names, products = gramian
             norms = products.diagonal().sqrt()
             tasks = torch.tensor([self._index[name] for name in names])
+            # The scale is in every product. It cancels out of cosines, but not out of norms.
             self._norms.add((tasks,), norms / gradient_scale)
             self._cosines.add((tasks[:, None], tasks), products / (norms[:, None] * norms))
             values = {
@@ -202,6 +204,7 @@ class TaskDiagnostics:
         means = {name: (mean.sums, mean.counts) for name, mean in self._means().items()}
         return {
             "means": means,
+            # Steps of the running epoch: a resumed run watches those it would have watched.
             "next_step": self._next_step,
             "next_gradients": self._next_gradients,
             "history": self.history,
@@ -211,6 +214,7 @@ class TaskDiagnostics:
         """Go on from what `to_dict` gave."""
         for name, mean in self._means().items():
             sums, counts = saved["means"][name]
+            # Cloned, because `add` writes in place, and the saved state belongs to the caller.
             mean.sums, mean.counts = sums.clone(), counts.clone()
         # Whoever has a weight in this epoch has been seen; it need not be saved twice.
         known = self._weights.counts.tolist()
@@ -239,10 +243,12 @@ class _Mean:
         # A cosine with a gradient of length 0 is NaN; it would make the mean of the run NaN.
         finite = values.isfinite()
         # Not `+= values`: NaN times a mask of 0 is NaN still.
+        # A task is named once a step: `+=` would take but one of the values at a doubled index.
         self.sums[index] += torch.where(finite, values, 0.0).double()
         self.counts[index] += finite
 
     def value(self) -> Tensor:
+        # 0 / 0, NaN, where nothing was added: whatever shows the means leaves that out.
         return self.sums / self.counts
 
 

@@ -51,8 +51,11 @@ class FeatureBatches:
             # Epoch e takes view e modulo K: each epoch sees another augmentation until all have
             # been seen.
             views = torch.tensor([draw.epoch for draw in draws]) % len(self.features)
+            # Indexing copies, so the zeros below do not reach the file. A filler, -1, takes the
+            # last row here, and is emptied like a damaged one.
             features = self.features[views, rows]
             is_filler = rows == FILLER
+            # One value tells: `encode` sets a row as a whole or not at all.
             is_damaged = features.flatten(1)[:, 0].isnan() & ~is_filler
             is_empty = is_filler | is_damaged
             # NaN times the mask of an absent row is NaN: it would reach the statistics of
@@ -111,9 +114,11 @@ def cached_features(
     Raises:
         InputError: The disk is full, or the file is damaged.
     """
+    # The next writer may have another key, and would never meet what a killed one left.
     remove_leftovers_in(folder)
     path = folder / f"{key}.npy"
     if not path.exists():
+        # Before the file is made: only the features say what shape a row has.
         first = compute(0)
         with write_atomically(path) as temporary:
             shape = (num_views, *first.shape)
@@ -122,6 +127,8 @@ def cached_features(
             kept[0] = first
             for view in range(1, num_views):
                 kept[view] = compute(view)
+            # The checksums are of what the file holds. They are added before the rename, so that no
+            # file of this name is without.
             kept.flush()
             add_checksums(temporary)
     return open_features(path)
@@ -142,8 +149,10 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
     digest = hashlib.sha256()
     plain = {k: v for k, v in to_dict(config).items() if k in _BACKBONE}
     digest.update(json.dumps([plain, augmentation], sort_keys=True).encode())
+    # Buffers too: the statistics of BatchNorm change features as weights do.
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
+        # As bytes, because NumPy has no bfloat16; flat, because a scalar cannot be viewed as bytes.
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     for row in range(len(table)):
         path = table.path(row)
@@ -151,6 +160,7 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
             status = path.stat()
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         except OSError:
+            # Part of the key: when the image is there, its features have to be computed.
             digest.update(f"{path}\0missing\n".encode())
     # 128 bits: no two requests share them, and the name stays readable.
     return digest.hexdigest()[:32]

@@ -54,6 +54,7 @@ def open_features(path: Path) -> Tensor:
         torch.Size([1, 2, 3])
     """
     with path.open("rb") as file:
+        # An empty file cannot be mapped, and there must be an end to unpack.
         if path.stat().st_size < _END.size:
             _refuse(path, "cut off")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -69,8 +70,10 @@ def _check(path: Path, content: mmap.mmap) -> None:
     size, magic = _END.unpack(content[-_END.size :])
     if magic != MAGIC:
         _refuse(path, "no checksums at its end: cut off, or of an earlier version")
+    # `size` is of the file, and may be anything: nothing is read by it before it fits.
     if len(content) != size + 4 * -(-size // BLOCK_BYTES) + _END.size:
         _refuse(path, "its size is not the one it was written with")
+    # A slice of a map is a copy, so no view of it is left when it is to be closed.
     kept = np.frombuffer(content[size : -_END.size], "<u4")
     wrong = np.flatnonzero(kept != _checksums(content, size))
     if len(wrong):
@@ -79,6 +82,7 @@ def _check(path: Path, content: mmap.mmap) -> None:
 
 def _checksums(content: mmap.mmap, size: int) -> np.ndarray:
     def checksum(start: int) -> int:
+        # Both released at once: a map cannot be closed while a view of it exists.
         with memoryview(content) as view, view[start : min(start + BLOCK_BYTES, size)] as block:
             return zlib.crc32(block)  # lets other threads run meanwhile
 

@@ -55,6 +55,7 @@ def feature_source(
     """
     views = config.data.feature_views
     sampler = make_sampler(config, tables, parallel)
+    # The features are for all epochs: no dropout and no statistics of a batch may be in them.
     model.eval()
     found = []
     parts = ((tables.training, views), (tables.validation, 0))
@@ -64,6 +65,7 @@ def feature_source(
         found.append(_features(config, table, images, num_views, model, parallel, reporter))
     training = FeatureBatches(found[0], tables.training, sampler)
     if config.data.final:
+        # The features stand in the batches, so nothing is left to encode.
         return BatchSource(sampler, training, (), nn.Identity())
     draws = validation_draws(config, tables, parallel)
     validation = FeatureBatches(found[1], tables.validation, draws)
@@ -82,6 +84,7 @@ def _features(
     """Features [V, N, D] of a table; `views` of 0 is the image as it is."""
     folder, precision = cast(Path, config.data.feature_cache), config.run.precision
     seen = f"views {views}, seed {images.seed if views else 0}, {precision}"
+    # Not named where it is the standard: files from before there were others keep their keys.
     if views and (augmentation := config.data.augmentation) != "standard":
         seen += f", {augmentation}"
 
@@ -94,6 +97,7 @@ def _features(
             block = partial(autocast, parallel.device, precision)
             return encode(model.encoder, loader, len(table), block, advance)
 
+    # The first process computes and writes; the others then find the file and map it.
     with parallel.first_goes_first():
         key = request_key(model.encoder, config.model, table, seen)
         return cached_features(folder, key, max(1, views), compute)

@@ -39,6 +39,7 @@ def settle_final(folder: Path, decision_from: Path | None) -> Checkpoint:
     """
     path = folder / FINAL_NAME
     checkpoint = read_checkpoint(path)
+    # It has one if a run that had ended was resumed: fitting again would give the same.
     if decision_from is not None and checkpoint.decision is None:
         decision = fit_decision(HeldOut.read(decision_from), source=SOURCE)
         checkpoint = replace(checkpoint, decision=decision)

@@ -83,6 +83,7 @@ class EpochLosses:
                 self.sums[name] = self.sums.get(name, 0.0) + value * count
                 self.entries[name] = self.entries.get(name, 0) + count
                 position += 1
+            # After the losses: one of them names the task that went wrong, the norm names all.
             if self.must_be_finite and not math.isfinite(fetched[position]):
                 what = f"the gradient of {', '.join(names)} is {fetched[position]}"
                 raise _not_finite(what, step, learning_rate)

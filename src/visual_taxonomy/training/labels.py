@@ -30,6 +30,7 @@ def global_labels(batch: Batch, objective: Objective, parallel: Parallel) -> Lab
     rows, categories, targets = batch.rows, batch.categories, batch.targets
     device = parallel.device
     if parallel.world_size > 1:
+        # One tensor, so that a step has one gather and not three; on the device, as NCCL wants it.
         share = torch.cat([rows[:, None], categories[:, None], targets], dim=1).to(device)
         joined = parallel.gather(share).cpu()
         # The fillers that make the shares equally long come last.

@@ -69,8 +69,10 @@ class TrainedModel:
         device = self.parallel.device
         with autocast(device, self.precision):
             share = self.encoder(images.to(device, non_blocking=True))
+        # Cut to the rows there are: the fillers of unequal shares come last.
         features = self.parallel.gather(share.float(), self.gradient_scale)[: len(categories)]
         if is_watched:
+            # A frozen backbone gives a leaf, whose gradient can then be asked for.
             features.requires_grad_()
         return features, self.classifier.heads(features, categories, tasks)
 

@@ -117,6 +117,7 @@ class Objective(nn.Module):
         tasks: list[int] = []
         rows: list[Tensor] = []
         classes: list[Tensor] = []
+        # On the CPU: at each `nonzero` a GPU would have to be waited for.
         for k, slots in enumerate(self.taxonomy.slots):
             of_category = (categories == k).nonzero().flatten()
             labels = targets[of_category]
@@ -129,6 +130,7 @@ class Objective(nn.Module):
         counts = tuple(map(len, rows))
         # torch.cat refuses an empty list: a batch without any label.
         empty = [torch.empty(0, dtype=torch.long)]
+        # `long`, because the tensor of an empty tuple is in float32.
         positions = torch.repeat_interleave(torch.arange(len(tasks)), torch.tensor(counts).long())
         return Entries(
             tuple(tasks), counts, torch.cat(rows or empty), positions, torch.cat(classes or empty)
@@ -167,6 +169,7 @@ class Objective(nn.Module):
         rows = entries.rows.split(entries.counts)
         return {
             self.taxonomy.task_names[task]: losses[task](
+                # Without the padding: smoothing is a mean over all classes, a padded one is -inf.
                 of_task[i][:, : len(self.taxonomy.tasks[task].classes)],
                 classes[i],
                 None if class_weights is None else class_weights[task],
@@ -223,5 +226,6 @@ def _with_flags(
     flags = {"beta": config.beta, "onset": config.drw_start_epoch}
     for name in inspect.signature(entry).parameters:
         if flags.get(name) is not None:
+            # What stands in the parameters of the section wins over the flag.
             given.setdefault(name, flags[name])
     return given

@@ -79,9 +79,11 @@ class OptimizerStep:
         # Before clipping: the limit is for the true gradients, not for those times the loss scale.
         self.scaler.unscale_(self.optimizer)
         trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        # All groups at once: clipping each alone would turn the direction.
         norm = nn.utils.clip_grad_norm_(trained, self.config.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        # None, not 0: AdamW would decay, and move by its moments, what a step does not use.
         self.optimizer.zero_grad(set_to_none=True)
         # With a loss scale an infinite norm is no failure: the scaler skips the step and lowers its
         # scale.
@@ -138,6 +140,8 @@ def build_optimizer(
         (model.encoder.backbone.model, backbone, scales),
         (model.heads, (config.scratch_lr, config.scratch_weight_decay), {}),
     ):
+        # Sorted, because the state of an optimizer is by the order of its groups. The heads have no
+        # scales, and neither has a backbone without layer decay.
         for scale in sorted({*scale_of.values()}) or [1.0]:
             lr = rate * scale
             names = {name for name, own in scale_of.items() if own == scale}

@@ -68,6 +68,7 @@ class Parallel:
     @property
     def num_machines(self) -> int:
         """How many machines they run on."""
+        # The strategy of a single device has no number of nodes.
         return int(getattr(self.fabric.strategy, "num_nodes", 1))
 
     @property
@@ -101,6 +102,8 @@ class Parallel:
 
     def seed(self, seed: int) -> None:
         """Seed Python, NumPy and torch of this process."""
+        # The same everywhere: every process computes the heads of the whole batch, and their
+        # dropout must be one mask.
         self.fabric.seed_everything(seed, verbose=False)
 
     def wrap(self, encoder: nn.Module, averages: bool) -> nn.Module:
@@ -111,6 +114,7 @@ class Parallel:
             averages: Whether DistributedDataParallel averages its gradients while it goes
                 backward; methods that take the gradient of each task sum them themselves (`sum`).
         """
+        # DistributedDataParallel refuses a module of which nothing trains.
         trains = any(parameter.requires_grad for parameter in encoder.parameters())
         if self.world_size > 1 and trains and averages:
             return self.fabric.setup_module(encoder)
@@ -119,6 +123,7 @@ class Parallel:
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of a tensor over all processes, on each of them."""
         if self.world_size > 1:
+            # In place: the tensor that was given holds the sum, too.
             distributed.all_reduce(tensor)
         return tensor
 
@@ -154,6 +159,7 @@ class Parallel:
 
     def state_dict(self) -> dict[str, Any]:
         """State of the random generators of this process and its device, as dropout uses them."""
+        # Of this process only, yet last.pt serves all: they are seeded alike and draw alike.
         on_gpu = self.device.type == "cuda"
         return {
             "random": torch.get_rng_state(),

@@ -142,8 +142,10 @@ def choose_split(
     if kept is not None:
         parts = read_split(kept, table.ids, accept_other_ids)
         return Split(parts, read_groups(kept, table.ids))
+    # Rows of a validation or test file keep the part of their file; only the others are cut.
     to_split = np.flatnonzero(parts == TRAIN)
     groups = None
+    # A split file is taken as it is. Of several files it is worth knowing how much they overlap.
     needs_groups = config.split_path is None or len(to_split) < len(table)
     if config.final and not config.test_ratio:
         needs_groups = False  # no part to keep them apart from
@@ -255,6 +257,7 @@ def write_class_counts(path: Path, table: Table) -> int:
         writer.writerow(["category", "attribute", "class", "count", "prior"])
         for task, counts in zip(table.taxonomy.tasks, count_classes(table), strict=True):
             absent += int((counts == 0).sum())
+            # A task without any label has priors of 0, not 0 / 0.
             priors = (counts / counts.sum().clamp(min=1)).tolist()
             for name, count, prior in zip(task.classes, counts.tolist(), priors, strict=True):
                 writer.writerow([task.category, task.attribute, name, count, f"{prior:.6g}"])

@@ -127,6 +127,7 @@ class Recorder:
         return {
             "history": self.history,
             "records": self.records.to_dict(),
+            # Of the running epoch: resumed within it, a run reports the mean over all of its steps.
             "loss_sums": self.losses.sums,
             "loss_entries": self.losses.entries,
             "diagnostics": self.diagnostics.to_dict(),

@@ -52,6 +52,7 @@ class Records:
         """The records after an epoch, and the kinds of checkpoint it earned; ties earn none."""
         earned = []
         new = replace(self, idle_epochs=self.idle_epochs + 1)
+        # NaN breaks no record, since every comparison with it is false.
         if score > self.both_score and loss < self.both_loss:
             earned.append("both")
             new = replace(new, both_score=score, both_loss=loss)
@@ -87,6 +88,7 @@ def divergence(history: Sequence[Mapping[str, float]]) -> str | None:
     if not finite:
         return None
     last, best = finite[-1], min(finite, key=lambda row: row["val_loss"])
+    # At least 1: ten times a loss that is nearly 0 is no divergence.
     if last["val_loss"] <= min(_DIVERGED_LOSS, _DIVERGED_RATIO * max(best["val_loss"], 1.0)):
         return None
     return (

@@ -65,6 +65,7 @@ def warn_of_duplicates(rows: Rows, groups: np.ndarray, config: DataConfig) -> No
         is_of_file = rows.parts == part
         if path is None or not is_of_file.any():
             continue
+        # Parts are numbered in the order of the files, so those below are the earlier ones.
         count = int(np.isin(groups[is_of_file], groups[rows.parts < part]).sum())
         if count:
             warnings.warn(

@@ -68,6 +68,7 @@ class RunFolder:
     def __init__(self, config: TrainConfig) -> None:
         self.path = config.run.folder
         self.is_resumed = config.run.resume
+        # `_recover` leaves it for the resumed first start that was killed before it saved.
         self._is_unsaved = (self.path / _REPLACED).exists()
 
     @property
@@ -110,6 +111,7 @@ class RunFolder:
         # The list comes first: whoever finds half of the files moved knows which were there.
         write_text(aside / _MANIFEST, json.dumps(names))
         for name in names:
+            # Within one folder, so no bytes move, however large the checkpoints are.
             os.rename(self.path / name, aside / name)
 
 
@@ -128,14 +130,17 @@ def claim(config: TrainConfig) -> Iterator[RunFolder]:
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        # First in, last out: the folder is not empty before the lock has left it.
         stack.callback(_remove_empty, made)
         stack.enter_context(_locked(path))
+        # Under the lock, and before the check: what a killed process left is no run to protect.
         _recover(path, config.run.resume)
         _check(config)
         folder = RunFolder(config)
         try:
             yield folder
         finally:
+            # Closed here: at the end of the outer block a loader that dies could break it off.
             with undisturbed():
                 folder.roll_back()
                 stack.close()
@@ -228,6 +233,7 @@ def _read_holder(path: Path) -> dict[str, Any] | None:
 
 def _is_gone(holder: dict[str, Any] | None) -> bool:
     """Whether the holder was a process of this machine that has ended."""
+    # On Windows 0 is CTRL_C_EVENT: to ask would be to interrupt the process.
     if os.name != "posix" or holder is None or holder["host"] != socket.gethostname():
         return False
     try:
@@ -236,6 +242,7 @@ def _is_gone(holder: dict[str, Any] | None) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, ValueError):
+        # Such as PermissionError: there is one, of another user.
         return False
     return False
 
@@ -274,6 +281,7 @@ def _restore(path: Path) -> None:
             if name not in names:
                 _remove(path / name)  # of the run that failed
         for name in names:
+            # Not there: an earlier call put it back before it was interrupted.
             if (aside / name).exists():
                 _remove(path / name)
                 os.replace(aside / name, path / name)
@@ -298,6 +306,7 @@ def _written(path: Path) -> list[str]:
 
 
 def _remove(path: Path) -> None:
+    # A link to a folder goes itself, and what it points to stays.
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

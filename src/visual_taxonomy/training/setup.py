@@ -88,6 +88,8 @@ def build_trainer(
     """
     classifier, pretrained = _build_model(config, tables)
     objective = _build_objective(config, tables, classifier, parallel)
+    # Before the source, which may compute features on the device, and before the optimizer, which
+    # holds the very tensors that train.
     classifier.to(parallel.device)
     method = _build_method(config, tables, parallel)
     source = hooks.make_source(config, tables, classifier, parallel, reporter)
@@ -137,6 +139,7 @@ def _build_objective(
     objective = Objective(tables.taxonomy, counts, config.objective, config.optimizer.epochs)
     scale = model.heads.classifiers.scale
     if scale is not None and objective.cosine_scale is not None:
+        # A buffer, so checkpoints hold it: answers are those of the softmax that was trained.
         scale.fill_(objective.cosine_scale)
     return objective.to(parallel.device)
 
@@ -185,6 +188,7 @@ def _build_saver(
     parallel: Parallel,
     on_saved: Callable[[], None],
 ) -> Saver:
+    # Resolved: who reads the checkpoint knows no loss by which `auto` could be settled.
     as_built = replace(config.model, head=model.heads.classifiers.kind)
     counts = named_class_counts(tables.training)
     named, is_first = bool(tables.training.named_columns), parallel.is_first
@@ -195,6 +199,7 @@ def _build_recorder(
     config: TrainConfig, tables: Tables, method: TaskWeighting, log: Log
 ) -> Recorder:
     every = config.run.log_every
+    # Other kinds take a gradient by task anyway; these pay a pass through the heads for each.
     gradients_every = every * (_RARELY if method.kind == "losses" else 1)
     diagnostics = TaskDiagnostics(tables.taxonomy.task_names, every, gradients_every)
     return Recorder(diagnostics, log)

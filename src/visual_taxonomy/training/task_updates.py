@@ -75,6 +75,7 @@ class TaskUpdates:
     @property
     def num_skipped(self) -> dict[str, int]:
         """Task name -> steps so far that left it out, being not finite."""
+        # A copy: the trainer compares the counts before an epoch with those after it.
         return dict(self.method.record.num_skipped)
 
     def warn_of_skipped(self, before: Mapping[str, int]) -> None:
@@ -112,6 +113,7 @@ def build_method(config: ObjectiveConfig, taxonomy: Taxonomy) -> TaskWeighting:
     """
     known = {
         # What guessing costs: known before the first step, unlike the loss of the first batch.
+        # At least 2: a task of one class would give log 1 = 0, which GradNorm refuses.
         "initial_losses": {
             task.name: math.log(max(2, len(task.classes))) for task in taxonomy.tasks
         }

@@ -98,10 +98,12 @@ def train(
         )
     config = as_published(config, reporter)
     parallel = launch(config.run)
+    # Before the folder is claimed: a package that is missing is said at once.
     trackers = Trackers(config.run) if parallel.is_first else None
     if not parallel.is_first:
         reporter = SILENT
     with ExitStack() as held:
+        # Only the first process holds it; the copies of the others say where it is, no more.
         folder = parallel.on_first(lambda: held.enter_context(claim(config)))
         log = _no_log if trackers is None else trackers.log
         hooks = Hooks(callbacks, make_optimizer, on_saved=folder.settle, log=log)
@@ -242,5 +244,6 @@ def _restore(trainer: Trainer) -> None:
     source, folder = trainer.source, trainer.saver.folder
     if trainer.restore():
         trainer.reporter.note(f"resuming at epoch {source.epoch + 1}, step {source.step}")
+    # Of changed data the list is out of date: an image on it may have been mended.
     if not trainer.config.run.accept_changed_data:
         trainer.recorder.unreadable.load(trainer.tables_by_part(), folder)

@@ -150,9 +150,11 @@ class Trainer:
         started = time.perf_counter()
         waiting = self._train_epoch(stop, advance)
         seconds = time.perf_counter() - started
+        # Validation alone: the next step trains on with the weights of the last.
         with self._averaged():
             validation = None if self.config.data.final else self.validate()
         folder = self.config.run.folder
+        # Before the epoch is recorded: if no image could be read, its scores mean nothing.
         self.recorder.unreadable.report(self.parallel, self.tables_by_part(), folder)
         self._end_epoch(validation, seconds, waiting)
 
@@ -217,6 +219,7 @@ class Trainer:
         saving = stopping or (not ended and source.step % run.save_every == 0)
         # Reading makes a GPU wait, so it is done now and then.
         read_every = run.log_every if self.parallel.device.type == "cuda" else 1
+        # Before a save, too: a state holds sums, not the losses that still wait on the device.
         if ended or saving or source.step % read_every == 0:
             self.recorder.fetch(self.optimizer.scratch_lr)
             mean = self.recorder.losses.mean()
@@ -240,6 +243,7 @@ class Trainer:
             "epoch": epoch,
             "step": (epoch + 1) * len(self.source),
             "lr": self.optimizer.highest_lr,
+            # Too high for an epoch that was resumed halfway: all rows, but the time of the rest.
             "images_per_second": len(self.tables.training) / seconds,
             "waiting_share": waiting / seconds,
             "seconds": seconds,

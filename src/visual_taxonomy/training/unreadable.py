@@ -81,6 +81,7 @@ class Unreadable:
             InputError: As `check`, or the disk is full.
         """
         reasons = self.check(parallel, tables)
+        # Images are only ever added, so their number tells whether there is a new one.
         if len(reasons) == self._reported or not parallel.is_first:
             return
         self._reported = len(reasons)

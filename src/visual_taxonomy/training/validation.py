@@ -61,6 +61,7 @@ def validate(
     unreadable = 0
     for batch in batches:
         entries, categories, rows = global_labels(batch, objective, parallel)
+        # Logits of all tasks: `by_slot` looks up those of each row's category among them.
         _, output = model(batch.images, categories, None)
         classes = model.classes(output, categories)
         shares = model.probabilities(output, categories)
@@ -74,6 +75,7 @@ def validate(
         probabilities[rows.numpy()] = shares.cpu().numpy()
         unreadable += int((categories < 0).sum())
         if entries.tasks:
+            # The objective expects the active tasks alone, in the order of the entries.
             of_active = output._replace(logits=output.logits[:, list(entries.tasks)])
             values = objective.validation_losses(of_active, entries)
             losses.add(0, values, entries.counts, torch.zeros((), device=parallel.device))

@@ -63,6 +63,7 @@ class WeightAverage:
             return
         weights = self._followed()
         kept = {name: value.clone() for name, value in weights.items()}
+        # In place, so that the optimizer and DistributedDataParallel keep the tensors they know.
         _copy(self._average, weights)
         try:
             yield
@@ -75,6 +76,7 @@ class WeightAverage:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
+        # Into the tensors that are there: a checkpoint is read onto the CPU, these may be on a GPU.
         _copy(state["weights"], self._average)
         self.num_steps = state["num_steps"]
 

@@ -82,6 +82,7 @@ def read_run(folder: Path) -> RunRecord:
 
 def environment() -> dict[str, str]:
     """The versions and the hardware of this process, and the time, as names and values."""
+    # Only the process that trains asks: reading a record must not wait for torch.
     from visual_taxonomy.processor import read_processor  # imports torch
 
     facts = {"vtax": __version__, "Python": platform.python_version()}

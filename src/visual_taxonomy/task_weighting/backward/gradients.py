@@ -87,6 +87,7 @@ def gradient_rows(step: Step) -> tuple[Tensor, set[int]]:
 
     for i in range(len(step.names)):
         gradients = _one_loss(step, i, [*step.feature_list(), *upper])
+        # One gradient, that of the features; none where the backbone is frozen.
         below.extend(gradients[: len(gradients) - len(upper)])
         write(i, upper, gradients[len(gradients) - len(upper) :])
     # The graph of the backbone goes with the last pass that exists, not with the last task: that
@@ -95,6 +96,7 @@ def gradient_rows(step: Step) -> tuple[Tensor, set[int]]:
     for i, gradient in enumerate(below):
         if gradient is not None and backbone:
             write(i, backbone, backbone_gradients(step, backbone, gradient, retain_graph=i < last))
+            # Lets go of it: the feature gradients of all tasks are large.
             below[i] = None
     return rows, reached
 
@@ -126,6 +128,7 @@ def _block_rows(step: Step, block: list[Tensor], below: list[Tensor] | None) -> 
         if below is None:
             gradients = _one_loss(step, i, block)
         else:
+            # Retained for other tasks and blocks, and for the pass that applies the weights.
             gradients = backbone_gradients(step, block, below[i], retain_graph=True)
         for cell, gradient in zip(row.split(sizes), gradients, strict=True):
             if gradient is not None:
@@ -177,6 +180,7 @@ def _last(gradients: Sequence[Tensor | None]) -> tuple[int, Tensor] | None:
 def add_weighted(step: Step, weights: Tensor, head_factors: Tensor) -> None:
     """Add the gradient of the weighted losses; one pass through the backbone."""
     if step.is_plain():
+        # Not autograd.grad: DistributedDataParallel averages in hooks that only this pass runs.
         torch.autograd.backward(step.losses, _as_gradients(step, weights))
         return
     backbone, upper, heads = step.layout()
@@ -216,6 +220,7 @@ def add(parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Non
         if gradient is None:
             continue
         if parameter.grad is None:
+            # Cloned: autograd may give two parameters one tensor, as for the terms of a sum.
             parameter.grad = _laid_out_like(parameter, gradient.detach().clone())
         else:
             parameter.grad += gradient.detach()

@@ -115,6 +115,7 @@ def multi_task_backward(
     if not losses:
         return None
     watched = features if features is not None and features.requires_grad else None
+    # A leaf has no backbone that trains below it: there is nothing to take or to reduce.
     of_backbone = None if watched is None or watched.is_leaf else watched
     step = Step(
         names=tuple(losses),
@@ -148,6 +149,7 @@ def _step_of_losses(step: Step) -> Update | None:
             return None
         step = step.select(usable)
     gramian = _feature_gramian(step) if step.watch else None
+    # A leaf: the pass through the objective ends here, and does not go on into the model.
     values = step.values().requires_grad_()
     with torch.enable_grad():
         objective = step.method(values, step.tasks, step.generator)
@@ -168,7 +170,9 @@ def _step_of_gramian(step: Step) -> Update | None:
     gramian, rows, reached = _gramian(step)
     values = step.values()
     columns = torch.stack([values, _factors(step, values)], dim=1)
+    # One transfer for everything that is decided on the CPU.
     packed = torch.cat([gramian, columns.to(gramian)], dim=1).cpu()
+    # The diagonal tells of whole gradients: one value that is not finite makes it so.
     usable = step.finite(torch.isfinite(packed.diagonal()) & torch.isfinite(packed[:, -2]))
     if not usable:
         return None
@@ -301,6 +305,7 @@ def _combine(
 ) -> Tensor:
     """Add the direction of the tasks in use; their weights, factors of the transform included."""
     values, factors = columns
+    # Indexing copies the largest tensor of the step, so it is done only if a task is missing.
     rows = rows if len(used) == len(rows) else rows[used]
     total = (
         combine_rows(rows, torch.ones_like(values)) if step.options.normalize_direction else None

@@ -110,5 +110,6 @@ class FastAdaptiveOptimization(LossWeighting):
             (self.second_moments, second),
             (self.steps, steps),
         ):
+            # Moments and steps as well: to a task without a comparison this step did not happen.
             buffer[tasks] = torch.where(used, new, buffer[tasks])
         self.last_losses[tasks] = 0.0

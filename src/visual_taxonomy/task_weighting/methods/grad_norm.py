@@ -102,6 +102,7 @@ class GradientNormalization(GramianWeighting):
     ) -> Tensor:
         initial = self.initial_losses[tasks]
         initial = torch.where(initial > 0, initial, losses.to(initial).clamp_min(_SMALLEST))
+        # Tasks without one keep the loss of their first step from now on.
         self.initial_losses[tasks] = initial
         weights = self.weights[tasks]
         ratios = losses.to(initial).clamp_min(_SMALLEST) / initial

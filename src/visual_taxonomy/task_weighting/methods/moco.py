@@ -105,6 +105,7 @@ class CorrectedMultiObjective(JacobianCombination):
         # Tasks that together have lost all weight to tasks not active now start over.
         initial = torch.full_like(previous, 1 / len(self.weights))
         previous = torch.where(previous.sum() > 0, previous, initial)
+        # The active tasks share out what they had together; those not active keep theirs.
         share = previous.sum()
         weights = previous / share
         slope = gramian_of_rows(active) @ weights + self.ridge * weights

@@ -97,6 +97,7 @@ class TwoBatchCombination(JacobianCombination):
         self.allocate(rows)
         # Before the rows are kept: J1 must be of the step before, or the product is biased.
         products = inner_products(self.tracked, rows, tasks)
+        # One task that is new spoils the products of all, so no weight moves in this step.
         is_known = self.is_tracked[tasks].all()
         for row, task in zip(rows, tasks, strict=True):
             self.tracked[task].copy_(row)

@@ -43,6 +43,7 @@ class Trackers:
         self._kinds = {name: kind for name, kind in TRACKERS.items() if getattr(config, name)}
         self._open: dict[str, Tracker] = {}
         for name, kind in self._kinds.items():
+            # Looked for, not imported: that takes seconds, and the run may yet be refused.
             missing = [package for package in kind.packages if find_spec(package) is None]
             if missing:
                 raise InputError(
@@ -69,6 +70,7 @@ class Trackers:
         try:
             yield
             self._record_files()
+        # Ctrl-C too: left open, the run would look as if it were still going.
         except BaseException:
             self._finish("failed")
             raise

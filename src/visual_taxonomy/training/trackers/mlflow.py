@@ -34,6 +34,7 @@ class MLflowTracker(Tracker):
         self.logger = self._mlflow = MLFlowLogger(
             experiment_name=config.run_name,
             run_name=config.run_name,
+            # A server has its own place for artifacts; a path of this machine says nothing to it.
             tracking_uri=server or f"sqlite:///{folder / DATABASE_NAME}",
             artifact_location=None if server else (folder / "mlartifacts").as_uri(),
             run_id=run_id,

@@ -18,6 +18,7 @@ class TensorBoardTracker(Tracker):
     def __init__(self, config: RunConfig, run_id: str | None = None) -> None:
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
+        # Without a version, or a resumed run would write into version_1 beside the first part.
         self.logger = self._tensorboard = TensorBoardLogger(
             config.folder, name="tensorboard", version=""
         )

@@ -24,6 +24,7 @@ class WandbTracker(Tracker):
             project=config.wandb_project,
             save_dir=str(config.folder),
             id=self._id,
+            # Goes on with the run of that id or starts it; "must" would refuse a new one.
             resume="allow",
         )
 
