@@ -18,8 +18,8 @@ autodoc_typehints = "description"
 autodoc_inherit_docstrings = False  # of torch: they speak of other pages than these
 # The front door lists names of other pages; each is documented where it is defined.
 autodoc_default_options = {"ignore-module-all": True}
-# In annotations, values of a Literal ("csv") and short names that two modules have (Table) are looked
-# up like any name, and found twice; such a link goes to the first.
+# In annotations, values of a Literal ("csv") and short names that two modules have (Table) are
+# looked up like any name, and found twice; such a link goes to the first.
 suppress_warnings = ["ref.python"]
 apidoc_modules = [
     {

@@ -92,7 +92,6 @@ class DataConfig(CatalogueConfig):
             raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
         names = ("train_workers", "val_workers", "random_state", "feature_views")
         not_negative(**{name: getattr(self, name) for name in names})
-        # Files and flags are checked for this where they are read; configs are made in Python, too.
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:

@@ -15,6 +15,12 @@ import polars as pl
 from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.attributes import BLANK, LabelColumns, read_attributes
+from visual_taxonomy.data.category_column import (
+    category_names,
+    check_are_categories,
+    factorise,
+    read_categories,
+)
 from visual_taxonomy.data.image_folder import ImageFolder
 from visual_taxonomy.data.image_paths import find_named_images
 from visual_taxonomy.data.images import IMAGE_SUFFIXES
@@ -28,10 +34,6 @@ from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
 # Not -1, which is a label that is unknown and allowed.
 _WRONG = -2
-
-# Taken for names or ids, not categories: more than this many, most of fewer rows than can train a
-# head. A million products of 2,000 categories are a catalogue; 2,000 products of as many are not.
-_MANY_CATEGORIES, _LEAST_ROWS = 1000, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +140,7 @@ def read_table(
     for note in file.notes:
         on_note(note)
     ids = read_ids(file)
-    categories = _read_categories(file, taxonomy)
+    categories = read_categories(file, taxonomy)
     _check_lengths(file, taxonomy, categories)
     targets = np.full((len(file), taxonomy.num_slots), UNKNOWN, dtype=np.int64)
     if labelled:
@@ -161,36 +163,6 @@ def read_table(
         *(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir),
         columns=tuple(file.columns),
     )
-
-
-def _category_names(file: LabelFile) -> pl.Series:
-    names = file.column("Category")
-    empty = np.flatnonzero((names == "").to_numpy())
-    if len(empty):
-        raise file.empty(empty, "Category", "every product needs a category")
-    return names
-
-
-def _check_are_categories(file: LabelFile, categories: pl.Series, count: int) -> None:
-    if count > _MANY_CATEGORIES and len(categories) < _LEAST_ROWS * count:
-        columns = " ".join(file.roles.sources("Category"))
-        raise InputError(
-            f"{file.path}, column '{shown(columns)}': {count:,} values in {len(categories):,} rows "
-            f"(first '{shown(categories[0])}'), which are no categories: each has attributes and "
-            "heads of its own; name the column of the categories (`category_column`), or give all "
-            "rows one (`category_name`)"
-        )
-
-
-def _read_categories(file: LabelFile, taxonomy: Taxonomy) -> np.ndarray:
-    names, codes = _factorise(_category_names(file))
-    known = {name: index for index, name in enumerate(taxonomy.categories)}
-    categories = np.array([known.get(name, _WRONG) for name in names], dtype=np.int64)[codes]
-    wrong = np.flatnonzero(categories == _WRONG)
-    if len(wrong):
-        problem = unknown_name(names[codes[wrong[0]]], taxonomy.categories)
-        raise file.error(wrong, "Category", f"{problem} Correct it, or add it to the taxonomy")
-    return categories
 
 
 def _check_lengths(file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray) -> None:
@@ -249,7 +221,7 @@ def _read_labels(
     unknown_labels: UnknownLabels,
 ) -> None:
     """Fill in `targets` [N, A] what `column` says; `slots` [K] as in `_columns_of_slots`."""
-    labels, codes = _factorise(file.column(column))
+    labels, codes = factorise(file.column(column))
     tasks = [
         None if slot is None else taxonomy.tasks[taxonomy.slots[category][slot]]
         for category, slot in enumerate(slots)
@@ -303,13 +275,6 @@ def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: in
     return f"{problem} Correct the label of {task.name}, empty it, or add it to the taxonomy"
 
 
-def _factorise(column: pl.Series) -> tuple[list[str], np.ndarray]:
-    """Distinct texts, and for each row [N] which of them it holds."""
-    distinct = column.unique(maintain_order=True)
-    # An Enum numbers its texts in the order they are given, so the codes are places in the list.
-    return distinct.to_list(), column.cast(pl.Enum(distinct)).to_physical().to_numpy()
-
-
 def _find_images(
     file: LabelFile, ids: Sequence[str], img_dir: Path, missing_images: str
 ) -> list[str]:
@@ -361,10 +326,10 @@ def build_taxonomy(
     """
     reading = reading or LabelReading()
     file = LabelFile(csv_path, reading)
-    categories = _category_names(file)
+    categories = category_names(file)
     # Sorted, because the order of the taxonomy is that of the weights in a checkpoint.
     present = sorted(categories.unique().to_list())
-    _check_are_categories(file, categories, len(present))
+    check_are_categories(file, categories, len(present))
     columns = LabelColumns(file, chosen=reading.attribute_columns is not None)
     if parq_path is not None:
         # Categories of the Parquet without a row stay in; their attributes get the class "default".
