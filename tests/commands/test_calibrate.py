@@ -59,7 +59,7 @@ def test_a_checkpoint_gets_a_decision_of_labelled_rows(
     assert f"decision ({found.decision.rule}): HM-F1" in shown
     assert "argmax" in shown
     assert "target precision 0.95: no attribute has the 200 held-out labels" in shown
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         cli.run(["calibrate", str(model), *rows, "--out", str(out), *QUICK])
     assert cli.run(["calibrate", str(model), *rows, "--overwrite", *QUICK]) == 0
     assert read_checkpoint(model).decision == found.decision

@@ -204,7 +204,7 @@ def test_without_a_decision_it_says_so_and_answers_by_argmax(
     asked = Predictor.load(checkpoint_path, replace(CONFIG, decision="argmax"))
     assert asked.decision_note == ""
     assert np.array_equal(plain.predict_classes(table)[0], asked.predict_classes(table)[0])
-    with pytest.raises(InputError, match=r"--target_precision 0\.9: .*vtax calibrate"):
+    with pytest.raises(InputError, match=r"`target_precision` 0\.9: .*vtax calibrate"):
         Predictor.load(checkpoint_path, replace(CONFIG, target_precision=0.9))
 
 
@@ -233,7 +233,7 @@ def test_a_decision_for_another_taxonomy_is_refused(
         (("--unknown", "?"), r"--unknown \?: without --target_precision"),
         (("--unknown", "red", "--target_precision", "0.9"), "is a class of Sarees/color"),
         (("--format", "jsonl", "--probabilities"), "--format jsonl has probabilities"),
-        (("--target_precision", "1"), "--target_precision must lie between 0 and 1"),
+        (("--target_precision", "1"), "`target_precision` must lie between 0 and 1"),
     ],
 )
 def test_flags_without_effect_are_refused(

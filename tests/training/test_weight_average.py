@@ -153,7 +153,7 @@ def test_the_best_checkpoint_has_the_average_and_last_has_both(
     assert all(torch.equal(best.weights[name], value) for name, value in average.items())
     assert any(not torch.equal(last.weights[name], value) for name, value in average.items())
     held_out = HeldOut.read(result.folder / HELD_OUT_NAME)
-    exact = InferenceConfig(workers=0, precision="32", accelerator="cpu")
+    exact = InferenceConfig(workers=0, precision="32", accelerator="cpu", decision="argmax")
     predictor = Predictor.load(result.folder / "best_score.pt", exact)
     scores = predictor.predict_table(result.validation)
     found = np.concatenate([each.probabilities for each in scores])

@@ -14,16 +14,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.catalogue import CatalogueConfig, from_remembered
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
-from visual_taxonomy.decision.decision import Decision
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from visual_taxonomy.decision.decision import Decision
 
 FORMAT = 2
 """Number of the format; a reader refuses those it does not know."""
@@ -83,7 +85,7 @@ class Bundle:
     files: Mapping[str, str] = field(default_factory=dict)
     int8: bool = False
     class_counts: Mapping[str, list[int]] = field(default_factory=dict)
-    decision: Decision | None = None
+    decision: "Decision | None" = None
     decision_figures: Mapping[str, Any] = field(default_factory=dict)
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -175,7 +177,10 @@ def read_bundle(folder: Path) -> Bundle:
         raise InputError(f"{path}: damaged ({error!r}); export the checkpoint again") from None
 
 
-def _decision(content: Mapping[str, Any], taxonomy: Taxonomy, path: Path) -> Decision | None:
+def _decision(content: Mapping[str, Any], taxonomy: Taxonomy, path: Path) -> "Decision | None":
+    # Not above: `vtax list` imports this module for `is_bundle`, and should not wait for numpy.
+    from visual_taxonomy.decision.decision import Decision
+
     try:
         return Decision.from_dict(taxonomy, content) if content else None
     except InputError as error:
