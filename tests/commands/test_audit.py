@@ -135,6 +135,14 @@ def test_reviewed_lists_become_a_corrected_copy(
     assert "2 labels have changed since" in capsys.readouterr().out
 
 
+def test_the_report_of_the_run_shows_the_lists(run: Path, tmp_path: Path) -> None:
+    assert cli.run(["audit", "--run", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "2 labels are probably wrong; 4 labels of near-duplicates contradict" in page
+    assert cli.run(["audit", "--run", str(run), "--out", str(tmp_path / "lists")]) == 0
+    assert not (tmp_path / "lists/report.html").exists()
+
+
 def test_a_copy_can_be_made_without_the_run(run: Path, tmp_path: Path) -> None:
     review = tmp_path / "review.csv"
     review.write_text("id,attribute,reviewed\n3,attr_2,-\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from visual_taxonomy.commands.outputs import check_output
+from visual_taxonomy.commands.report import renew_report
 from visual_taxonomy.commands.terminal import console, terminal
 from visual_taxonomy.errors import InputError
 
@@ -159,6 +160,8 @@ def _list(options: Audit, source: _Source) -> int:
             "--target_precision, or label more rows"
         )
     console.print(f"lists to review: {folder}")
+    if options.run is not None and folder == options.run / FOLDER_NAME:
+        renew_report(options.run)  # shows the lists that lie there
     return 0
 
 

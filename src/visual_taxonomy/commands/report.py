@@ -75,16 +75,24 @@ def report(options: MakeReport) -> int:
 
 def report_at_end(folder: Path) -> None:
     """The report of a run that has just ended; a note where there cannot be one."""
-    from visual_taxonomy.reporting.html.report import report_run
     from visual_taxonomy.reporting.html.run_record import record_environment
 
     try:
         record_environment(folder)
-        path = report_run(folder)
     except InputError as error:
         terminal.note(f"no report: {error}")
     else:
-        terminal.note(f"report: {path}")
+        renew_report(folder)
+
+
+def renew_report(folder: Path) -> None:
+    """The report of a run folder, written anew; a note where there cannot be one."""
+    from visual_taxonomy.reporting.html.report import report_run
+
+    try:
+        terminal.note(f"report: {report_run(folder)}")
+    except InputError as error:
+        terminal.note(f"no report: {error}")
 
 
 def report_predictions(

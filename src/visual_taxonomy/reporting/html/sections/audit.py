@@ -23,7 +23,7 @@ _COLUMNS = {"id", "category", "attribute", "label", "suggested", "probability"}
 def likely_wrong(context: Context) -> Sequence[Block] | Absent:
     """The first images of the list of labels that are probably wrong, and the length of each."""
     if context.audit is None:
-        return Absent("no lists of vtax audit; run it on the run folder, then vtax report again")
+        return Absent("no lists of vtax audit; run it on the run folder")
     lists = {name: _read(context.audit / f"{name}.csv") for name in LISTS}
     counts = "; ".join(f"{len(rows):,} {LISTS[name]}" for name, rows in lists.items())
     note = f"{counts}. The lists to review: {context.audit}"
