@@ -3,15 +3,13 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from visual_taxonomy.audit.contradictions import find_contradictions
 from visual_taxonomy.audit.finding import Finding
 from visual_taxonomy.audit.holes import find_fillable_holes
 from visual_taxonomy.audit.wrong_labels import find_wrong_labels
 from visual_taxonomy.decision.cross_fitting import CrossFit
 from visual_taxonomy.decision.decision import Answers
-from visual_taxonomy.decision.fitting import decision_of
+from visual_taxonomy.decision.fitting import answer_out_of_fold, decisions_of_folds
 from visual_taxonomy.decision.held_out import HeldOut
 
 LIKELY_WRONG, CONTRADICTIONS, FILLABLE = "likely_wrong", "contradictions", "fillable"
@@ -74,13 +72,5 @@ def cross_fitted_answers(held_out: HeldOut, target_precision: float, seed: int =
         InputError: There are too few rows to fit on.
     """
     cross_fit = CrossFit(held_out, _FOLDS, seed)
-    parts, rows = [], []
-    for fold in range(cross_fit.num_folds):
-        asked = np.flatnonzero(cross_fit.fold_of_row == fold)
-        decision = decision_of(cross_fit, held_out, "other folds", frozenset([fold]))
-        probabilities, categories = held_out.probabilities[asked], held_out.categories[asked]
-        parts.append(decision.answer(probabilities, categories, "argmax", target_precision))
-        rows.append(asked)
-    # The folds were answered one after the other; the findings go by rows.
-    order = np.argsort(np.concatenate(rows))
-    return Answers(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True)))
+    of_folds = decisions_of_folds(cross_fit, held_out, "other folds")
+    return answer_out_of_fold(cross_fit, of_folds, held_out, "argmax", target_precision)

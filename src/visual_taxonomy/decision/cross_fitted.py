@@ -17,7 +17,11 @@ from visual_taxonomy.decision.cells import Cells
 from visual_taxonomy.decision.comparison import Differences, compare_answers
 from visual_taxonomy.decision.cross_fitting import CrossFit, OutOfFold
 from visual_taxonomy.decision.decision import Answers, Decision
-from visual_taxonomy.decision.fitting import decision_of
+from visual_taxonomy.decision.fitting import (
+    answer_out_of_fold,
+    decision_of,
+    decisions_of_folds,
+)
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.decision.intervals import ScoreIntervals, score_intervals
 from visual_taxonomy.decision.measures import Measures, measure
@@ -95,12 +99,10 @@ def cross_fitted(
         check_target(target_precision)
     fits = CrossFit(held_out, folds, seed)
     decision = decision_of(fits, held_out, source)
-    of_folds = [
-        decision_of(fits, held_out, source, frozenset({fold})) for fold in range(fits.num_folds)
-    ]
+    of_folds = decisions_of_folds(fits, held_out, source)
 
     def answers(rule: Literal["argmax", "metric"], target: float | None) -> Answers:
-        return _answers(fits, of_folds, held_out, rule, target)
+        return answer_out_of_fold(fits, of_folds, held_out, rule, target)
 
     metric = answers("metric", target_precision)
     found = fits.out_of_fold()
@@ -123,37 +125,11 @@ def cross_fitted(
         after=after,
         precision=tuple(
             achieved_precision(
-                fits.cells, answers("metric", target), target, _pooled(decision, target)
+                fits.cells, answers("metric", target), target, decision.pooled_tasks(target)
             )
             for target in targets
         ),
     )
-
-
-def _answers(
-    fits: CrossFit,
-    of_folds: list[Decision],
-    held_out: HeldOut,
-    rule: Literal["argmax", "metric"],
-    target: float | None,
-) -> Answers:
-    """Each fold's rows by the decision that has not seen them."""
-    shape = held_out.probabilities.shape
-    # Defaults for no row: each is in exactly one fold, and is filled in below.
-    whole = Answers(
-        np.zeros(shape, dtype=np.float32),
-        np.full(shape[:2], UNKNOWN, dtype=np.int64),
-        np.full(shape[:2], UNKNOWN, dtype=np.int64),
-        np.ones(shape[:2], dtype=np.bool_),
-    )
-    for fold, decision in enumerate(of_folds):
-        rows = np.flatnonzero(fits.fold_of_row == fold)
-        part = decision.answer(
-            held_out.probabilities[rows], held_out.categories[rows], rule, target
-        )
-        for array, values in zip(whole, part, strict=True):
-            array[rows] = values
-    return whole
 
 
 def _spread(held_out: HeldOut, found: OutOfFold, rule: int) -> np.ndarray:
@@ -175,11 +151,6 @@ def _measures(cells: Cells, found: OutOfFold, seed: int) -> tuple[Measures, Meas
         )
     )
     return before, after
-
-
-def _pooled(decision: Decision, target: float) -> tuple[str, ...]:
-    is_pooled = decision.thresholds("metric", target).is_pooled
-    return tuple(np.array(decision.taxonomy.task_names)[is_pooled].tolist())
 
 
 def _lists(intervals: ScoreIntervals | Measures) -> dict[str, list[float]]:

@@ -181,6 +181,15 @@ class Decision:
             self._thresholds[key] = found
         return self._thresholds[key]
 
+    def pooled_tasks(self, target_precision: float) -> tuple[str, ...]:
+        """Tasks of too few labels for a threshold of their own at a target precision.
+
+        Raises:
+            InputError: The target is not between 0 and 1.
+        """
+        is_pooled = self.thresholds("metric", target_precision).is_pooled
+        return tuple(np.array(self.taxonomy.task_names)[is_pooled].tolist())
+
     def set_thresholds(self, coverage: float) -> np.ndarray:
         """Least probability of a class in the set of each head, in the order of `heads`.
 

@@ -3,14 +3,13 @@
 Shapes: N rows, A slots, C classes of the widest task, M labelled cells.
 """
 
-import hashlib
-
 import numpy as np
 
 from visual_taxonomy.decision.cells import read_cells
 from visual_taxonomy.decision.comparison import compare_answers
 from visual_taxonomy.decision.cross_fitted import TARGETS, CrossFitted
 from visual_taxonomy.decision.decision import Answers, Decision, Rule
+from visual_taxonomy.decision.fitting import digest_of_ids
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.decision.intervals import score_intervals
 from visual_taxonomy.decision.measures import measure
@@ -59,7 +58,9 @@ def judge(
         before=before,
         after=after,
         precision=tuple(
-            achieved_precision(cells, answer("metric", target), target, _pooled(decision, target))
+            achieved_precision(
+                cells, answer("metric", target), target, decision.pooled_tasks(target)
+            )
             for target in targets
         ),
     )
@@ -67,9 +68,7 @@ def judge(
 
 def was_fitted_on(decision: Decision, held_out: HeldOut) -> bool:
     """Whether a decision was fitted on just these rows, by the digest of their ids."""
-    # As `fitting` digests them; if one changes, a model no longer knows its own rows.
-    text = "\n".join(sorted(map(str, held_out.ids)))
-    return hashlib.sha256(text.encode()).hexdigest() == decision.fitted_on.digest
+    return digest_of_ids(held_out.ids) == decision.fitted_on.digest
 
 
 def _answers(decision: Decision, held_out: HeldOut, rule: Rule, target: float | None) -> Answers:
@@ -81,8 +80,3 @@ def _answers(decision: Decision, held_out: HeldOut, rule: Rule, target: float | 
     more = held_out.probabilities.shape[2] - widest
     padded = np.pad(answers.probabilities, ((0, 0), (0, 0), (0, more)))
     return answers._replace(probabilities=padded)
-
-
-def _pooled(decision: Decision, target: float) -> tuple[str, ...]:
-    is_pooled = decision.thresholds("metric", target).is_pooled
-    return tuple(np.array(decision.taxonomy.task_names)[is_pooled].tolist())
