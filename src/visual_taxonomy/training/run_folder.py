@@ -102,6 +102,8 @@ class RunFolder:
     def roll_back(self) -> None:
         """Put back the old run, unless this one has saved a checkpoint or is a resumed one."""
         if self._is_unsaved and not self.is_resumed:
+            # A loader's death may have broken a writer off before it could remove its own.
+            remove_leftovers_in(self.path)
             _restore(self.path)
             self._is_unsaved = False
 
