@@ -3,7 +3,7 @@
 Shapes: N rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import tomli_w
 from visual_taxonomy.catalogue import ONE_CATEGORY, CatalogueFile
 from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.catalogue import CATEGORY, ID
+from visual_taxonomy.data.example_rows import ExampleRow, example_rows
+from visual_taxonomy.data.image_check import ImageCheck, check_images
 from visual_taxonomy.data.image_folder import ImageFolder
 from visual_taxonomy.data.image_paths import ImagePaths, LeadsOutside, check_paths
 from visual_taxonomy.data.label_candidates import why_no_attribute
@@ -60,12 +62,16 @@ class ImageSummary:
         missing: Rows that have none.
         first_missing: What the first of them asks for.
         problem: Why no image can be looked for, if so.
+        check: What opening them has shown.
+        names: [N] their paths in the folder, None for a row without.
     """
 
     found: int = 0
     missing: int = 0
     first_missing: str = ""
     problem: str = ""
+    check: ImageCheck = field(default_factory=ImageCheck)
+    names: Sequence[str | None] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class Inspection:
         left_out: Column -> why it has no role.
         images: None without a folder to look in.
         notes: What a person should know of how the file was read.
+        examples: A few products of each category, with their images.
     """
 
     path: Path
@@ -91,6 +98,7 @@ class Inspection:
     left_out: Mapping[str, str]
     images: ImageSummary | None = None
     notes: list[str] = field(default_factory=list)
+    examples: list[ExampleRow] = field(default_factory=list)
 
     def to_toml(self) -> str:
         """The text of a file for `catalogue`, with what was left out as comments."""
@@ -112,13 +120,21 @@ class Inspection:
         return "\n".join(lines) + "\n"
 
 
-def inspect_catalogue(path: Path, given: LabelReading, img_dir: Path | None = None) -> Inspection:
+def inspect_catalogue(
+    path: Path,
+    given: LabelReading,
+    img_dir: Path | None = None,
+    whole_check: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Inspection:
     """Read a catalogue, guess what no flag says, and count.
 
     Args:
         path: CSV, Parquet or JSON lines.
         given: What flags say of its columns; the rest is guessed.
         img_dir: The folder of the images.
+        whole_check: Decode every image, as `check_images` does.
+        on_progress: Called with the images opened and to open.
 
     Raises:
         InputError: The file cannot be read, a column that is given does not exist, or ids or
@@ -133,6 +149,7 @@ def inspect_catalogue(path: Path, given: LabelReading, img_dir: Path | None = No
     columns, left_out = _attributes(file, given)
     is_numbered = bool(file.slot_columns) and given.attribute_columns is None
     reading = given if is_numbered else replace(given, attribute_columns=tuple(columns))
+    images = None if img_dir is None else count_images(file, img_dir, whole_check, on_progress)
     return Inspection(
         path,
         reading,
@@ -140,8 +157,9 @@ def inspect_catalogue(path: Path, given: LabelReading, img_dir: Path | None = No
         categories,
         [_summary(file, name) for name in columns],
         left_out,
-        None if img_dir is None else count_images(file, img_dir),
-        [*file.notes, *notes, *guessed],
+        images,
+        [*file.notes, *notes, *guessed, *_image_notes(path, images)],
+        [] if images is None else example_rows(file, images.names, columns),
     )
 
 
@@ -210,21 +228,58 @@ def _counts(cells: pl.Series) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def count_images(file: LabelFile, img_dir: Path) -> ImageSummary:
-    """How many rows have an image.
+def count_images(
+    file: LabelFile,
+    img_dir: Path,
+    whole_check: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ImageSummary:
+    """How many rows have an image, and what the images are like.
+
+    Args:
+        file: The rows.
+        img_dir: The folder.
+        whole_check: As for `check_images`.
+        on_progress: As for `check_images`.
 
     Raises:
         InputError: There is no such folder.
     """
-    names = file.column(ID) if file.image_paths is None else file.image_paths
+    asked = file.column(ID) if file.image_paths is None else file.image_paths
     find = (ImageFolder if file.image_paths is None else ImagePaths)(img_dir).find
     try:
         if file.image_paths is not None:
             check_paths(file, file.image_paths)
-        missing = [name for name in names.to_list() if not name or find(name) is None]
+        names = [find(name) if name else None for name in asked.to_list()]
     except InputError as error:
         return ImageSummary(problem=str(error))
     except LeadsOutside:
         return ImageSummary(problem=f"links lead out of {img_dir}")
-    first = missing[0] if missing else ""
-    return ImageSummary(len(names) - len(missing), len(missing), first)
+    missing = names.count(None)
+    first = asked[names.index(None)] if missing else ""
+    check = check_images(img_dir, names, whole_check, on_progress)
+    return ImageSummary(len(names) - missing, missing, first, check=check, names=names)
+
+
+def _image_notes(path: Path, images: ImageSummary | None) -> list[str]:
+    """What a person should do something about before training."""
+    if images is None or images.problem:
+        return []
+    notes = []
+    rows = images.found + images.missing
+    if 3 * images.found < rows:
+        notes.append(
+            f"note: {path}: {images.found:,} of {rows:,} rows have an image, fewer than a third; "
+            "check `img_dir` and the column of the images, or train on the rows that have one"
+        )
+    shared = images.check.shared
+    if shared:
+        first, more = shared[0], len(shared) - 1
+        files = f" ({first.files:,} files with the same bytes)" if first.files > 1 else ""
+        others = f", and {more:,} more image{'s' * (more > 1)} of many" if more else ""
+        notes.append(
+            f"note: {path}: '{shown(first.name)}'{files} is the image of {first.products:,} of "
+            f"{images.check.rows:,} products{others}; if it is a placeholder, it teaches nothing: "
+            "remove these rows"
+        )
+    return notes
