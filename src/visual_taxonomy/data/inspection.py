@@ -104,10 +104,9 @@ class Inspection:
         """The text of a file for `catalogue`, with what was left out as comments."""
         names = [entry.name for entry in fields(CatalogueFile)]
         said = CatalogueFile(**{name: getattr(self.reading, name) for name in names})
-        lines = [
-            f"# Which column of {shown(self.path.name)} is what; edit it by hand.",
-            tomli_w.dumps(to_dict(said)).strip(),
-        ]
+        lines = [f"# Which column of {shown(self.path.name)} is what; edit it by hand."]
+        lines += self._rare_lines()
+        lines.append(tomli_w.dumps(to_dict(said)).strip())
         if self.left_out:
             lines += ["", "# No attributes; to learn one all the same, add it to the list above:"]
             lines += [f"#   {shown(name)}: {why}" for name, why in self.left_out.items()]
@@ -118,6 +117,20 @@ class Inspection:
                 lines += ["", "# These may mean the same; without the # they are one class:"]
                 lines += [f"# {line}" for line in table.splitlines()]
         return "\n".join(lines) + "\n"
+
+    def _rare_lines(self) -> list[str]:
+        """How to leave out rare classes; ahead of all tables, where keys of the file stand."""
+        count = sum(len(each.rare) for each in self.attributes)
+        if not count or self.reading.min_rows is not None:
+            return []
+        return [
+            f"# {count:,} classes have fewer than {RARE_ROWS} rows. Without the #, those of fewer "
+            "rows of a category are unknown,",
+            f"# min_rows = {RARE_ROWS}",
+            "# or, without this # too, one class:",
+            '# rare_class = "other"',
+            "",
+        ]
 
 
 def inspect_catalogue(
@@ -141,14 +154,18 @@ def inspect_catalogue(
             categories are not what they must be.
     """
     given, notes = _with_encoding(path, given)
-    # Without the attributes that flags name, which would leave only these columns to guess from.
-    given, guessed = _with_roles(LabelFile(path, replace(given, attribute_columns=None)), given)
-    file = LabelFile(path, replace(given, attribute_columns=None))
+    # Without the attributes that flags name, which would leave only these columns to guess from,
+    # and without what is read otherwise in them.
+    given, guessed = _with_roles(LabelFile(path, _with_all_columns(given)), given)
+    file = LabelFile(path, _with_all_columns(given))
     read_ids(file)
     categories = _counts(file.column(CATEGORY))
     columns, left_out = _attributes(file, given)
     is_numbered = bool(file.slot_columns) and given.attribute_columns is None
     reading = given if is_numbered else replace(given, attribute_columns=tuple(columns))
+    if given.min_rows is not None:
+        # Only now is it known in which columns labels count.
+        file = LabelFile(path, reading)
     images = None if img_dir is None else count_images(file, img_dir, whole_check, on_progress)
     return Inspection(
         path,
@@ -161,6 +178,10 @@ def inspect_catalogue(
         [*file.notes, *notes, *guessed, *_image_notes(path, images)],
         [] if images is None else example_rows(file, images.names, columns),
     )
+
+
+def _with_all_columns(given: LabelReading) -> LabelReading:
+    return replace(given, attribute_columns=None, min_rows=None, rare_class=None)
 
 
 def _with_encoding(path: Path, given: LabelReading) -> tuple[LabelReading, list[str]]:
