@@ -183,3 +183,13 @@ def test_what_cannot_be_an_attribute_is_left_out_with_its_reason(tmp_path):
         "each": "40 values in 40 rows",
         "none": "no value",
     }
+
+
+def test_ten_thousand_categories_are_none(tmp_path):
+    rows = "".join(f"{i},k{i % 10_000},{COLORS[i % 4]}\n" for i in range(20_000))
+    path = write(tmp_path, "id,Category,color\n" + rows)
+    found = inspect_catalogue(path, LabelReading())
+    assert (found.categories, found.attributes[0].column) == ({ONE_CATEGORY: 20_000}, "color")
+    assert "('Category' has 10,000 values in 20,000 rows), so all rows are of one" in found.notes[0]
+    with pytest.raises(InputError, match=r"10,000 values in 20,000 rows .*which are no categories"):
+        inspect_catalogue(path, LabelReading(category_column=("Category",)))

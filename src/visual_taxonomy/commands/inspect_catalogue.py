@@ -14,7 +14,7 @@ from rich.table import Table
 
 from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.outputs import check_output
-from visual_taxonomy.commands.terminal import console, errors, show_progress, terminal
+from visual_taxonomy.commands.terminal import console, errors, terminal
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError, shown
 
@@ -69,10 +69,9 @@ def inspect(options: Inspect) -> int:
 
     check_output("--out", options.out, [options.path], overwrite=True)
     _check_report(options)
-    with show_progress(console, "opening images") as advance:
-        found = inspect_catalogue(
-            options.path, options.labels, options.img_dir, options.all_images, advance
-        )
+    found = inspect_catalogue(
+        options.path, options.labels, options.img_dir, options.all_images, terminal
+    )
     for note in found.notes:
         terminal.note(note)
     _show(found)

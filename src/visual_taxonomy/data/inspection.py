@@ -3,7 +3,7 @@
 Shapes: N rows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import tomli_w
 from visual_taxonomy.catalogue import ONE_CATEGORY, CatalogueFile
 from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.catalogue import CATEGORY, ID
+from visual_taxonomy.data.category_column import check_are_categories
 from visual_taxonomy.data.example_rows import ExampleRow, example_rows
 from visual_taxonomy.data.image_check import ImageCheck, check_images
 from visual_taxonomy.data.image_folder import ImageFolder
@@ -25,6 +26,7 @@ from visual_taxonomy.data.near_synonyms import near_synonyms
 from visual_taxonomy.data.product_ids import read_ids
 from visual_taxonomy.data.role_guess import guess_roles
 from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.regular_file import reading as opening
 
 RARE_ROWS = 5
@@ -138,7 +140,7 @@ def inspect_catalogue(
     given: LabelReading,
     img_dir: Path | None = None,
     whole_check: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    reporter: Reporter = SILENT,
 ) -> Inspection:
     """Read a catalogue, guess what no flag says, and count.
 
@@ -147,7 +149,7 @@ def inspect_catalogue(
         given: What flags say of its columns; the rest is guessed.
         img_dir: The folder of the images.
         whole_check: Decode every image, as `check_images` does.
-        on_progress: Called with the images opened and to open.
+        reporter: Shows how far the images are.
 
     Raises:
         InputError: The file cannot be read, a column that is given does not exist, or ids or
@@ -160,13 +162,14 @@ def inspect_catalogue(
     file = LabelFile(path, _with_all_columns(given))
     read_ids(file)
     categories = _counts(file.column(CATEGORY))
+    check_are_categories(file, file.column(CATEGORY), len(categories))
     columns, left_out = _attributes(file, given)
     is_numbered = bool(file.slot_columns) and given.attribute_columns is None
     reading = given if is_numbered else replace(given, attribute_columns=tuple(columns))
     if given.min_rows is not None:
         # Only now is it known in which columns labels count.
         file = LabelFile(path, reading)
-    images = None if img_dir is None else count_images(file, img_dir, whole_check, on_progress)
+    images = None if img_dir is None else count_images(file, img_dir, whole_check, reporter)
     return Inspection(
         path,
         reading,
@@ -211,7 +214,8 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
         if not guess.category_column:
             given = replace(given, category_name=ONE_CATEGORY)
             notes.append(
-                f"note: {file.path}: no column seems to hold categories, so all rows are of one; "
+                f"note: {file.path}: no column seems to hold categories{_too_many(frame)}, so all "
+                "rows are of one; "
                 "name it (`category_name`), or the column (`category_column`)"
             )
         elif guess.category_column != (CATEGORY,):
@@ -219,6 +223,13 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
     if given.image_column is None and guess.image_column is not None:
         given = replace(given, image_column=guess.image_column)
     return given, notes
+
+
+def _too_many(frame: pl.DataFrame) -> str:
+    """Why the column that is called so holds none."""
+    if CATEGORY not in frame.columns or (frame[CATEGORY] == "").any():
+        return ""
+    return f" ('{CATEGORY}' has {frame[CATEGORY].n_unique():,} values in {len(frame):,} rows)"
 
 
 def _attributes(file: LabelFile, given: LabelReading) -> tuple[list[str], dict[str, str]]:
@@ -253,7 +264,7 @@ def count_images(
     file: LabelFile,
     img_dir: Path,
     whole_check: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    reporter: Reporter = SILENT,
 ) -> ImageSummary:
     """How many rows have an image, and what the images are like.
 
@@ -261,7 +272,7 @@ def count_images(
         file: The rows.
         img_dir: The folder.
         whole_check: As for `check_images`.
-        on_progress: As for `check_images`.
+        reporter: Shows how far they are.
 
     Raises:
         InputError: There is no such folder.
@@ -278,7 +289,8 @@ def count_images(
         return ImageSummary(problem=f"links lead out of {img_dir}")
     missing = names.count(None)
     first = asked[names.index(None)] if missing else ""
-    check = check_images(img_dir, names, whole_check, on_progress)
+    with reporter.progress("opening images") as advance:
+        check = check_images(img_dir, names, whole_check, advance)
     return ImageSummary(len(names) - missing, missing, first, check=check, names=names)
 
 
