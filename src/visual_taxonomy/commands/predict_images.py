@@ -94,7 +94,7 @@ def record(path: Path, prediction: "Prediction") -> dict[str, Any]:
     """
     answers = {} if prediction.problem is not None else prediction.answers
     return {
-        "image": shown(path, _MOST_BYTES),
+        "image": str(path),
         "category": prediction.category,
         "problem": prediction.problem,
         "attributes": {name: _plain(answer) for name, answer in answers.items()},
