@@ -50,7 +50,16 @@ class TrainConfig:
                 f"`tta={self.model.tta}` needs images, and `feature_cache` holds features of each "
                 "as it is; leave one of them out"
             )
+        self._check_mixing()
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
         if self.data.feature_views and self.data.augmentation == "none":
             raise InputError("`feature_views` with `augmentation=none` would all be the same")
+
+    def _check_mixing(self) -> None:
+        for name in ("mixup", "cutmix"):
+            if getattr(self.data, name) and self.data.feature_cache is not None:
+                raise InputError(
+                    f"`{name}` mixes images, and `feature_cache` holds features of each as it is; "
+                    "leave one of them out"
+                )

@@ -59,6 +59,12 @@ class DataConfig(CatalogueConfig):
     augmentation: Literal["standard", "light", "none"] = "standard"
     """Random changes of training images. standard: crop, mirror, rotation, perspective;
     light: mirror, and a shift of up to 6 % of each side."""
+    mixup: float = 0.0
+    """Blend each training image with another one of its category; each of the two labels counts by
+    its share, drawn from Beta(mixup, mixup) for a batch. 0 is off, 0.1 to 0.8 is usual."""
+    cutmix: float = 0.0
+    """The same by a rectangle cut out of the other image (CutMix), whose area is drawn likewise; 0
+    is off, 1 is usual. With --mixup, each batch is mixed by one of the two."""
     train_workers: int = 5
     """Processes that load training images; at most one per core."""
     val_workers: int = 2
@@ -83,6 +89,7 @@ class DataConfig(CatalogueConfig):
         if self.decision_from is not None and not self.final:
             raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
         names = ("train_workers", "val_workers", "random_state", "feature_views")
+        not_negative(mixup=self.mixup, cutmix=self.cutmix)
         not_negative(**{name: getattr(self, name) for name in names})
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")

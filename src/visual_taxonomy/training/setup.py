@@ -23,6 +23,7 @@ from visual_taxonomy.task_weighting import TaskWeighting
 from visual_taxonomy.training.batch_source import MakeSource
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.feature_source import source_of
+from visual_taxonomy.training.mixing import build_mixer
 from visual_taxonomy.training.model import TrainedModel
 from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.optimizer import (
@@ -111,6 +112,7 @@ def build_trainer(
         hooks.callbacks,
         reporter,
         WeightAverage(classifier, decay) if (decay := config.optimizer.ema_decay) else None,
+        build_mixer(config),
     )
 
 

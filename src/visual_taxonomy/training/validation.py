@@ -60,7 +60,7 @@ def validate(
     probabilities = np.zeros((*predicted.shape, most_classes), dtype=np.float32)
     unreadable = 0
     for batch in batches:
-        entries, categories, rows = global_labels(batch, objective, parallel)
+        entries, categories, rows, _ = global_labels(batch, objective, parallel)
         # Logits of all tasks: `by_slot` looks up those of each row's category among them.
         _, output = model(batch.images, categories, None)
         classes = model.classes(output, categories)
