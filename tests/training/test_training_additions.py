@@ -36,6 +36,8 @@ def build(table_of: Callable[[int], Table], tmp_path: Path) -> Callable[[str], T
                 train_workers=0,
                 val_workers=0,
                 batch_sampling="joint",
+                randaugment=(2, 9),
+                random_erasing=0.5,
                 mixup=0.4,
                 cutmix=1.0,
             ),

@@ -53,7 +53,8 @@ class TrainConfig:
         self._check_mixing()
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
-        if self.data.feature_views and self.data.augmentation == "none":
+        is_plain = self.data.randaugment is None and not self.data.random_erasing
+        if self.data.feature_views and self.data.augmentation == "none" and is_plain:
             raise InputError("`feature_views` with `augmentation=none` would all be the same")
 
     def _check_mixing(self) -> None:

@@ -17,6 +17,7 @@ from visual_taxonomy.data.cached_images import CachedImages
 from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
 from visual_taxonomy.data.sampler import BatchSampler, Draw
+from visual_taxonomy.data.strong_augmentation import strengthened
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import AUGMENTATIONS, evaluation_transform
 from visual_taxonomy.errors import InputError
@@ -147,16 +148,19 @@ def images_of(
     is_augmented: bool = False,
 ) -> ImageDataset:
     """The images of a table, resized, and augmented if asked."""
-    make = AUGMENTATIONS[config.data.augmentation] if is_augmented else evaluation_transform
-    size = preprocessing.image_size
+    data, size = config.data, preprocessing.image_size
+    make = AUGMENTATIONS[data.augmentation] if is_augmented else evaluation_transform
+    transform = make(size, preprocessing.interpolation)
+    if is_augmented:
+        transform = strengthened(transform, data.randaugment, data.random_erasing)
     return ImageDataset(
         _read(config, table, size, parallel, reporter),
         table.categories,
         table.targets,
-        make(size, preprocessing.interpolation),
+        transform,
         size,
         # None: validation draws nothing, and need not save and restore the generator for each row.
-        config.data.random_state if is_augmented else None,
+        data.random_state if is_augmented else None,
     )
 
 
