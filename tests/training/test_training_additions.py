@@ -35,7 +35,7 @@ def build(table_of: Callable[[int], Table], tmp_path: Path) -> Callable[[str], T
                 *(tmp_path, tmp_path),
                 train_workers=0,
                 val_workers=0,
-                batch_sampling="joint",
+                batch_sampling="balanced",
                 randaugment=(2, 9),
                 random_erasing=0.5,
                 mixup=0.4,

@@ -49,9 +49,9 @@ class DataConfig(CatalogueConfig):
     """Labelled file with the test rows, instead of --test_ratio."""
     group_duplicates: bool = True
     """Keep near-duplicate images in the same part of the split."""
-    batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
+    batch_sampling: Literal["mixed", "sequential", "joint", "balanced"] = "mixed"
     """mixed, sequential: one category per batch, taking turns or one after another.
-    joint: batches mix the categories."""
+    joint: batches mix the categories; balanced: so, and rows of rare classes come more often."""
     feature_cache: Path | None = None
     """Folder that keeps the features of a frozen backbone (--freeze_backbone), computed once."""
     feature_views: int = 0

@@ -13,6 +13,7 @@ from torch import nn
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.balanced_sampler import BalancedSampler, repeat_factors
 from visual_taxonomy.data.cached_images import CachedImages
 from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
@@ -121,14 +122,12 @@ def image_source(
 
 def make_sampler(config: TrainConfig, tables: Tables, parallel: Parallel) -> BatchSampler:
     """Which training rows make which batch, on this process."""
-    return BatchSampler(
-        tables.training.categories,
-        config.optimizer.batch_size,
-        config.data.batch_sampling,
-        config.data.random_state,
-        parallel.rank,
-        parallel.world_size,
-    )
+    rows, size, data = tables.training, config.optimizer.batch_size, config.data
+    place = (data.random_state, parallel.rank, parallel.world_size)
+    if data.batch_sampling == "balanced":
+        weights = repeat_factors(rows.taxonomy, rows.categories, rows.targets)
+        return BalancedSampler(weights, size, *place)
+    return BatchSampler(rows.categories, size, data.batch_sampling, *place)
 
 
 def validation_draws(config: TrainConfig, tables: Tables, parallel: Parallel) -> list[list[Draw]]:
