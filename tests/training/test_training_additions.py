@@ -43,7 +43,7 @@ def build(table_of: Callable[[int], Table], tmp_path: Path) -> Callable[[str], T
             ),
             ModelConfig("test_vit", "none", image_size=(32, 32), unlock_block=0),
             ObjectiveConfig(method="PCGrad"),
-            OptimizerConfig(epochs=3, batch_size=4),
+            OptimizerConfig(epochs=3, batch_size=4, probe_first=1),
             RunConfig(tmp_path, name, precision="32", accelerator="cpu"),
         )
         config.run.folder.mkdir(exist_ok=True)

@@ -51,6 +51,11 @@ class TrainConfig:
                 "as it is; leave one of them out"
             )
         self._check_mixing()
+        if self.optimizer.probe_first and self.model.freeze_backbone:
+            raise InputError(
+                f"`probe_first` {self.optimizer.probe_first} trains the backbone later, and "
+                "`freeze_backbone` never; leave one of them out"
+            )
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
         is_plain = self.data.randaugment is None and not self.data.random_erasing

@@ -170,6 +170,7 @@ class Trainer:
         self.objective.start_epoch(self.source.epoch, self.parallel.device)
         skipped = self.updates.num_skipped
         waiting = 0.0
+        self.model.is_probing = self.source.epoch < self.config.optimizer.probe_first
         self.model.train()
         asked = time.perf_counter()
         for batch in self.source.rest_of_epoch():
