@@ -29,7 +29,13 @@ from visual_taxonomy.data.dataset import ImageDataset, collate
 from visual_taxonomy.data.image_cache import cache_in_folder, cached_size, shrink
 from visual_taxonomy.data.images import decode_image
 from visual_taxonomy.data.sampler import Draw
-from visual_taxonomy.data.transforms import Transform, evaluation_transform, training_transform
+from visual_taxonomy.data.strong_augmentation import strengthened
+from visual_taxonomy.data.transforms import (
+    Transform,
+    evaluation_transform,
+    light_transform,
+    training_transform,
+)
 from visual_taxonomy.synthetic.catalogue import synthesize
 
 BATCH = 8
@@ -88,6 +94,7 @@ def loading(paths: list[Path], size: Size, folder: Path) -> tuple[dict[str, Way]
     cache = cache_in_folder(folder / "cache", paths, cached_size(size))
     rows = {path: row for row, path in enumerate(paths)}
     still, random = evaluation_transform(size), training_transform(size)
+    light = light_transform(size)
 
     def cached(path: Path) -> np.ndarray:
         return cache(rows[path])
@@ -103,6 +110,11 @@ def loading(paths: list[Path], size: Size, folder: Path) -> tuple[dict[str, Way]
         "ImageFolder, Pillow, augmented": augmented_with_pillow(size),
         "draft, augmented": ours(lambda path: path, random, size, seed=0),
         "cached, augmented": ours(cached, random, size, seed=0),
+        "cached, light": ours(cached, light, size, seed=0),
+        "cached, light, RandAugment": ours(cached, strengthened(light, (2, 9), 0.0), size, seed=0),
+        "cached, light, random erasing": ours(
+            cached, strengthened(light, None, 0.25), size, seed=0
+        ),
     }
     return plain, training
 

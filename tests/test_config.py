@@ -1,5 +1,6 @@
 """Configs: what they refuse, and that they survive TOML."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,12 @@ def test_a_value_out_of_range_is_named_with_its_file_and_section() -> None:
             for name in ("a/b", "/a", "a/", "..", ".", "", "a\\b", "a\0b")
         ),
         (lambda: DataConfig(Path("a"), Path("b"), random_state=2**32), "`random_state` must be at"),
+        (
+            lambda: DataConfig(Path("a"), Path("b"), randaugment=(0, 9)),
+            "`randaugment` is 1 or",
+        ),
+        (lambda: DataConfig(Path("a"), Path("b"), randaugment=(2, 31)), "of 0 to 30, not 2 and 31"),
+        (lambda: DataConfig(Path("a"), Path("b"), random_erasing=1.5), "`random_erasing` must lie"),
         (lambda: ObjectiveConfig(row_budget_mb=0), "`row_budget_mb` must be above 0"),
         (lambda: InferenceConfig(batch_size=0), "`batch_size` must be above 0"),
     ],
@@ -123,6 +130,8 @@ def test_views_without_augmentation_are_refused() -> None:
     data = DataConfig(*files, feature_cache=Path("c"), feature_views=2, augmentation="none")
     with pytest.raises(InputError, match="`feature_views` with `augmentation=none` would all be"):
         TrainConfig(data, ModelConfig(freeze_backbone=True))
+    for added in ({"randaugment": (2, 9)}, {"random_erasing": 0.5}):
+        TrainConfig(replace(data, **added), ModelConfig(freeze_backbone=True))
 
 
 def test_markers_and_chosen_columns_are_recorded() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,7 +7,7 @@ import torch
 from torch import nn
 
 from visual_taxonomy.config import DataConfig, TrainConfig
-from visual_taxonomy.data.sampler import BatchSampler
+from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.preprocessing import Preprocessing
 from visual_taxonomy.progress import SILENT
@@ -54,6 +55,25 @@ def test_a_source_goes_on_where_its_state_was_taken(source):
     for _ in range(2):
         source.advance()
     assert source.is_epoch_over
+
+
+def test_only_training_images_are_augmented(table_of, tmp_path):
+    table = table_of(2)
+    data = DataConfig(tmp_path, tmp_path, augmentation="none", randaugment=(2, 20))
+    plain = TrainConfig(replace(data, randaugment=None, random_erasing=0.0))
+    parallel, size = SimpleNamespace(num_machines=1), Preprocessing((16, 16), HALF, HALF)
+    for added in (data, replace(data, randaugment=None, random_erasing=1.0)):
+        parts = (TrainConfig(added), table, size, parallel, SILENT)
+        expected, validation, training = (
+            images[Draw(0, 0)].images
+            for images in (
+                images_of(plain, *parts[1:], is_augmented=True),
+                images_of(*parts),
+                images_of(*parts, is_augmented=True),
+            )
+        )
+        assert torch.equal(validation, expected)
+        assert not torch.equal(training, expected)
 
 
 def test_images_in_memory_are_refused_for_several_machines(table_of, tmp_path):

@@ -33,6 +33,14 @@ def read(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_an_unreadable_row_that_comes_twice_in_a_batch_is_not_taken_for_a_readable_one() -> None:
+    seen = Unreadable()
+    seen.add(TRAINING, batch([3, 3, FILLER], {3: "empty"}))
+    assert seen.readable == {TRAINING: 0}
+    seen.add(TRAINING, batch([1, 3, 1], {3: "empty"}))
+    assert seen.readable == {TRAINING: 2}
+
+
 def test_each_image_counts_once_however_often_it_is_met(
     tables: dict[str, Table], tmp_path: Path
 ) -> None:

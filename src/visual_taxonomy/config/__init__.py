@@ -50,7 +50,22 @@ class TrainConfig:
                 f"`tta={self.model.tta}` needs images, and `feature_cache` holds features of each "
                 "as it is; leave one of them out"
             )
+        self._check_mixing()
+        if self.optimizer.probe_first and self.model.freeze_backbone:
+            raise InputError(
+                f"`probe_first` {self.optimizer.probe_first} trains the backbone later, and "
+                "`freeze_backbone` never; leave one of them out"
+            )
         if self.data.feature_views and self.data.feature_cache is None:
             raise InputError("`feature_views` needs `feature_cache`, the folder that keeps them")
-        if self.data.feature_views and self.data.augmentation == "none":
+        is_plain = self.data.randaugment is None and not self.data.random_erasing
+        if self.data.feature_views and self.data.augmentation == "none" and is_plain:
             raise InputError("`feature_views` with `augmentation=none` would all be the same")
+
+    def _check_mixing(self) -> None:
+        for name in ("mixup", "cutmix"):
+            if getattr(self.data, name) and self.data.feature_cache is not None:
+                raise InputError(
+                    f"`{name}` mixes images, and `feature_cache` holds features of each as it is; "
+                    "leave one of them out"
+                )

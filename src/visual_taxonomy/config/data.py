@@ -49,9 +49,9 @@ class DataConfig(CatalogueConfig):
     """Labelled file with the test rows, instead of --test_ratio."""
     group_duplicates: bool = True
     """Keep near-duplicate images in the same part of the split."""
-    batch_sampling: Literal["mixed", "sequential", "joint"] = "mixed"
+    batch_sampling: Literal["mixed", "sequential", "joint", "balanced"] = "mixed"
     """mixed, sequential: one category per batch, taking turns or one after another.
-    joint: batches mix the categories."""
+    joint: batches mix the categories; balanced: so, and rows of rare classes come more often."""
     feature_cache: Path | None = None
     """Folder that keeps the features of a frozen backbone (--freeze_backbone), computed once."""
     feature_views: int = 0
@@ -59,6 +59,18 @@ class DataConfig(CatalogueConfig):
     augmentation: Literal["standard", "light", "none"] = "standard"
     """Random changes of training images. standard: crop, mirror, rotation, perspective;
     light: mirror, and a shift of up to 6 % of each side."""
+    randaugment: tuple[int, int] | None = None
+    """Then change each training image by N random operations of magnitude M (RandAugment; colours,
+    contrast, shear, rotation, ...): 2 9 is usual, M at most 30. None: off."""
+    random_erasing: float = 0.0
+    """Probability that a rectangle of a training image becomes random pixels; 0 is off, 0.25 is
+    usual."""
+    mixup: float = 0.0
+    """Blend each training image with another one of its category; each of the two labels counts by
+    its share, drawn from Beta(mixup, mixup) for a batch. 0 is off, 0.1 to 0.8 is usual."""
+    cutmix: float = 0.0
+    """The same by a rectangle cut out of the other image (CutMix), whose area is drawn likewise; 0
+    is off, 1 is usual. With --mixup, each batch is mixed by one of the two."""
     train_workers: int = 5
     """Processes that load training images; at most one per core."""
     val_workers: int = 2
@@ -87,12 +99,26 @@ class DataConfig(CatalogueConfig):
         if self.decision_from is not None and not self.final:
             raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
         names = ("train_workers", "val_workers", "random_state", "feature_views")
+        self._check_augmentation()
         not_negative(**{name: getattr(self, name) for name in names})
         if self.random_state > LARGEST:
             raise InputError(f"`random_state` must be at most {LARGEST}, not {self.random_state}")
         if self.split_seed is not None:
             not_negative(split_seed=self.split_seed)
         self._check_folds()
+
+    def _check_augmentation(self) -> None:
+        not_negative(mixup=self.mixup, cutmix=self.cutmix)
+        if not 0 <= self.random_erasing <= 1:
+            raise InputError(f"`random_erasing` must lie in [0, 1], not {self.random_erasing}")
+        if self.randaugment is None:
+            return
+        operations, magnitude = self.randaugment
+        if operations < 1 or not 0 <= magnitude <= 30:
+            raise InputError(
+                f"`randaugment` is 1 or more operations and a magnitude of 0 to 30, not "
+                f"{operations} and {magnitude}"
+            )
 
     def _check_folds(self) -> None:
         if self.fold is not None and self.folds is None:

@@ -12,6 +12,9 @@ class OptimizerConfig:
 
     epochs: int = 50
     """Passes over the training rows."""
+    probe_first: int = 0
+    """Train only the heads in this many of the epochs, the first ones, which are faster; then all
+    that is not frozen. Both phases have a learning-rate schedule of their own. 0 is off."""
     batch_size: int = 256
     """Images per step, over all devices together."""
     patience: int = 10
@@ -40,6 +43,11 @@ class OptimizerConfig:
         positive(**{name: getattr(self, name) for name in names})
         rates = ("pretrained_lr", "scratch_lr", "pretrained_weight_decay", "scratch_weight_decay")
         not_negative(**{name: getattr(self, name) for name in rates})
+        if not 0 <= self.probe_first < self.epochs:
+            raise InputError(
+                f"`probe_first` must lie in [0, `epochs` {self.epochs}), so that an epoch is left "
+                f"for the backbone, not {self.probe_first}"
+            )
         below_one(ema_decay=self.ema_decay)
         if not 0 < self.layer_decay <= 1:
             raise InputError(f"`layer_decay` must lie in (0, 1], not {self.layer_decay}")

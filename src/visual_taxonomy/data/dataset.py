@@ -48,9 +48,9 @@ class Batch(NamedTuple):
 class ImageDataset(Dataset[Batch]):
     """Reads the image of a row and transforms it; what it returns is a batch of one.
 
-    Random transforms draw from a generator seeded by (seed, epoch, row): the same image is
-    augmented alike whichever process loads it, and a resumed run sees what the first one would
-    have seen.
+    Random transforms draw from a generator seeded by (seed, epoch, row), and by the copy where a
+    row comes again in an epoch: the same image is augmented alike whichever process loads it, and a
+    resumed run sees what the first one would have seen.
 
     Args:
         image_of: Gives the image of a row: a path, encoded bytes, a decoded image, or its
@@ -107,7 +107,9 @@ class ImageDataset(Dataset[Batch]):
         image = torch.from_numpy(pixels).permute(2, 0, 1)
         if self.seed is None:
             return self.transform(image)
-        entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row))
+        # Only copies have a fourth number, so that all other draws stay what they were.
+        copy = (draw.copy,) if draw.copy else ()
+        entropy = np.random.SeedSequence((self.seed, draw.epoch, draw.row, *copy))
         # Not torch.manual_seed, which would seed the GPU too: dropout draws from there.
         generator = torch.default_generator
         state = generator.get_state()

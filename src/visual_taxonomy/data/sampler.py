@@ -27,6 +27,8 @@ class Draw(NamedTuple):
     """Row of the table, or `FILLER`."""
     epoch: int
     """Epoch, from 0."""
+    copy: int = 0
+    """Times that the row has come before in this epoch; its augmentation is another each time."""
 
 
 class BatchSampler(Sampler[list[Draw]]):
@@ -109,11 +111,14 @@ class BatchSampler(Sampler[list[Draw]]):
         # All batches are drawn and the first left out: a resumed run goes on with those that it
         # would have had.
         for rows in self._batches(epoch)[self._step :]:
-            share = rows[self._rank :: self._world_size].tolist()
-            longest = -(-len(rows) // self._world_size)
-            # All processes must gather shares of one size.
-            share += [FILLER] * (longest - len(share))
-            yield [Draw(row, epoch) for row in share]
+            yield self._share([Draw(row, epoch) for row in rows.tolist()], epoch)
+
+    def _share(self, draws: list[Draw], epoch: int) -> list[Draw]:
+        """What this process takes of a batch."""
+        share = draws[self._rank :: self._world_size]
+        longest = -(-len(draws) // self._world_size)
+        # All processes must gather shares of one size.
+        return share + [Draw(FILLER, epoch)] * (longest - len(share))
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         # A stream for each epoch: any epoch can be drawn again without those before it, to resume.

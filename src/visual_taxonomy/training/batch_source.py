@@ -13,10 +13,12 @@ from torch import nn
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.balanced_sampler import BalancedSampler, repeat_factors
 from visual_taxonomy.data.cached_images import CachedImages
 from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
 from visual_taxonomy.data.sampler import BatchSampler, Draw
+from visual_taxonomy.data.strong_augmentation import strengthened
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import AUGMENTATIONS, evaluation_transform
 from visual_taxonomy.errors import InputError
@@ -120,14 +122,12 @@ def image_source(
 
 def make_sampler(config: TrainConfig, tables: Tables, parallel: Parallel) -> BatchSampler:
     """Which training rows make which batch, on this process."""
-    return BatchSampler(
-        tables.training.categories,
-        config.optimizer.batch_size,
-        config.data.batch_sampling,
-        config.data.random_state,
-        parallel.rank,
-        parallel.world_size,
-    )
+    rows, size, data = tables.training, config.optimizer.batch_size, config.data
+    place = (data.random_state, parallel.rank, parallel.world_size)
+    if data.batch_sampling == "balanced":
+        weights = repeat_factors(rows.taxonomy, rows.categories, rows.targets)
+        return BalancedSampler(weights, size, *place)
+    return BatchSampler(rows.categories, size, data.batch_sampling, *place)
 
 
 def validation_draws(config: TrainConfig, tables: Tables, parallel: Parallel) -> list[list[Draw]]:
@@ -147,16 +147,19 @@ def images_of(
     is_augmented: bool = False,
 ) -> ImageDataset:
     """The images of a table, resized, and augmented if asked."""
-    make = AUGMENTATIONS[config.data.augmentation] if is_augmented else evaluation_transform
-    size = preprocessing.image_size
+    data, size = config.data, preprocessing.image_size
+    make = AUGMENTATIONS[data.augmentation] if is_augmented else evaluation_transform
+    transform = make(size, preprocessing.interpolation)
+    if is_augmented:
+        transform = strengthened(transform, data.randaugment, data.random_erasing)
     return ImageDataset(
         _read(config, table, size, parallel, reporter),
         table.categories,
         table.targets,
-        make(size, preprocessing.interpolation),
+        transform,
         size,
         # None: validation draws nothing, and need not save and restore the generator for each row.
-        config.data.random_state if is_augmented else None,
+        data.random_state if is_augmented else None,
     )
 
 

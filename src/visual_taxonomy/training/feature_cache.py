@@ -36,7 +36,7 @@ class FeatureBatches:
         features: [V, N, D] (or [V, N, ...]: what a frozen part of the backbone gives) of every view
             and row; NaN where an image could not be read.
         table: The N rows.
-        batches: Draws of each batch; view epoch mod V is taken.
+        batches: Draws of each batch; view (epoch + copy) mod V is taken.
     """
 
     def __init__(self, features: Tensor, table: Table, batches: Iterable[list[Draw]]) -> None:
@@ -50,7 +50,7 @@ class FeatureBatches:
             rows = torch.tensor([draw.row for draw in draws])
             # Epoch e takes view e modulo K: each epoch sees another augmentation until all have
             # been seen.
-            views = torch.tensor([draw.epoch for draw in draws]) % len(self.features)
+            views = torch.tensor([draw.epoch + draw.copy for draw in draws]) % len(self.features)
             # Indexing copies, so the zeros below do not reach the file. A filler, -1, takes the
             # last row here, and is emptied like a damaged one.
             features = self.features[views, rows]

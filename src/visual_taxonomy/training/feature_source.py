@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.data.dataset import ImageDataset, make_loader
 from visual_taxonomy.data.sampler import Draw
 from visual_taxonomy.data.table import Table
@@ -72,6 +72,20 @@ def feature_source(
     return BatchSource(sampler, training, validation, nn.Identity())
 
 
+def named_augmentation(data: DataConfig) -> str:
+    """What tells the augmented views of one run from those of another, for the name of a cache.
+
+    Example:
+        >>> named_augmentation(DataConfig(Path("images"), Path("train.csv"), randaugment=(2, 9)))
+        ', randaugment 2 9'
+    """
+    # Not named where it is the standard: files from before there were others keep their keys.
+    named = "" if data.augmentation == "standard" else f", {data.augmentation}"
+    if data.randaugment is not None:
+        named += ", randaugment {} {}".format(*data.randaugment)
+    return named + (f", random erasing {data.random_erasing}" if data.random_erasing else "")
+
+
 def _features(
     config: TrainConfig,
     table: Table,
@@ -84,9 +98,7 @@ def _features(
     """Features [V, N, D] of a table; `views` of 0 is the image as it is."""
     folder, precision = cast(Path, config.data.feature_cache), config.run.precision
     seen = f"views {views}, seed {images.seed if views else 0}, {precision}"
-    # Not named where it is the standard: files from before there were others keep their keys.
-    if views and (augmentation := config.data.augmentation) != "standard":
-        seen += f", {augmentation}"
+    seen += named_augmentation(config.data) if views else ""
 
     def compute(view: int) -> Tensor:
         size, rows = config.optimizer.batch_size, range(len(table))

@@ -23,6 +23,8 @@ class Labels(NamedTuple):
     """[N] category indices on the device, -1 where there is no image."""
     rows: Tensor
     """[N] rows of the table, on the CPU."""
+    host_categories: Tensor
+    """[N] the category indices on the CPU."""
 
 
 def global_labels(batch: Batch, objective: Objective, parallel: Parallel) -> Labels:
@@ -37,4 +39,4 @@ def global_labels(batch: Batch, objective: Objective, parallel: Parallel) -> Lab
         joined = joined[: int((joined[:, 0] != FILLER).sum())]
         rows, categories, targets = joined[:, 0], joined[:, 1], joined[:, 2:]
     entries = objective.entries(categories, targets).to(device)
-    return Labels(entries, categories.to(device, non_blocking=True), rows)
+    return Labels(entries, categories.to(device, non_blocking=True), rows, categories)

@@ -48,6 +48,8 @@ class TrainedModel:
         self.encoder = parallel.wrap(encoder, averages)
         self.parallel = parallel
         self.precision = precision
+        self.is_probing = False
+        """Whether only the heads train, on features as prediction computes them."""
         # DistributedDataParallel averages the gradients of the processes; their sum is wanted.
         self.gradient_scale = parallel.world_size if averages else 1
 
@@ -68,7 +70,9 @@ class TrainedModel:
             is_watched: Let the features take part in the gradients though the backbone is frozen.
         """
         device = self.parallel.device
-        with autocast(device, self.precision):
+        # Without a graph through the encoder, which costs more than all the rest of a step.
+        trains = torch.is_grad_enabled() and not self.is_probing
+        with autocast(device, self.precision), torch.set_grad_enabled(trains):
             share = self.encoder(images.to(device, non_blocking=True))
         # Cut to the rows there are: the fillers of unequal shares come last.
         features = self.parallel.gather(share.float(), self.gradient_scale)[: len(categories)]
@@ -83,6 +87,9 @@ class TrainedModel:
     def train(self, mode: bool = True) -> None:
         """Go to training or evaluation mode."""
         self.classifier.train(mode)
+        if self.is_probing:
+            # No dropped path or statistic of a batch: a probe is of the features as they are.
+            self.classifier.encoder.eval()
 
     def shared_parameters(self) -> list[Tensor]:
         """Trained parameters of several tasks: backbone, BatchNorm and Linear of a category."""

@@ -31,6 +31,7 @@ class OptimizerStep:
         config: Warm-up, largest norm, rate of the new layers.
         total_steps: Of the run.
         scaler: Scales the losses of a run in float16; disabled in others.
+        probe_steps: The first ones, of a phase with a schedule of its own (`probe_first`).
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class OptimizerStep:
         config: OptimizerConfig,
         total_steps: int,
         scaler: torch.amp.GradScaler,
+        probe_steps: int = 0,
     ) -> None:
         self.optimizer = optimizer
         self.config = config
         self.total_steps = total_steps
         self.scaler = scaler
+        self.probe_steps = probe_steps
         self._factor = 1.0
 
     @property
@@ -58,7 +61,9 @@ class OptimizerStep:
 
     def start_step(self, step: int) -> None:
         """Set the learning rates of a step of the run, from 0."""
-        self._factor = learning_rate_factor(step, self.total_steps, self.config.warm_up)
+        is_probing = step < self.probe_steps
+        start, end = (0, self.probe_steps) if is_probing else (self.probe_steps, self.total_steps)
+        self._factor = learning_rate_factor(step - start, end - start, self.config.warm_up)
         set_learning_rate(self.optimizer, self._factor)
 
     def scaled(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:

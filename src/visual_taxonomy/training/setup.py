@@ -23,6 +23,7 @@ from visual_taxonomy.task_weighting import TaskWeighting
 from visual_taxonomy.training.batch_source import MakeSource
 from visual_taxonomy.training.diagnostics import TaskDiagnostics
 from visual_taxonomy.training.feature_source import source_of
+from visual_taxonomy.training.mixing import build_mixer
 from visual_taxonomy.training.model import TrainedModel
 from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.optimizer import (
@@ -111,6 +112,7 @@ def build_trainer(
         hooks.callbacks,
         reporter,
         WeightAverage(classifier, decay) if (decay := config.optimizer.ema_decay) else None,
+        build_mixer(config),
     )
 
 
@@ -178,7 +180,8 @@ def _build_optimizer(
     enabled = DTYPES[config.run.precision] == torch.float16
     scaler = torch.amp.GradScaler(device, enabled=enabled)
     total_steps = config.optimizer.epochs * steps_per_epoch
-    return OptimizerStep(optimizer, config.optimizer, total_steps, scaler)
+    probe_steps = config.optimizer.probe_first * steps_per_epoch
+    return OptimizerStep(optimizer, config.optimizer, total_steps, scaler, probe_steps)
 
 
 def _build_saver(
@@ -278,6 +281,8 @@ def _describe(
         f"{backbone.name}, {height}x{width} px; trained: {trainable_summary(backbone)}, "
         f"and the heads' {heads:,}; {dtype} on {parallel.world_size} x {parallel.device.type}"
     )
+    if config.optimizer.probe_first:
+        reporter.note(f"only the heads train in the first {config.optimizer.probe_first} epochs")
     if not trained.pretrained and not all(p.requires_grad for p in model.encoder.parameters()):
         reporter.note(
             "note: part of a backbone with random weights is frozen; `unlock_block=0` trains it"

@@ -8,15 +8,19 @@
     parallel   what the processes of a run tell each other     parallel.py
     recorder   losses, scores, records, diagnostics, loggers   recorder.py
     average    the moving average of the weights, if asked     weight_average.py
+    mixer      mixup and CutMix of a batch, if asked           mixing.py
 
-Each part has a `state_dict` of its own: last.pt is the states of all (`saving.py`). `setup.py`
-builds a trainer from a config; `train.py` is the whole run.
+A part that has a state has a `state_dict` of its own: last.pt is the states of all (`saving.py`).
+`setup.py` builds a trainer from a config; `train.py` is the whole run.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.data.dataset import Batch
@@ -26,6 +30,7 @@ from visual_taxonomy.training.batch_source import BatchSource
 from visual_taxonomy.training.history import epoch_line
 from visual_taxonomy.training.interruption import StopRequest, stop_request
 from visual_taxonomy.training.labels import global_labels
+from visual_taxonomy.training.mixing import Mixer, Mixing
 from visual_taxonomy.training.model import TrainedModel
 from visual_taxonomy.training.objective import Objective
 from visual_taxonomy.training.optimizer import OptimizerStep
@@ -68,6 +73,7 @@ class Trainer:
         callbacks: Called after each epoch, in order.
         reporter: Shows progress.
         average: Of the weights; it is validated and saved as best.
+        mixer: Mixes the images of each training batch.
     """
 
     config: TrainConfig
@@ -83,6 +89,7 @@ class Trainer:
     callbacks: Sequence[Callback] = ()
     reporter: Reporter = SILENT
     average: WeightAverage | None = None
+    mixer: Mixer | None = None
     is_stopped: bool = field(default=False, init=False)
     """Whether a callback has ended the run; see `stop`."""
 
@@ -163,6 +170,7 @@ class Trainer:
         self.objective.start_epoch(self.source.epoch, self.parallel.device)
         skipped = self.updates.num_skipped
         waiting = 0.0
+        self.model.is_probing = self.source.epoch < self.config.optimizer.probe_first
         self.model.train()
         asked = time.perf_counter()
         for batch in self.source.rest_of_epoch():
@@ -189,7 +197,7 @@ class Trainer:
         """
         step, step_of_epoch = self.source.step_of_run, self.source.step
         self.optimizer.start_step(step)
-        entries, categories, _ = global_labels(batch, self.objective, self.parallel)
+        entries, categories, _, host = global_labels(batch, self.objective, self.parallel)
         # A batch without any label has no loss; its step still counts, so that resuming finds its
         # place.
         if not entries.tasks:
@@ -197,8 +205,11 @@ class Trainer:
         watch = self.recorder.diagnostics.wants_gradients(step_of_epoch)
         # Other kinds compute gradients per task anyway; these have to be asked for them.
         is_watched = watch and self.updates.method.kind == "losses"
-        features, output = self.model(batch.images, categories, entries.tasks, is_watched)
-        losses = self.objective(output, entries)
+        mixing = self._mixing(batch.images, host)
+        images = batch.images if mixing is None else mixing.images(batch.images, self.parallel)
+        features, output = self.model(images, categories, entries.tasks, is_watched)
+        compute = self.objective if mixing is None else partial(mixing.losses, self.objective)
+        losses = compute(output, entries)
         counts = dict(zip(losses, entries.counts, strict=True))
         update = self.updates(self.optimizer.scaled(losses), features, counts, watch)
         if update is None:
@@ -210,6 +221,14 @@ class Trainer:
         # A task that was skipped would put its NaN into the mean of the epoch.
         used = {name: loss for name, loss in losses.items() if name in update.weights}
         self.recorder.add_losses(step, used, [counts[name] for name in used], norm)
+
+    def _mixing(self, images: Tensor, categories: Tensor) -> Mixing | None:
+        """How the images of this step are mixed; None without mixup and CutMix."""
+        if self.mixer is None:
+            return None
+        height, width = images.shape[-2:]
+        position = (self.source.epoch, self.source.step)
+        return self.mixer.draw(categories.numpy(), (height, width), *position)
 
     def _after_step(self, stop: StopRequest, advance: Advance) -> None:
         """Read the losses, show them, save and stop: each when it is time."""

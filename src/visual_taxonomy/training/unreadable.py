@@ -42,7 +42,8 @@ class Unreadable:
 
     def add(self, part: str, batch: Batch) -> None:
         """Take note of a batch as the loader gave it."""
-        read = int((batch.rows != FILLER).sum()) - len(batch.problems)
+        # Not a difference of counts: a balanced batch may hold a row twice.
+        read = sum(row != FILLER and row not in batch.problems for row in batch.rows.tolist())
         self.readable[part] = self.readable.get(part, 0) + read
         for row, reason in batch.problems.items():
             self.reasons[part, row] = reason

@@ -62,7 +62,7 @@ def validate(
     probabilities = np.zeros((*predicted.shape, most_classes), dtype=np.float32)
     unreadable = 0
     for batch in batches:
-        entries, categories, rows = global_labels(batch, objective, parallel)
+        entries, categories, rows, _ = global_labels(batch, objective, parallel)
         _, output = model(batch.images, categories, None)
         classes = output.logits.argmax(dim=2)
         shares = _probabilities(output)
