@@ -23,6 +23,7 @@ from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.progress import SILENT, Advance, Reporter
 from visual_taxonomy.training.batch_source import BatchSource
+from visual_taxonomy.training.distillation import SoftLabels
 from visual_taxonomy.training.history import epoch_line
 from visual_taxonomy.training.interruption import StopRequest, stop_request
 from visual_taxonomy.training.labels import global_labels
@@ -68,6 +69,7 @@ class Trainer:
         callbacks: Called after each epoch, in order.
         reporter: Shows progress.
         average: Of the weights; it is validated and saved as best.
+        teacher: What it says of the training rows.
     """
 
     config: TrainConfig
@@ -83,6 +85,7 @@ class Trainer:
     callbacks: Sequence[Callback] = ()
     reporter: Reporter = SILENT
     average: WeightAverage | None = None
+    teacher: SoftLabels | None = None
     is_stopped: bool = field(default=False, init=False)
     """Whether a callback has ended the run; see `stop`."""
 
@@ -189,7 +192,8 @@ class Trainer:
         """
         step, step_of_epoch = self.source.step_of_run, self.source.step
         self.optimizer.start_step(step)
-        entries, categories, _ = global_labels(batch, self.objective, self.parallel)
+        labels = global_labels(batch, self.objective, self.parallel, self.teacher)
+        entries, categories, _ = labels
         # A batch without any label has no loss; its step still counts, so that resuming finds its
         # place.
         if not entries.tasks:
@@ -199,7 +203,7 @@ class Trainer:
         is_watched = watch and self.updates.method.kind == "losses"
         features, output = self.model(batch.images, categories, entries.tasks, is_watched)
         losses = self.objective(output, entries)
-        counts = dict(zip(losses, entries.counts, strict=True))
+        counts = dict(zip(losses, entries.num_rows, strict=True))
         update = self.updates(self.optimizer.scaled(losses), features, counts, watch)
         if update is None:
             return
