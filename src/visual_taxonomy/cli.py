@@ -40,6 +40,7 @@ from visual_taxonomy.commands.screen import (
     flush_output,
     make_streams_lenient,
 )
+from visual_taxonomy.commands.soup import Soup, soup
 from visual_taxonomy.commands.synthesize import Synthesize, synthesize
 from visual_taxonomy.commands.terminal import EXIT_FAILED, EXIT_INTERRUPTED, console, errors
 from visual_taxonomy.commands.train import train
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),
     "calibrate": Command(Calibrate, calibrate, is_heavy=True),
+    "soup": Command(Soup, soup, is_heavy=True),
     "inspect": Command(Inspect, inspect),
     "create-config": Command(CreateConfig, create_config),
     "download-weights": Command(DownloadWeights, download_weights),

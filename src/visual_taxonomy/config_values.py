@@ -90,7 +90,7 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _constructed(kind: type[C], given: Mapping[str, Any], source: str) -> C:

@@ -112,6 +112,14 @@ def test_constant_added_to_the_logits_changes_nothing(name):
     assert_close(shifted, loss(logits, target, None, features))
 
 
+@pytest.mark.parametrize("name", ["CE", "VS", "CDT", "LA", "BalancedSoftmax", "GLA"])
+def test_adjusted_logits_are_those_that_cross_entropy_sees(name):
+    logits, target, _ = drawn()
+    loss = build_loss(name, COUNTS)
+    expected = torch.nn.functional.cross_entropy(loss.adjusted(logits), target)
+    assert_close(loss(logits, target), expected)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_is_that_of_finite_differences(name):
     logits, target, features = drawn(n=5, dtype=torch.float64)

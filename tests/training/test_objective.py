@@ -119,7 +119,7 @@ def test_entries_survive_the_way_to_the_device(make):
     entries = make().entries(CATEGORIES, TARGETS)
     moved = entries.to(torch.device("meta"))
     assert (moved.tasks, moved.counts) == (entries.tasks, entries.counts)
-    assert {tensor.device.type for tensor in moved[2:]} == {"meta"}
+    assert {tensor.device.type for tensor in moved[2:5]} == {"meta"}
 
 
 def test_a_task_without_a_label_in_the_batch_is_absent(make):

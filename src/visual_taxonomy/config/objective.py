@@ -1,6 +1,7 @@
 """What is minimised."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from visual_taxonomy.config.choices import Parameters
@@ -19,6 +20,13 @@ class ObjectiveConfig:
     label_smoothing: float = 0.0
     """Share of each label that is spread over all classes of its attribute, as in torch; 0 is off.
     For losses that are cross-entropies (CE, LA, VS, ...); 0.05 to 0.1 is usual."""
+    teacher: tuple[Path, ...] = ()
+    """Checkpoints whose probabilities are learnt beside the labels, also where these are missing;
+    several are averaged. Or held_out.npz of `vtax cross-validate`, for the rows in it."""
+    teacher_share: float = 0.5
+    """Share of the teacher in the loss, above 0; the labels have the rest."""
+    teacher_temperature: float = 1.0
+    """Temperature of teacher and student where they are compared; above 1 softens both."""
     train_rule: str = "None"
     """Class-weighting schedule: None, DRW, CBReweight, IBReweight: see `vtax list schedules`."""
     train_rule_parameters: Parameters = field(default_factory=dict)
@@ -54,6 +62,7 @@ class ObjectiveConfig:
         if self.beta is not None and not 0 <= self.beta <= 1:
             raise InputError(f"`beta` must lie in [0, 1], not {self.beta}")
         below_one(label_smoothing=self.label_smoothing)
+        self._check_teacher()
         not_negative(method_lr=self.method_lr)
         positive(update_weights_every=self.update_weights_every)
         if self.row_budget_mb is not None:
@@ -62,3 +71,14 @@ class ObjectiveConfig:
             not_negative(drw_start_epoch=self.drw_start_epoch)
         if self.ib_start_epoch is not None:
             not_negative(ib_start_epoch=self.ib_start_epoch)
+
+    def _check_teacher(self) -> None:
+        if not 0 < self.teacher_share <= 1:
+            raise InputError(f"`teacher_share` must lie in (0, 1], not {self.teacher_share}")
+        positive(teacher_temperature=self.teacher_temperature)
+        for name in ("teacher_share", "teacher_temperature"):
+            value = getattr(self, name)
+            if value != getattr(type(self), name) and not self.teacher:
+                raise InputError(
+                    f"`{name}` {value} needs `teacher`, whose probabilities are learnt"
+                )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.losses.reduction import widened
 
 
 class Loss(nn.Module):
@@ -66,6 +67,14 @@ class Loss(nn.Module):
             features: [N, D] what the head multiplied by its weights, for losses that need it.
         """
         raise NotImplementedError
+
+    def adjusted(self, logits: Tensor) -> Tensor:
+        """Of the logits that predict, [N, C], those whose softmax is fitted to the labels.
+
+        They differ where a loss adds the log prior to the logits or scales them by class, so that
+        what predicts learns the rest. A teacher is compared with these.
+        """
+        return widened(logits)
 
 
 def checked(

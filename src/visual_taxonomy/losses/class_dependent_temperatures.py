@@ -50,4 +50,8 @@ class ClassDependentTemperatures(Loss):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
-        return mean_cross_entropy(self.factors * widened(logits), target, class_weights)
+        return mean_cross_entropy(self.adjusted(logits), target, class_weights)
+
+    @override
+    def adjusted(self, logits: Tensor) -> Tensor:
+        return self.factors * widened(logits)

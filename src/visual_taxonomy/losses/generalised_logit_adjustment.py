@@ -58,5 +58,8 @@ class GeneralisedLogitAdjustment(Loss):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
-        adjusted = torch.addcmul(widened(logits), self.log_prior, self.tau)
-        return mean_cross_entropy(adjusted, target, class_weights)
+        return mean_cross_entropy(self.adjusted(logits), target, class_weights)
+
+    @override
+    def adjusted(self, logits: Tensor) -> Tensor:
+        return torch.addcmul(widened(logits), self.log_prior, self.tau)

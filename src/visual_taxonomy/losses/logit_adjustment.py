@@ -49,4 +49,8 @@ class LogitAdjustment(Loss):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
-        return mean_cross_entropy(widened(logits) + self.offsets, target, class_weights)
+        return mean_cross_entropy(self.adjusted(logits), target, class_weights)
+
+    @override
+    def adjusted(self, logits: Tensor) -> Tensor:
+        return widened(logits) + self.offsets

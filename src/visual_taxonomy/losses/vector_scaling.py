@@ -54,5 +54,8 @@ class VectorScaling(Loss):
         class_weights: Tensor | None = None,
         features: Tensor | None = None,
     ) -> Tensor:
-        adjusted = torch.addcmul(self.offsets, widened(logits), self.factors)
-        return mean_cross_entropy(adjusted, target, class_weights)
+        return mean_cross_entropy(self.adjusted(logits), target, class_weights)
+
+    @override
+    def adjusted(self, logits: Tensor) -> Tensor:
+        return torch.addcmul(self.offsets, widened(logits), self.factors)

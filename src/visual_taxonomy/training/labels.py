@@ -10,6 +10,7 @@ from torch import Tensor
 
 from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.sampler import FILLER
+from visual_taxonomy.training.distillation import SoftLabels
 from visual_taxonomy.training.objective import Entries, Objective
 from visual_taxonomy.training.parallel import Parallel
 
@@ -27,8 +28,13 @@ class Labels(NamedTuple):
     """[N] the category indices on the CPU."""
 
 
-def global_labels(batch: Batch, objective: Objective, parallel: Parallel) -> Labels:
-    """Gather the labels of the shares of all processes; the same on each of them."""
+def global_labels(
+    batch: Batch, objective: Objective, parallel: Parallel, teacher: SoftLabels | None = None
+) -> Labels:
+    """Gather the labels of the shares of all processes; the same on each of them.
+
+    `teacher` adds what it says of the rows, which are then those of its table.
+    """
     rows, categories, targets = batch.rows, batch.categories, batch.targets
     device = parallel.device
     if parallel.world_size > 1:
@@ -38,5 +44,6 @@ def global_labels(batch: Batch, objective: Objective, parallel: Parallel) -> Lab
         # The fillers that make the shares equally long come last.
         joined = joined[: int((joined[:, 0] != FILLER).sum())]
         rows, categories, targets = joined[:, 0], joined[:, 1], joined[:, 2:]
-    entries = objective.entries(categories, targets).to(device)
+    taught = None if teacher is None else teacher.of(rows, categories)
+    entries = objective.entries(categories, targets, taught).to(device)
     return Labels(entries, categories.to(device, non_blocking=True), rows, categories)

@@ -91,10 +91,13 @@ class Mixing(NamedTuple):
         }
 
     def of_partners(self, entries: Entries) -> Entries:
-        """The labels of the partners, at the rows that they are mixed into."""
+        """The labels of the partners, a teacher's too, at the rows that they are mixed into."""
         # The inverse of a permutation: row r shows in the row whose partner it is.
         shown_in = self.partners.argsort().to(entries.rows.device)
-        return entries._replace(rows=shown_in[entries.rows])
+        soft = entries.soft
+        if soft is not None:
+            soft = soft._replace(rows=shown_in[soft.rows])
+        return entries._replace(rows=shown_in[entries.rows], soft=soft)
 
 
 class Mixer:

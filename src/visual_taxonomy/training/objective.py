@@ -6,7 +6,7 @@ Shapes: N rows, A slots, T tasks, T' active tasks, E labelled entries of the bat
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from visual_taxonomy.class_weighting import build_class_weighting, find_class_weighting
 from visual_taxonomy.config import ObjectiveConfig
 from visual_taxonomy.errors import InputError
-from visual_taxonomy.losses import LOSSES, build_loss, find_loss
+from visual_taxonomy.losses import LOSSES, Loss, build_loss, find_loss
+from visual_taxonomy.losses.distillation import distillation_loss
 from visual_taxonomy.losses.smoothed import Smoothed
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.taxonomy import UNKNOWN, Taxonomy
+from visual_taxonomy.training.distillation import SoftEntries, answered_rows, soft_entries
 
 
 class Entries(NamedTuple):
@@ -35,11 +37,21 @@ class Entries(NamedTuple):
     """[E] slot of the entry's task in its category."""
     classes: Tensor
     """[E] class index of each entry."""
+    soft: SoftEntries | None = None
+    """What a teacher says of the rows; its tasks are active without a label too."""
 
     def to(self, device: torch.device) -> "Entries":
         """The same entries with their tensors on a device."""
-        moved = (tensor.to(device, non_blocking=True) for tensor in self[2:])
-        return Entries(self.tasks, self.counts, *moved)
+        moved = (each.to(device, non_blocking=True) for each in self[2:6])
+        soft = None if self.soft is None else self.soft.to(device)
+        return Entries(self.tasks, self.counts, *moved, soft)
+
+    @property
+    def num_rows(self) -> tuple[int, ...]:
+        """[T'] rows behind each loss: labelled, or answered by a teacher if these are more."""
+        if self.soft is None:
+            return self.counts
+        return tuple(map(max, self.counts, self.soft.counts))
 
 
 class Objective(nn.Module):
@@ -87,6 +99,8 @@ class Objective(nn.Module):
         # The number that the loss multiplies the cosines by, so that logits are those it trains.
         if kind.head == "cosine":
             self.cosine_scale = _scale(self.losses[0], config.loss_type)
+        self.teacher_share = config.teacher_share
+        self.teacher_temperature = config.teacher_temperature
         self.class_counts = list(class_counts)
         self.class_weights: list[Tensor] | None = None
         self.epoch = 0
@@ -110,12 +124,13 @@ class Objective(nn.Module):
                 self.schedule(counts, epoch).to(device) for counts in self.class_counts
             ]
 
-    def entries(self, categories: Tensor, targets: Tensor) -> Entries:
+    def entries(self, categories: Tensor, targets: Tensor, taught: Tensor | None = None) -> Entries:
         """Find the labelled entries of a batch, on the CPU.
 
         Args:
             categories: [N] category indices, -1 for a row without an image.
             targets: [N, A] class indices by slot, -1 where unknown.
+            taught: [N, A, C] log probabilities of a teacher, NaN where there are none.
         """
         # On the CPU: at each `nonzero` a GPU would have to be waited for. For all tasks at once: a
         # loop over those of hundreds of categories takes longer than a small model's step.
@@ -126,7 +141,7 @@ class Objective(nn.Module):
         places, order = (categories[rows] * tasks.shape[1] + slots).sort(stable=True)
         rows, slots = rows[order], slots[order]
         places, counts = places.unique_consecutive(return_counts=True)
-        return Entries(
+        entries = Entries(
             tuple(self._task_of_slot.flatten()[places].tolist()),
             tuple(counts.tolist()),
             rows,
@@ -134,16 +149,79 @@ class Objective(nn.Module):
             slots,
             targets[rows, slots],
         )
+        return entries if taught is None else self._with_teacher(entries, categories, taught)
+
+    def _with_teacher(self, entries: Entries, categories: Tensor, taught: Tensor) -> Entries:
+        """The entries, and what a teacher says of them and of the holes."""
+        answers = answered_rows(self.taxonomy, categories, taught)
+        if not answers:
+            return entries
+        counts = dict(zip(entries.tasks, entries.counts, strict=True))
+        # In the order of the slots, which the labelled entries stand in.
+        active = {*entries.tasks, *answers}
+        tasks = tuple(t for slots in self.taxonomy.slots for t in slots if t in active)
+        places = torch.tensor([tasks.index(task) for task in entries.tasks]).long()
+        return entries._replace(
+            tasks=tasks,
+            counts=tuple(counts.get(task, 0) for task in tasks),
+            positions=places[entries.positions],
+            soft=soft_entries(tasks, answers),
+        )
 
     def forward(self, output: HeadOutput, entries: Entries) -> dict[str, Tensor]:
         """The training loss of each active task, by name: a mean over its labelled entries.
+
+        With a teacher, (1 - teacher_share) times that plus teacher_share times its
+        `distillation_loss`, a mean over the entries that it has answered. A task that it has not
+        answered in this batch has the whole loss of its labels.
 
         Args:
             output: Of the heads for the N rows, logits of the active tasks in their order.
             entries: The labelled entries, on the device of the logits.
         """
         losses = self.warm_up if self._warms_up and self.warm_up is not None else self._smoothed
-        return self._compute(losses, output, entries, self.class_weights)
+        of_labels = self._compute(losses, output, entries, self.class_weights)
+        if entries.soft is None:
+            return of_labels
+        return self._joined(of_labels, output, entries, entries.soft)
+
+    def _joined(
+        self, of_labels: dict[str, Tensor], output: HeadOutput, entries: Entries, soft: SoftEntries
+    ) -> dict[str, Tensor]:
+        """The losses of labels and teacher, by name, in the order of the entries."""
+        share, joined = self.teacher_share, {}
+        logits = output.logits[soft.rows, soft.positions].split(soft.counts)
+        teacher = soft.log_probabilities.split(soft.counts)
+        for i, task in enumerate(entries.tasks):
+            name = self.taxonomy.task_names[task]
+            if soft.counts[i]:
+                value = share * self._of_teacher(task, logits[i], teacher[i])
+                known = name in of_labels
+                joined[name] = value + (1 - share) * of_labels[name] if known else value
+            else:
+                joined[name] = of_labels[name]
+        return joined
+
+    def _of_teacher(self, task: int, logits: Tensor, teacher: Tensor) -> Tensor:
+        width = len(self.taxonomy.tasks[task].classes)
+        return distillation_loss(
+            # Of cosines these are the scaled ones: a margin is for labels, no part of the softmax.
+            self.adjusted(task, logits[:, :width]),
+            teacher[:, :width],
+            self.teacher_temperature,
+            None if self.class_weights is None else self.class_weights[task],
+            self._loss_of(task).weight_reduction == "plain",
+        )
+
+    def adjusted(self, task: int, logits: Tensor) -> Tensor:
+        """`Loss.adjusted` of the loss of a task in this epoch: [N, C] to [N, C]."""
+        return self._loss_of(task).adjusted(logits)
+
+    def _loss_of(self, task: int) -> Loss:
+        losses = self.losses
+        if self._warms_up and self.warm_up is not None:
+            losses = self.warm_up
+        return cast(Loss, losses[task])
 
     def validation_losses(self, output: HeadOutput, entries: Entries) -> dict[str, Tensor]:
         """The same without class weights and label smoothing: what epochs are compared by.
@@ -175,6 +253,8 @@ class Objective(nn.Module):
                 output.hidden[rows[i]] if self.needs_features else None,
             )
             for i, task in enumerate(entries.tasks)
+            # Only a teacher makes a task active that has no label in the batch.
+            if entries.counts[i]
         }
 
 

@@ -38,7 +38,7 @@ WRITTEN = (
     *("metrics.csv", "task_diagnostics.csv", "best_*.pt", "*_detailed_metrics.json"),
     *("training.png", "scores.png", "conflicts.png", "tensorboard", "mlruns", "wandb"),
     *("report.html", "environment.json", "final.pt"),
-    *("trackers.json", "mlflow.db", "mlartifacts", "held_out*.npz"),
+    *("trackers.json", "mlflow.db", "mlartifacts", "held_out*.npz", "teacher_*.npz"),
 )
 """Patterns of all that a run writes; what else stands in the folder belongs to the user."""
 

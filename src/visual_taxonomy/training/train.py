@@ -39,6 +39,7 @@ from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
 from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
 from visual_taxonomy.training.setup import Hooks, as_published, build_trainer
+from visual_taxonomy.training.teacher import Asking, check_teachers, soft_labels
 from visual_taxonomy.training.trackers import Trackers
 from visual_taxonomy.training.trainer import Callback, Trainer
 
@@ -143,6 +144,7 @@ def _start(
     )
     tables = cut_table(rows.table, split, config.data)
     check_decision_rows(config.data.decision_from, tables.taxonomy)
+    check_teachers(config, tables.taxonomy)
     reporter.note(_count(tables))
     trainer = build_trainer(config, parallel, tables, reporter, hooks)
     if config.run.resume:
@@ -155,7 +157,11 @@ def _start(
             reporter.note(f"note: {absent} classes have no training label; counts: {path}")
 
     parallel.on_first(lambda: folder.begin(config, write))
-    return trainer
+    if not config.objective.teacher:
+        return trainer
+    # In the folder, where a killed run leaves what it has asked.
+    asking = Asking(config, tables, trainer.objective, parallel, reporter)
+    return replace(trainer, teacher=soft_labels(asking))
 
 
 def _result(trainer: Trainer) -> Result:

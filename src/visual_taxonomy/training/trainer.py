@@ -27,6 +27,7 @@ from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.progress import SILENT, Advance, Reporter
 from visual_taxonomy.training.batch_source import BatchSource
+from visual_taxonomy.training.distillation import SoftLabels
 from visual_taxonomy.training.history import epoch_line
 from visual_taxonomy.training.interruption import StopRequest, stop_request
 from visual_taxonomy.training.labels import global_labels
@@ -74,6 +75,7 @@ class Trainer:
         reporter: Shows progress.
         average: Of the weights; it is validated and saved as best.
         mixer: Mixes the images of each training batch.
+        teacher: What it says of the training rows.
     """
 
     config: TrainConfig
@@ -90,6 +92,7 @@ class Trainer:
     reporter: Reporter = SILENT
     average: WeightAverage | None = None
     mixer: Mixer | None = None
+    teacher: SoftLabels | None = None
     is_stopped: bool = field(default=False, init=False)
     """Whether a callback has ended the run; see `stop`."""
 
@@ -197,7 +200,8 @@ class Trainer:
         """
         step, step_of_epoch = self.source.step_of_run, self.source.step
         self.optimizer.start_step(step)
-        entries, categories, _, host = global_labels(batch, self.objective, self.parallel)
+        labels = global_labels(batch, self.objective, self.parallel, self.teacher)
+        entries, categories, _, host = labels
         # A batch without any label has no loss; its step still counts, so that resuming finds its
         # place.
         if not entries.tasks:
@@ -210,7 +214,7 @@ class Trainer:
         features, output = self.model(images, categories, entries.tasks, is_watched)
         compute = self.objective if mixing is None else partial(mixing.losses, self.objective)
         losses = compute(output, entries)
-        counts = dict(zip(losses, entries.counts, strict=True))
+        counts = dict(zip(losses, entries.num_rows, strict=True))
         update = self.updates(self.optimizer.scaled(losses), features, counts, watch)
         if update is None:
             return
