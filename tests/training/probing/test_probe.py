@@ -12,6 +12,7 @@ from visual_taxonomy.config_values import read_toml
 from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.evaluation import evaluate, majority_report
+from visual_taxonomy.inference.export.bundle_writer import export
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.reporting.html.report import report_run
 from visual_taxonomy.synthetic.catalogue import synthesize
@@ -65,6 +66,19 @@ def test_the_checkpoint_predicts_what_the_probe_held_out(result: ProbeResult) ->
     sure = np.sort(found, axis=2)[:, :, -1] - np.sort(found, axis=2)[:, :, -2] > 1e-4
     most_probable = held_out.most_probable()[has_answer]
     assert (classes[has_answer][sure] == most_probable[sure]).all()
+
+
+def test_a_bundle_of_the_checkpoint_answers_alike(
+    result: ProbeResult, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bundle = export(result.path, tmp_path_factory.mktemp("bundle") / "model", "onnx")
+    settings = InferenceConfig(workers=0, precision="32", accelerator="cpu", batch_size=8)
+    rows = result.tables.validation.take(np.r_[0:8])
+    ours, theirs = (
+        Predictor.load(path, settings).predict_classes(rows, lambda *_: None)[0]
+        for path in (result.path, bundle.folder)
+    )
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_its_lines_are_scored_like_a_training(result: ProbeResult) -> None:
