@@ -221,8 +221,8 @@ def expected_gain(
 
         1 - HM = a labels^-b,   gain = (1 - HM now) (1 - (1 + more / labels now)^-b)
 
-    by weighted least squares of log(1 - HM) on log(labels). NaN where the parts with labels all
-    have equally many.
+    by weighted least squares of log(1 - HM) on log(labels), with b held in [0, 1]. NaN where the
+    parts with labels all have equally many.
 
     Args:
         labels: [P] training labels of each part; parts without any take no part.
@@ -244,9 +244,10 @@ def expected_gain(
     w = w / w.sum(axis=1, keepdims=True)
     dx = x - (w * x).sum(axis=1, keepdims=True)
     slope = (w * dx * y).sum(axis=1) / (w * dx**2).sum(axis=1)
-    error = 1.0 - now.hm
-    # No error is larger than 1, whatever a rising curve of few labels foretells.
-    return error - np.minimum(error * np.exp(slope * math.log1p(more / now.labels)), 1.0)
+    # More labels do no harm: a curve falls where its first parts lacked the rare classes, which
+    # then count in no macro average. And no error falls faster than that of a mean, 1 / labels.
+    b = np.clip(-slope, 0.0, 1.0)
+    return (1.0 - now.hm) * -np.expm1(-b * math.log1p(more / now.labels))
 
 
 def _weights_of_draws(parts: Sequence[Part], seed: int) -> np.ndarray:
