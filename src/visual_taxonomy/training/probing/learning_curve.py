@@ -12,7 +12,7 @@ import numpy as np
 
 from visual_taxonomy.decision.bootstrap import AnswerPairs, Units, draw_scores
 from visual_taxonomy.decision.intervals import Interval
-from visual_taxonomy.decision.score_counts import LabelledCells, ScoreCounts
+from visual_taxonomy.decision.score_counts import LabelledCells, ScoreCounts, Scores
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.probing.encoded import Encoded
 
@@ -164,36 +164,37 @@ def learning_curve(
     """
     counts = ScoreCounts(taxonomy)
     cells = LabelledCells.of(taxonomy, targets, categories)
-    sets = [
-        AnswerPairs(counts, cells.heads, cells.labels, part.answers[cells.rows, cells.slots])
-        for part in parts
-    ]
-    drawn = draw_scores(sets, Units.of(groups[cells.rows]), _SAMPLES, seed)
-    ones = np.ones((1, len(cells.rows)))
-    # The score itself first, then the samples: [1 + B, P, T].
-    scores = {
-        name: np.stack(
-            [
-                np.concatenate([getattr(pairs.scores(ones), name), getattr(sample, name)])
-                for pairs, sample in zip(sets, drawn, strict=True)
-            ],
-            axis=1,
-        )
-        for name in ("hm", "micro", "macro")
-    }
-    has_labels = np.flatnonzero(~np.isnan(scores["hm"][0, -1])).tolist()
+    scores = _scores(counts, cells, parts, Units.of(groups[cells.rows]), seed)
+    has_labels = np.flatnonzero(~np.isnan(scores.hm[0, -1])).tolist()
     weights = _weights_of_draws(parts, seed)
     curves = [
         _curve(taxonomy.task_names[task], parts, scores, weights, task) for task in has_labels
     ]
-    means = {name: counts.mean(values)[:, :, None] for name, values in scores.items()}
-    totals = [float(part.labels.sum()) for part in parts]
-    misses = [abs(foretold - all_) for foretold, all_ in _foretold(parts, scores["hm"][0])]
+    # The one mean as the column of a head of its own.
+    means = Scores(*(counts.mean(values)[:, :, None] for values in scores))
+    misses = [abs(foretold - all_) for foretold, all_ in _foretold(parts, scores.hm[0])]
     return LearningCurve(
-        _points(parts, totals, means, 0),
+        _points(parts, [float(part.labels.sum()) for part in parts], means, 0),
         tuple(sorted(curves, key=lambda each: -_sortable(each.gain.value))),
         float(np.mean(misses)) if misses else math.nan,
     )
+
+
+def _scores(
+    counts: ScoreCounts, cells: LabelledCells, parts: Sequence[Part], units: Units, seed: int
+) -> Scores:
+    """[1 + B, P, T]: the scores themselves, then those of B bootstrap samples."""
+    sets = [
+        AnswerPairs(counts, cells.heads, cells.labels, part.answers[cells.rows, cells.slots])
+        for part in parts
+    ]
+    points = [pairs.scores(np.ones((1, len(cells.rows)))) for pairs in sets]
+    drawn = draw_scores(sets, units, _SAMPLES, seed)
+    of_parts = [
+        [np.concatenate(pair) for pair in zip(point, sample, strict=True)]
+        for point, sample in zip(points, drawn, strict=True)
+    ]
+    return Scores(*(np.stack(values, axis=1) for values in zip(*of_parts, strict=True)))
 
 
 def _sortable(gain: float) -> float:
@@ -203,12 +204,12 @@ def _sortable(gain: float) -> float:
 def _curve(
     name: str,
     parts: Sequence[Part],
-    scores: dict[str, np.ndarray],
+    scores: Scores,
     weights: np.ndarray,
     task: int,
 ) -> Curve:
     labels = [float(part.labels[task]) for part in parts]
-    hm = scores["hm"][:, :, task]
+    hm = scores.hm[:, :, task]
     gains = expected_gain(np.array(labels), hm, weights, Now(labels[-1], hm[:, -1]))
     gain = Interval(float(gains[0]), *map(float, np.quantile(gains[1:], _ENDS)))
     return Curve(name, _points(parts, labels, scores, task), gain)
@@ -263,14 +264,14 @@ def _weights_of_draws(parts: Sequence[Part], seed: int) -> np.ndarray:
 
 
 def _points(
-    parts: Sequence[Part], labels: Sequence[float], scores: dict[str, np.ndarray], task: int
+    parts: Sequence[Part], labels: Sequence[float], scores: Scores, task: int
 ) -> tuple[Point, ...]:
     points = []
     for share in SHARES:
         places = [place for place, part in enumerate(parts) if part.share == share]
         intervals = []
-        for name in ("hm", "micro", "macro"):
-            mean = scores[name][:, places, task].mean(axis=1)
+        for values in scores:
+            mean = values[:, places, task].mean(axis=1)
             ends = np.quantile(mean[1:], _ENDS)
             intervals.append(Interval(*map(float, (mean[0], *ends))))
         points.append(Point(share, float(np.mean([labels[p] for p in places])), *intervals))

@@ -156,8 +156,7 @@ def _probe_into(
     lines = _lines(rows, parts, heads, settings, reporter)
     watch.stop("other lines")
     curve = _curve(run, rows, parts, settings, reporter) if settings.learning_curve else None
-    if curve is not None:
-        watch.stop("learning curve")
+    watch.stop("learning curve")
     folder.begin(run, lambda: _write_rows(folder.path, rows))
     write_checkpoint(run, rows.tables, model, validation)
     folder.settle()
@@ -165,14 +164,10 @@ def _probe_into(
     settle_decisions(folder.path)
     checkpoint = read_checkpoint(folder.path / f"best_{RECOMMENDED}.pt")
     watch.stop("decision")
-    found = ProbeRecord(
-        digest_of_rows(rows.tables.held_out(validation.probabilities)),
-        run.model.backbone,
-        settings.c,
-        settings.neighbours,
-        lines | _decided(checkpoint),
-        curve,
-    )
+    digest = digest_of_rows(rows.tables.held_out(validation.probabilities))
+    numbers = settings.c, settings.neighbours
+    lines |= _decided(checkpoint)
+    found = ProbeRecord(digest, run.model.backbone, *numbers, lines, curve)
     _write(folder.path, found, validation, watch.seconds)
     return ProbeResult(folder.path, found, checkpoint, rows.tables, watch.seconds)
 
