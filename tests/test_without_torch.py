@@ -1,6 +1,7 @@
 """A bundle is run where there is no torch and no scikit-learn: here they are hidden."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -100,6 +101,15 @@ def test_a_decided_bundle_gives_the_labels_of_the_checkpoint_without_torch(
     assert process.returncode == 3, errors
     assert found.read_bytes() == expected.read_bytes()
     assert b"?" in found.read_bytes()
+
+
+def test_images_on_the_line_are_answered_without_torch(bundle: Bundle, table_of) -> None:
+    image = str(table_of(1).path(0))
+    flags = ["--ckpt_path", str(bundle.folder), image, "--category", "Kurtis", "--json"]
+    process = start(WITHOUT_TORCH + "main()", *flags)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert list(json.loads(output)["attributes"]) == ["color", "sleeve", "occasion"]
 
 
 def test_a_checkpoint_without_torch_says_what_to_do(

@@ -21,6 +21,8 @@ ONE_CATEGORY = "Products"
 Encoding = Literal["utf-8", "latin-1"]
 Merged = dict[str, dict[str, tuple[str, ...]]]
 """Attribute column -> class -> labels that are read as this class."""
+RareLabels = dict[str, dict[str, dict[str, tuple[str, ...]]]]
+"""Attribute column -> category -> class, "" for unknown -> labels that are read as this class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,12 @@ class CatalogueConfig:
     """Encoding of the CSV; None: utf-8."""
     merged_labels: tyro.conf.Suppress[Merged | None] = None
     """[merged_labels.COLUMN] of `catalogue`: class -> labels that are read as this class."""
+    min_rows: tyro.conf.Suppress[int | None] = None
+    """Of `catalogue`: labels of fewer rows of a category are unknown, or `rare_class`."""
+    rare_class: tyro.conf.Suppress[str | None] = None
+    """Of `catalogue`: what labels of fewer rows than `min_rows` are read as."""
+    rare_labels: tyro.conf.Suppress[RareLabels | None] = None
+    """What `min_rows` came to in the training CSV; other files are read alike."""
 
     def __post_init__(self) -> None:
         if self.catalogue is not None:
@@ -69,6 +77,7 @@ class CatalogueConfig:
             )
         if self.category_name is not None and not self.category_name.strip():
             raise InputError("`category_name` is empty; name the category of the products")
+        self._check_rare()
         roles = self._roles()
         for i, (role, column) in enumerate(roles):
             for other, taken in roles[:i]:
@@ -76,6 +85,19 @@ class CatalogueConfig:
                     raise InputError(
                         f"`{other}` and `{role}` both name '{shown(column)}'; a column has one role"
                     )
+
+    def _check_rare(self) -> None:
+        if self.min_rows is not None and self.min_rows < 1:
+            raise InputError(f"`min_rows` must be 1 or more, not {self.min_rows}")
+        if self.rare_class is None:
+            return
+        if self.min_rows is None:
+            raise InputError("`rare_class` needs `min_rows`, the rows below which a label is rare")
+        if not self.rare_class.strip():
+            raise InputError(
+                "`rare_class` is empty; name the class of rare labels, or leave it out: then they "
+                "are unknown"
+            )
 
     def _roles(self) -> list[tuple[str, str]]:
         """(role, column) of all that is said, the attributes' too where there are any."""
@@ -116,10 +138,15 @@ class CatalogueFile:
     attribute_columns: tuple[str, ...] | None = None
     csv_encoding: Encoding | None = None
     merged_labels: Merged | None = None
+    min_rows: int | None = None
+    rare_class: str | None = None
 
 
 # Not the encoding: that of one file says nothing of the next.
-_REMEMBERED = ("id_column", "category_column", "category_name", "image_column", "merged_labels")
+_REMEMBERED = (
+    *("id_column", "category_column", "category_name", "image_column"),
+    *("merged_labels", "rare_labels"),
+)
 
 
 def columns_of(config: CatalogueConfig) -> CatalogueConfig:
@@ -135,13 +162,14 @@ def remembered(config: CatalogueConfig) -> dict[str, Any]:
         {'id_column': 'sku', 'category_column': ['gender', 'type']}
     """
     said = {name: getattr(config, name) for name in _REMEMBERED}
-    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in said.items() if v}
-    if config.merged_labels:
-        plain["merged_labels"] = {
-            column: {label: list(others) for label, others in classes.items()}
-            for column, classes in config.merged_labels.items()
-        }
-    return plain
+    return {name: _plain(value) for name, value in said.items() if value}
+
+
+def _plain(value: object) -> object:
+    """Lists for tuples, in tables too: checkpoints and JSON hold no tuples."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def from_remembered(values: Mapping[str, Any], source: str) -> CatalogueConfig:

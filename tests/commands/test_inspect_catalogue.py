@@ -30,6 +30,7 @@ def test_a_catalogue_is_shown_and_its_roles_are_written(
         "1 categories: Tops 30",
         "color: may mean the same: Navy Blue, navy",
         "images: 0 found, 30 missing, first 'P0'",
+        "images: 0 broken (0 files opened, 0 decoded)",
         "use it: --catalogue catalogue.toml",
     ):
         assert text in printed
@@ -55,3 +56,25 @@ def test_urls_in_place_of_images_are_said(export: Path, capsys: pytest.CaptureFi
     export.write_text("sku,color,image\n1,red,http://a/1.jpg\n2,blue,http://a/2.jpg\n")
     assert cli.run(["inspect", str(export), "--img_dir", "images"]) == 0
     assert "'http://a/1.jpg' is a URL" in capsys.readouterr().err
+
+
+def test_broken_images_are_named(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(9):
+        Path(f"images/P{i}.jpg").write_text(f"page {i}")
+    assert cli.run(["inspect", str(export), "--img_dir", "images", "--all_images"]) == 0
+    printed = capsys.readouterr().out
+    assert "images: 9 broken (9 files opened, 0 decoded)" in printed
+    assert "  P0.jpg: not a JPEG, PNG, WebP, BMP or GIF image" in printed
+    assert "  and 3 more; --report lists them" in printed
+    assert "P6.jpg" not in printed
+
+
+def test_a_page_replaces_a_page_and_nothing_else(export: Path) -> None:
+    for _ in range(2):
+        assert cli.run(["inspect", str(export), "--report", "page.html"]) == 0
+    assert "<h1>export.csv</h1>" in Path("page.html").read_text(encoding="utf-8")
+    Path("mine.html").write_text("mine")
+    with pytest.raises(InputError, match=r"--report mine\.html: already exists"):
+        cli.run(["inspect", str(export), "--report", "mine.html"])
+    with pytest.raises(InputError, match=r"--out and --report both name a\.toml"):
+        cli.run(["inspect", str(export), "--report", "a.toml", "--out", "a.toml"])

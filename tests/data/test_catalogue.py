@@ -191,3 +191,11 @@ def test_quoted_empty_cells_and_missing_ones_are_both_unknown(tmp_path):
     of_lines = LabelFile(write(tmp_path, lines, "a.ndjson"))
     assert of_csv.column("a").to_list() == ["", "", "", "x"]
     assert of_lines.frame.equals(of_csv.frame)
+
+
+def test_labels_can_be_folded_into_a_class_of_another_name_or_into_unknown(tmp_path):
+    path = write(tmp_path, "id,Category,color\n1,a,red\n2,a,mauve\n3,a,teal\n4,a,?\n")
+    merged = {"color": {"other": ("mauve", "teal"), "": ("?",)}}
+    file = LabelFile(path, LabelReading(merged_labels=merged))
+    assert file.column("color").to_list() == ["red", "other", "other", ""]
+    assert file.markers(["color"]) == {}

@@ -113,3 +113,83 @@ def test_a_file_without_ids_is_told_how_to_name_them(tmp_path):
     path = write(tmp_path, "a,b\nx,y\nx,z\n")
     with pytest.raises(InputError, match=r"column 'id' is none of: .*`id_column`"):
         inspect_catalogue(path, LabelReading())
+
+
+def test_images_of_fewer_than_a_third_of_the_rows_are_worth_a_note(export, tmp_path):
+    folder = tmp_path / "images" / "tops"
+    for i in range(13, 38):
+        (folder / f"{i}.png").unlink()
+    note = inspect_catalogue(export, LabelReading(), tmp_path / "images").notes[0]
+    assert "13 of 40 rows have an image, fewer than a third; check `img_dir`" in note
+    Image.new("RGB", (4, 4)).save(folder / "13.png")
+    notes = inspect_catalogue(export, LabelReading(), tmp_path / "images").notes
+    assert not any("fewer than a third" in note for note in notes)
+
+
+def test_a_placeholder_is_found_and_said(export, tmp_path):
+    """All images of the fixture have the same bytes."""
+    found = inspect_catalogue(export, LabelReading(), tmp_path / "images")
+    (note,) = found.notes
+    assert "'tops/0.png' (38 files with the same bytes) is the image of 38 of 38 products" in note
+    assert "remove these rows" in note
+
+
+def test_examples_are_spread_over_the_rows_of_each_category(export, tmp_path):
+    (tmp_path / "images" / "tops" / "0.png").unlink()
+    found = inspect_catalogue(export, LabelReading(), tmp_path / "images")
+    women = [row for row in found.examples if row.category == "Women Tops"]
+    assert [row.product for row in women] == ["P2", "P8", "P14", "P22", "P28", "P36"]
+    assert women[0].image == "tops/2.png"
+    assert women[0].labels == [("color", "Red")]
+    assert {row.category for row in found.examples} == {"Women Tops", "Men Tops"}
+
+
+def test_texts_of_a_megabyte_are_read_compared_with_none_and_left_out(tmp_path):
+    long = "a" * 1_000_000
+    titles = [f"{long}{i}" if i < 3 else f"title {i}" for i in range(40)]
+    kinds = [f"{long}{i}" if i in (1, 2) else "plain" for i in range(40)]
+    rows = zip(titles, kinds, COLORS * 8, strict=True)
+    text = "".join(f"{i},{','.join(row)}\n" for i, row in enumerate(rows))
+    found = inspect_catalogue(write(tmp_path, "id,title,cut,color\n" + text), LabelReading())
+    assert found.left_out == {"title": "40 values in 40 rows"}
+    assert [each.column for each in found.attributes] == ["cut", "color"]
+    assert found.attributes[0].synonyms == []
+
+
+def test_other_scripts_are_labels_like_any_other(tmp_path):
+    colors = ("नीला", "藍色", "أزرق", "Синий")
+    rows = "".join(f"П{i},साड़ी,{colors[i % 4]}\n" for i in range(60))
+    found = inspect_catalogue(write(tmp_path, "артикул,category,रंग\n" + rows), LabelReading())
+    assert found.reading.id_column == "артикул"
+    assert found.categories == {"साड़ी": 60}
+    (color,) = found.attributes
+    assert (color.column, color.classes) == ("रंग", dict.fromkeys(sorted(colors), 15))
+
+
+@pytest.mark.parametrize("empty", ["", '""', '" "', "NA", "null"])
+def test_an_empty_text_is_a_hole_as_a_missing_one_is(tmp_path, empty):
+    rows = "".join(f"{i},Tops,{(empty, 'red', 'blue')[i % 3]}\n" for i in range(30))
+    found = inspect_catalogue(write(tmp_path, "id,Category,color\n" + rows), LabelReading())
+    (color,) = found.attributes
+    assert (color.holes, color.classes) == (10, {"blue": 10, "red": 10})
+
+
+def test_what_cannot_be_an_attribute_is_left_out_with_its_reason(tmp_path):
+    rows = "".join(f"{i},{i % 2},x,u{i},\n" for i in range(40))
+    path = write(tmp_path, "id,Category,one,each,none\n" + rows)
+    found = inspect_catalogue(path, LabelReading())
+    assert found.left_out == {
+        "one": "one value",
+        "each": "40 values in 40 rows",
+        "none": "no value",
+    }
+
+
+def test_ten_thousand_categories_are_none(tmp_path):
+    rows = "".join(f"{i},k{i % 10_000},{COLORS[i % 4]}\n" for i in range(20_000))
+    path = write(tmp_path, "id,Category,color\n" + rows)
+    found = inspect_catalogue(path, LabelReading())
+    assert (found.categories, found.attributes[0].column) == ({ONE_CATEGORY: 20_000}, "color")
+    assert "('Category' has 10,000 values in 20,000 rows), so all rows are of one" in found.notes[0]
+    with pytest.raises(InputError, match=r"10,000 values in 20,000 rows .*which are no categories"):
+        inspect_catalogue(path, LabelReading(category_column=("Category",)))

@@ -202,6 +202,18 @@ def test_slots_pick_the_logits_of_the_rows_own_category() -> None:
                 assert torch.isneginf(by_slot[n, slot]).all()
 
 
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_the_heads_of_the_own_category_are_those_picked_from_all(kind) -> None:
+    heads = CategoryHeads(TAXONOMY, 6, kind=kind).eval()
+    inputs, category = features(9), torch.cat([CATEGORY, torch.tensor([-1])])
+    of_all = heads(inputs, category)
+    found = heads.of_own_category(inputs, category)
+    torch.testing.assert_close(found.logits, heads.by_slot(of_all.logits, category))
+    torch.testing.assert_close(found.cosines[:8], heads.by_slot(of_all.cosines, category)[:8])
+    torch.testing.assert_close(found.hidden[:8], of_all.hidden[:8])
+    assert torch.isneginf(found.logits[8]).all()
+
+
 def test_heads_compute_in_float32_inside_autocast() -> None:
     heads = CategoryHeads(TAXONOMY, 6)
     with torch.autocast("cpu", dtype=torch.bfloat16):

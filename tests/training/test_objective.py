@@ -1,4 +1,5 @@
 import warnings
+from collections import Counter
 
 import pytest
 import torch
@@ -84,6 +85,28 @@ def test_the_labelled_entries_are_found_task_after_task(make):
     assert entries.rows.tolist() == [0, 3, 3, 1, 5, 1, 4]
     assert entries.classes.tolist() == [2, 0, 1, 1, 0, 0, 2]
     assert entries.positions.tolist() == [0, 0, 1, 2, 2, 3, 3]
+    assert entries.slots.tolist() == [0, 0, 1, 0, 0, 1, 1]
+
+
+def test_entries_of_random_labels_are_those_that_loops_find(make, taxonomy):
+    for seed in range(5):
+        random = torch.Generator().manual_seed(seed)
+        categories = torch.randint(-1, len(taxonomy.slots), (20,), generator=random)
+        targets = torch.randint(-1, 2, (20, taxonomy.num_slots), generator=random)
+        expected = [
+            (task, row, slot, int(targets[row, slot]))
+            for category, tasks in enumerate(taxonomy.slots)
+            for slot, task in enumerate(tasks)
+            for row in range(20)
+            if categories[row] == category
+            and targets[row, slot] != -1
+            and len(taxonomy.tasks[task].classes) > 1
+        ]
+        found = make().entries(categories, targets)
+        tasks = [found.tasks[position] for position in found.positions]
+        columns = (tasks, *(each.tolist() for each in (found.rows, found.slots, found.classes)))
+        assert list(zip(*columns, strict=True)) == expected
+        assert found.counts == tuple(Counter(tasks)[task] for task in found.tasks)
 
 
 def test_each_loss_is_the_cross_entropy_of_its_labelled_rows(make):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visual_taxonomy.config import DataConfig
+from visual_taxonomy.config import DataConfig, TrainConfig
+from visual_taxonomy.config_values import from_dict, to_dict
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.split import (
     PARTS,
@@ -29,6 +30,7 @@ from visual_taxonomy.training.preparation import (
     named_class_counts,
     read_labelled_table,
     split_table,
+    with_rare_labels,
     write_class_counts,
     write_rows,
 )
@@ -250,6 +252,20 @@ def test_markers_and_columns_of_the_config_reach_taxonomy_and_table(tmp_path: Pa
     given.write_text('{"a": {"color": ["red", "?"]}}')
     with pytest.raises(InputError, match=r"attrs\.json: .*'a/color' has class '\?', which means"):
         read_labelled_table(path, tmp_path, given, None, reading)
+
+
+def test_rare_labels_are_settled_once_for_all_files_of_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text("id,Category,color\n1,a,red\n2,a,red\n3,a,blue\n")
+    data = DataConfig(tmp_path, path, min_rows=2, attribute_columns=("color",))
+    settled = with_rare_labels(TrainConfig(data))
+    assert settled.data.rare_labels == {"color": {"a": {"": ("blue",)}}}
+    assert settled.data.min_rows is None
+    path.unlink()  # it is not counted again, and a resumed run takes what its config.toml says
+    assert with_rare_labels(settled) == settled
+    assert from_dict(TrainConfig, to_dict(settled)) == settled
+    with pytest.raises(InputError, match="`min_rows` and `attributes_config` both say"):
+        replace(data, attributes_config=path)
 
 
 def test_the_folds_hold_every_row_out_once(table_of, tmp_path):

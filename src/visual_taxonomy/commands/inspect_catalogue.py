@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import tyro
 from rich.table import Table
 
+from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import console, errors, terminal
 from visual_taxonomy.data.label_reading import LabelReading
-from visual_taxonomy.errors import InputError
+from visual_taxonomy.errors import InputError, shown
 
 if TYPE_CHECKING:
-    from visual_taxonomy.data.inspection import Inspection
+    from visual_taxonomy.data.inspection import ImageSummary, Inspection
 
 # Of a long list the first few; all are in the file itself.
 _MOST_NAMED = 6
@@ -35,7 +36,12 @@ class Inspect:
     csv_path: Path | None = None
     """The same as a flag, as in train and predict."""
     img_dir: Path | None = None
-    """Folder of the images, to count those that are there."""
+    """Folder of the images, to count those that are there and find broken ones."""
+    all_images: bool = False
+    """Open and decode every image.
+    Without it, the headers of 50,000 are read, and 200 are decoded beside those without an end."""
+    report: Path | None = None
+    """HTML page to write: classes with counts, broken images, examples of each category."""
     out: Path = Path("catalogue.toml")
     """TOML file to write, for --catalogue of the other commands."""
     overwrite: bool = False
@@ -52,6 +58,8 @@ class Inspect:
     def __post_init__(self) -> None:
         if (self.csv is None) == (self.csv_path is None):
             raise InputError("give one catalogue: `vtax inspect FILE`, or --csv_path FILE")
+        if self.report is not None and self.report.absolute() == self.out.absolute():
+            raise InputError(f"--out and --report both name {self.out}; name two files")
 
 
 def inspect(options: Inspect) -> int:
@@ -60,7 +68,10 @@ def inspect(options: Inspect) -> int:
     from visual_taxonomy.data.inspection import inspect_catalogue
 
     check_output("--out", options.out, [options.path], overwrite=True)
-    found = inspect_catalogue(options.path, options.labels, options.img_dir)
+    _check_report(options)
+    found = inspect_catalogue(
+        options.path, options.labels, options.img_dir, options.all_images, terminal
+    )
     for note in found.notes:
         terminal.note(note)
     _show(found)
@@ -68,8 +79,22 @@ def inspect(options: Inspect) -> int:
     if not (options.out.is_file() and options.out.read_bytes() == text.encode()):
         check_output("--out", options.out, [options.path], options.overwrite)
         write_text(options.out, text)
+    if options.report is not None:
+        from visual_taxonomy.reporting.html.catalogue_page import write_catalogue_page
+
+        write_catalogue_page(found, options.img_dir, options.report)
+        console.print(f"page: {options.report}")
     console.print(f"use it: --catalogue {options.out}")
     return 0
+
+
+def _check_report(options: Inspect) -> None:
+    """Refuse to write the page over anything but such a page."""
+    if options.report is not None:
+        from visual_taxonomy.reporting.html.report import is_report
+
+        replaceable = options.overwrite or is_report(options.report)
+        check_output("--report", options.report, [options.path, options.out], replaceable)
 
 
 def _show(found: "Inspection") -> None:
@@ -79,15 +104,29 @@ def _show(found: "Inspection") -> None:
     console.print(_attributes(found))
     for each in found.attributes:
         for first, others in each.synonyms:
-            console.print(f"{each.column}: may mean the same: {', '.join((first, *others))}")
-    images = found.images
+            same = ", ".join(shown(label) for label in (first, *others))
+            console.print(f"{shown(each.column)}: may mean the same: {same}")
+    _show_images(found.images)
+
+
+def _show_images(images: "ImageSummary | None") -> None:
     if images is None:
         console.print("images: not looked for (give --img_dir)")
-    elif images.problem:
-        errors.print(f"images: {images.problem}")
-    else:
-        first = f", first '{images.first_missing}'" if images.missing else ""
-        console.print(f"images: {images.found:,} found, {images.missing:,} missing{first}")
+        return
+    if images.problem:
+        errors.print(f"images: {as_flags(images.problem)}")
+        return
+    first = f", first '{shown(images.first_missing)}'" if images.missing else ""
+    console.print(f"images: {images.found:,} found, {images.missing:,} missing{first}")
+    check = images.check
+    console.print(
+        f"images: {len(check.broken):,} broken ({check.files:,} files opened, {check.decoded:,} "
+        "decoded)"
+    )
+    for name, reason in list(check.broken.items())[:_MOST_NAMED]:
+        console.print(f"  {shown(name)}: {reason}")
+    if len(check.broken) > _MOST_NAMED:
+        console.print(f"  and {len(check.broken) - _MOST_NAMED:,} more; --report lists them")
 
 
 def _roles(found: "Inspection") -> Table:
@@ -102,9 +141,9 @@ def _roles(found: "Inspection") -> Table:
         table.add_row(name, "category")
     table.add_row(reading.image_column or "(none)", "image" if reading.image_column else _BY_ID)
     for each in found.attributes:
-        table.add_row(each.column, "attribute")
+        table.add_row(shown(each.column), "attribute")
     for name, why in found.left_out.items():
-        table.add_row(name, f"left out: {why}")
+        table.add_row(shown(name), f"left out: {why}")
     return table
 
 
@@ -117,11 +156,13 @@ def _attributes(found: "Inspection") -> Table:
     for each in found.attributes:
         holes = f"{each.holes:,} ({each.holes / found.rows:.0%})"
         counts = _named(each.classes)
-        table.add_row(each.column, str(len(each.classes)), holes, str(len(each.rare)), counts)
+        table.add_row(
+            shown(each.column), str(len(each.classes)), holes, str(len(each.rare)), counts
+        )
     return table
 
 
 def _named(counts: Mapping[str, int]) -> str:
-    names = [f"{name} {count:,}" for name, count in list(counts.items())[:_MOST_NAMED]]
+    names = [f"{shown(name)} {count:,}" for name, count in list(counts.items())[:_MOST_NAMED]]
     more = len(counts) - _MOST_NAMED
     return ", ".join(names) + (f", and {more:,} more" if more > 0 else "")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visual_taxonomy.commands.screen import Screen
 from visual_taxonomy.commands.terminal import console
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.inference.bundle import is_bundle
@@ -12,13 +13,16 @@ if TYPE_CHECKING:
 
 
 def load_predictor(
-    path: Path, attributes_config: Path | None, config: InferenceConfig
+    path: Path,
+    attributes_config: Path | None,
+    config: InferenceConfig,
+    notes: Screen = console,
 ) -> "Predictor":
     """Load a checkpoint or a bundle, whose taxonomy must be the one given, if one is.
 
     A checkpoint of the original system has no taxonomy: there it must be given.
-    Prints why it computes in the precision that `--precision auto` was taken for, and that it
-    answers without a decision where nobody asked for that.
+    Prints to `notes` why it computes in the precision that `--precision auto` was taken for, and
+    that it answers without a decision where nobody asked for that.
 
     Raises:
         InputError: It cannot be used, or the taxonomies differ.
@@ -27,9 +31,9 @@ def load_predictor(
 
     predictor = Predictor.load(path, config, attributes_config)
     if predictor.engine.precision_note:
-        console.print(predictor.engine.precision_note)
+        notes.print(predictor.engine.precision_note)
     if predictor.decision_note:
-        console.print(f"note: {path}: {predictor.decision_note}")
+        notes.print(f"note: {path}: {predictor.decision_note}")
     return predictor
 
 

@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tyro
+
 from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output
+from visual_taxonomy.commands.predict_images import check_sources, predict_images
 from visual_taxonomy.commands.terminal import (
     EXIT_UNREADABLE,
     console,
@@ -26,16 +29,22 @@ if TYPE_CHECKING:
     from visual_taxonomy.inference.prediction_file import Written
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Predict:
-    """Predict the attributes of the products of a CSV."""
+    """Predict the attributes of the products of a CSV, or of images named on the line."""
 
-    img_dir: Path
-    """Folder of the images."""
-    csv_path: Path
+    images: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Images, or folders of images: their answers are printed, and no table is needed."""
+    img_dir: Path | None = None
+    """Folder of the images of --csv_path."""
+    csv_path: Path | None = None
     """CSV, Parquet or JSON lines with id and Category, or columns of the same roles."""
     ckpt_path: Path
     """Checkpoint, bundle from `vtax export`, or a folder of checkpoints, one CSV for each."""
+    category: str | None = None
+    """Category of the images named on the line; needless for a model of one category."""
+    json: bool = False
+    """Print a line of JSON for each image named on the line."""
     attributes_config: Path | None = None
     """Expected taxonomy; only checkpoints of the original system need one."""
     out_csv_path: Path | None = None
@@ -64,6 +73,7 @@ class Predict:
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
     def __post_init__(self) -> None:
+        check_sources(self)
         if self.format != "csv" and (self.probabilities or self.columns != "auto" or self.unknown):
             raise InputError(
                 f"--format {self.format} has probabilities, status and columns of its own; leave "
@@ -77,7 +87,9 @@ class Predict:
 
 
 def predict(options: Predict) -> int:
-    """Predict the attributes of the products of a CSV."""
+    """Predict the attributes of the products of a CSV, or of images named on the line."""
+    if options.images:
+        return predict_images(options)
     pairs = outputs(options.ckpt_path, options.out_csv_path, suffix_of(options.format))
     _check_outputs(options, pairs)
     # Existing CSVs come first: whether they may stay is known before anything is written.
@@ -91,6 +103,9 @@ def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
 
     predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
     missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
+    # Or `check_sources` had refused them.
+    assert options.csv_path is not None
+    assert options.img_dir is not None
     table = read_table(
         options.csv_path,
         options.img_dir,
@@ -184,7 +199,8 @@ def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
     for checkpoint, _ in pairs:
         inputs += model_inputs(checkpoint)
     for _, out in pairs:
-        images = [options.img_dir / out.name] if out.suffix.lower() in IMAGE_SUFFIXES else []
+        folders = [options.img_dir] if options.img_dir is not None else []
+        images = [f / out.name for f in folders if out.suffix.lower() in IMAGE_SUFFIXES]
         # Whether the receipt is that of this request is known once the model is loaded.
         replaceable = options.overwrite or receipt_path(out).exists()
         check_output("--out_csv_path", out, [*inputs, *images], replaceable)

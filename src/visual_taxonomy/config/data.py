@@ -80,6 +80,10 @@ class DataConfig(CatalogueConfig):
                 f"{self.val_ratio}, not {self.test_ratio}"
             )
         self._check_sources()
+        if self.min_rows is not None and self.attributes_config is not None:
+            raise InputError(
+                "`min_rows` and `attributes_config` both say which classes there are; give one"
+            )
         if self.decision_from is not None and not self.final:
             raise InputError("`decision_from` is for `final`; other runs fit on their own rows")
         names = ("train_workers", "val_workers", "random_state", "feature_views")

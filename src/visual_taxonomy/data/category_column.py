@@ -29,6 +29,16 @@ def category_names(file: LabelFile) -> pl.Series:
     return names
 
 
+def are_categories(count: int, rows: int) -> bool:
+    """Whether so many different values in so many rows can be categories, not names or ids.
+
+    Example:
+        >>> are_categories(10_000, 20_000), are_categories(2000, 1_000_000)
+        (False, True)
+    """
+    return count <= _MANY_CATEGORIES or rows >= _LEAST_ROWS * count
+
+
 def check_are_categories(file: LabelFile, categories: pl.Series, count: int) -> None:
     """Refuse a column of names or ids.
 
@@ -40,7 +50,7 @@ def check_are_categories(file: LabelFile, categories: pl.Series, count: int) -> 
     Raises:
         InputError: There are many, most of few rows.
     """
-    if count > _MANY_CATEGORIES and len(categories) < _LEAST_ROWS * count:
+    if not are_categories(count, len(categories)):
         columns = " ".join(file.roles.sources("Category"))
         raise InputError(
             f"{file.path}, column '{shown(columns)}': {count:,} values in {len(categories):,} rows "

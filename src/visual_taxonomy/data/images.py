@@ -5,8 +5,8 @@ Shapes: H and W in pixels, of the upright image.
 
 import io
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -123,13 +123,40 @@ def decode_image(
         ...
         visual_taxonomy.data.images.UnreadableImage: not a JPEG, PNG, WebP, BMP or GIF image
     """
-    try:
+    with _naming_damage():
         if isinstance(source, Image.Image):
             source.load()
             return np.array(_to_rgb(source))
-        with io.BytesIO(source) if isinstance(source, bytes) else _open(source) as file:
+        with _opened(source) as file:
             # Turned images are views with negative strides, which torch refuses.
             return np.ascontiguousarray(_decode(file, max_pixels, least_size))
+
+
+def image_kind(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> str:
+    """JPEG, PNG, WEBP, BMP or GIF: what the header says; no pixel is decoded.
+
+    Args:
+        source: Path of the file, or its content.
+        max_pixels: Most pixels accepted.
+
+    Raises:
+        UnreadableImage: The file is missing, empty, no image, oversized, or its header damaged.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (3, 2)).save(file, "PNG")
+        >>> image_kind(file.getvalue())
+        'PNG'
+    """
+    with _naming_damage(), _opened(source) as file:
+        return str(_read_header(file, max_pixels).format)
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    """Whatever goes wrong in the block becomes an `UnreadableImage`."""
+    try:
+        yield
     except FileNotFoundError:
         raise UnreadableImage("the file is missing") from None
     except UnreadableImage:
@@ -146,14 +173,16 @@ def decode_image(
         raise UnreadableImage(f"truncated or damaged ({error})") from error
 
 
-def _open(path: Path) -> IO[bytes]:
-    kind = irregular_kind(path)
+def _opened(source: Path | bytes) -> IO[bytes]:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    kind = irregular_kind(source)
     if kind is not None:
         raise UnreadableImage(f"{kind}, not an image")
-    return path.open("rb")
+    return source.open("rb")
 
 
-def _decode(file: IO[bytes], max_pixels: int, least_size: tuple[int, int] | None) -> np.ndarray:
+def _read_header(file: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
     # The longest signature, of WebP, ends at byte 12.
     head = file.read(16)
     if not head:
@@ -165,6 +194,11 @@ def _decode(file: IO[bytes], max_pixels: int, least_size: tuple[int, int] | None
         raise UnreadableImage(
             f"oversized: {image.width} x {image.height} pixels, at most {max_pixels:,} in all"
         )
+    return image
+
+
+def _decode(file: IO[bytes], max_pixels: int, least_size: tuple[int, int] | None) -> np.ndarray:
+    image = _read_header(file, max_pixels)
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         orientation = _orientation(image)
         pixels = _decode_jpeg(file, image, _reduction(image, orientation, least_size))

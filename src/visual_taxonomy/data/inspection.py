@@ -3,7 +3,7 @@
 Shapes: N rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -13,6 +13,9 @@ import tomli_w
 from visual_taxonomy.catalogue import ONE_CATEGORY, CatalogueFile
 from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.catalogue import CATEGORY, ID
+from visual_taxonomy.data.category_column import check_are_categories
+from visual_taxonomy.data.example_rows import ExampleRow, example_rows
+from visual_taxonomy.data.image_check import ImageCheck, check_images
 from visual_taxonomy.data.image_folder import ImageFolder
 from visual_taxonomy.data.image_paths import ImagePaths, LeadsOutside, check_paths
 from visual_taxonomy.data.label_candidates import why_no_attribute
@@ -23,6 +26,7 @@ from visual_taxonomy.data.near_synonyms import near_synonyms
 from visual_taxonomy.data.product_ids import read_ids
 from visual_taxonomy.data.role_guess import guess_roles
 from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.regular_file import reading as opening
 
 RARE_ROWS = 5
@@ -60,12 +64,16 @@ class ImageSummary:
         missing: Rows that have none.
         first_missing: What the first of them asks for.
         problem: Why no image can be looked for, if so.
+        check: What opening them has shown.
+        names: [N] their paths in the folder, None for a row without.
     """
 
     found: int = 0
     missing: int = 0
     first_missing: str = ""
     problem: str = ""
+    check: ImageCheck = field(default_factory=ImageCheck)
+    names: Sequence[str | None] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,7 @@ class Inspection:
         left_out: Column -> why it has no role.
         images: None without a folder to look in.
         notes: What a person should know of how the file was read.
+        examples: A few products of each category, with their images.
     """
 
     path: Path
@@ -91,15 +100,15 @@ class Inspection:
     left_out: Mapping[str, str]
     images: ImageSummary | None = None
     notes: list[str] = field(default_factory=list)
+    examples: list[ExampleRow] = field(default_factory=list)
 
     def to_toml(self) -> str:
         """The text of a file for `catalogue`, with what was left out as comments."""
         names = [entry.name for entry in fields(CatalogueFile)]
         said = CatalogueFile(**{name: getattr(self.reading, name) for name in names})
-        lines = [
-            f"# Which column of {shown(self.path.name)} is what; edit it by hand.",
-            tomli_w.dumps(to_dict(said)).strip(),
-        ]
+        lines = [f"# Which column of {shown(self.path.name)} is what; edit it by hand."]
+        lines += self._rare_lines()
+        lines.append(tomli_w.dumps(to_dict(said)).strip())
         if self.left_out:
             lines += ["", "# No attributes; to learn one all the same, add it to the list above:"]
             lines += [f"#   {shown(name)}: {why}" for name, why in self.left_out.items()]
@@ -111,28 +120,56 @@ class Inspection:
                 lines += [f"# {line}" for line in table.splitlines()]
         return "\n".join(lines) + "\n"
 
+    def _rare_lines(self) -> list[str]:
+        """How to leave out rare classes; ahead of all tables, where keys of the file stand."""
+        count = sum(len(each.rare) for each in self.attributes)
+        if not count or self.reading.min_rows is not None:
+            return []
+        return [
+            f"# {count:,} classes have fewer than {RARE_ROWS} rows. Without the #, those of fewer "
+            "rows of a category are unknown,",
+            f"# min_rows = {RARE_ROWS}",
+            "# or, without this # too, one class:",
+            '# rare_class = "other"',
+            "",
+        ]
 
-def inspect_catalogue(path: Path, given: LabelReading, img_dir: Path | None = None) -> Inspection:
+
+def inspect_catalogue(
+    path: Path,
+    given: LabelReading,
+    img_dir: Path | None = None,
+    whole_check: bool = False,
+    reporter: Reporter = SILENT,
+) -> Inspection:
     """Read a catalogue, guess what no flag says, and count.
 
     Args:
         path: CSV, Parquet or JSON lines.
         given: What flags say of its columns; the rest is guessed.
         img_dir: The folder of the images.
+        whole_check: Decode every image, as `check_images` does.
+        reporter: Shows how far the images are.
 
     Raises:
         InputError: The file cannot be read, a column that is given does not exist, or ids or
             categories are not what they must be.
     """
     given, notes = _with_encoding(path, given)
-    # Without the attributes that flags name, which would leave only these columns to guess from.
-    given, guessed = _with_roles(LabelFile(path, replace(given, attribute_columns=None)), given)
-    file = LabelFile(path, replace(given, attribute_columns=None))
+    # Without the attributes that flags name, which would leave only these columns to guess from,
+    # and without what is read otherwise in them.
+    given, guessed = _with_roles(LabelFile(path, _with_all_columns(given)), given)
+    file = LabelFile(path, _with_all_columns(given))
     read_ids(file)
     categories = _counts(file.column(CATEGORY))
+    check_are_categories(file, file.column(CATEGORY), len(categories))
     columns, left_out = _attributes(file, given)
     is_numbered = bool(file.slot_columns) and given.attribute_columns is None
     reading = given if is_numbered else replace(given, attribute_columns=tuple(columns))
+    if given.min_rows is not None:
+        # Only now is it known in which columns labels count.
+        file = LabelFile(path, reading)
+    images = None if img_dir is None else count_images(file, img_dir, whole_check, reporter)
     return Inspection(
         path,
         reading,
@@ -140,9 +177,14 @@ def inspect_catalogue(path: Path, given: LabelReading, img_dir: Path | None = No
         categories,
         [_summary(file, name) for name in columns],
         left_out,
-        None if img_dir is None else count_images(file, img_dir),
-        [*file.notes, *notes, *guessed],
+        images,
+        [*file.notes, *notes, *guessed, *_image_notes(path, images)],
+        [] if images is None else example_rows(file, images.names, columns),
     )
+
+
+def _with_all_columns(given: LabelReading) -> LabelReading:
+    return replace(given, attribute_columns=None, min_rows=None, rare_class=None)
 
 
 def _with_encoding(path: Path, given: LabelReading) -> tuple[LabelReading, list[str]]:
@@ -172,7 +214,8 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
         if not guess.category_column:
             given = replace(given, category_name=ONE_CATEGORY)
             notes.append(
-                f"note: {file.path}: no column seems to hold categories, so all rows are of one; "
+                f"note: {file.path}: no column seems to hold categories{_too_many(frame)}, so all "
+                "rows are of one; "
                 "name it (`category_name`), or the column (`category_column`)"
             )
         elif guess.category_column != (CATEGORY,):
@@ -180,6 +223,13 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
     if given.image_column is None and guess.image_column is not None:
         given = replace(given, image_column=guess.image_column)
     return given, notes
+
+
+def _too_many(frame: pl.DataFrame) -> str:
+    """Why the column that is called so holds none."""
+    if CATEGORY not in frame.columns or (frame[CATEGORY] == "").any():
+        return ""
+    return f" ('{CATEGORY}' has {frame[CATEGORY].n_unique():,} values in {len(frame):,} rows)"
 
 
 def _attributes(file: LabelFile, given: LabelReading) -> tuple[list[str], dict[str, str]]:
@@ -210,21 +260,59 @@ def _counts(cells: pl.Series) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def count_images(file: LabelFile, img_dir: Path) -> ImageSummary:
-    """How many rows have an image.
+def count_images(
+    file: LabelFile,
+    img_dir: Path,
+    whole_check: bool = False,
+    reporter: Reporter = SILENT,
+) -> ImageSummary:
+    """How many rows have an image, and what the images are like.
+
+    Args:
+        file: The rows.
+        img_dir: The folder.
+        whole_check: As for `check_images`.
+        reporter: Shows how far they are.
 
     Raises:
         InputError: There is no such folder.
     """
-    names = file.column(ID) if file.image_paths is None else file.image_paths
+    asked = file.column(ID) if file.image_paths is None else file.image_paths
     find = (ImageFolder if file.image_paths is None else ImagePaths)(img_dir).find
     try:
         if file.image_paths is not None:
             check_paths(file, file.image_paths)
-        missing = [name for name in names.to_list() if not name or find(name) is None]
+        names = [find(name) if name else None for name in asked.to_list()]
     except InputError as error:
         return ImageSummary(problem=str(error))
     except LeadsOutside:
         return ImageSummary(problem=f"links lead out of {img_dir}")
-    first = missing[0] if missing else ""
-    return ImageSummary(len(names) - len(missing), len(missing), first)
+    missing = names.count(None)
+    first = asked[names.index(None)] if missing else ""
+    with reporter.progress("opening images") as advance:
+        check = check_images(img_dir, names, whole_check, advance)
+    return ImageSummary(len(names) - missing, missing, first, check=check, names=names)
+
+
+def _image_notes(path: Path, images: ImageSummary | None) -> list[str]:
+    """What a person should do something about before training."""
+    if images is None or images.problem:
+        return []
+    notes = []
+    rows = images.found + images.missing
+    if 3 * images.found < rows:
+        notes.append(
+            f"note: {path}: {images.found:,} of {rows:,} rows have an image, fewer than a third; "
+            "check `img_dir` and the column of the images, or train on the rows that have one"
+        )
+    shared = images.check.shared
+    if shared:
+        first, more = shared[0], len(shared) - 1
+        files = f" ({first.files:,} files with the same bytes)" if first.files > 1 else ""
+        others = f", and {more:,} more image{'s' * (more > 1)} of many" if more else ""
+        notes.append(
+            f"note: {path}: '{shown(first.name)}'{files} is the image of {first.products:,} of "
+            f"{images.check.rows:,} products{others}; if it is a placeholder, it teaches nothing: "
+            "remove these rows"
+        )
+    return notes

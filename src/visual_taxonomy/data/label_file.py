@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from visual_taxonomy.catalogue import CatalogueConfig
+from visual_taxonomy.catalogue import CatalogueConfig, RareLabels
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.catalogue import CATEGORY, merge_labels, settle_roles
 from visual_taxonomy.data.label_reading import LabelReading
@@ -19,6 +19,7 @@ from visual_taxonomy.data.named_columns import (
     read_columns,
 )
 from visual_taxonomy.data.parquet_text import as_text, why_no_text
+from visual_taxonomy.data.rare_labels import find_rare, fold_rare, rare_note
 from visual_taxonomy.errors import InputError, shown
 
 DUMMY = "dummy_value"
@@ -87,7 +88,9 @@ class LabelFile:
         cells = _without_markers(self._stripped, reading.missing_values)
         self.image_paths = self._image_paths(cells)
         """The column that names the images; None if they are named by id."""
-        self.frame = self.roles.applied(self._merged(cells, reading))
+        self.rare_labels = RareLabels()
+        """What `min_rows` comes to here, or came to in the training CSV."""
+        self.frame = self._folded(self.roles.applied(self._merged(cells, reading)), reading)
 
     def _image_paths(self, cells: pl.DataFrame) -> pl.Series | None:
         name = self.roles.image_column
@@ -102,6 +105,34 @@ class LabelFile:
         merged = reading.merged_labels or remembered or {}
         found = {name: classes for name, classes in merged.items() if name in cells.columns}
         return cells.with_columns(merge_labels(cells[n], each) for n, each in found.items())
+
+    def _folded(self, frame: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
+        settled = reading.rare_labels
+        if settled is None and self._trained is not None:
+            # Of a model, whose classes are those of its training CSV: this file counts nothing.
+            settled = self._trained.rare_labels or {}
+        if settled is None and reading.min_rows is not None and CATEGORY in frame.columns:
+            columns = self._counted(frame, reading)
+            least, name = reading.min_rows, reading.rare_class
+            settled = find_rare(frame, columns, least, name, holes=("", DUMMY))
+        self.rare_labels = settled or {}
+        if not settled or CATEGORY not in frame.columns:
+            return frame
+        frame, cells = fold_rare(frame, settled)
+        self.notes = [*self.notes, rare_note(self.path, cells)] if cells else self.notes
+        return frame
+
+    def _counted(self, frame: pl.DataFrame, reading: LabelReading) -> list[str]:
+        """The columns in which rare labels are looked for."""
+        if reading.attribute_columns is not None:
+            return [name for name in frame.columns if name not in _KEPT]
+        columns = [name for name in frame.columns if SLOT_COLUMN.fullmatch(name)]
+        if not columns:
+            raise InputError(
+                f"{self.path}: `min_rows` needs `attribute_columns`, the columns that hold labels: "
+                "in a column of titles every text is rare"
+            )
+        return columns
 
     def __len__(self) -> int:
         """Number of rows with a value."""
@@ -157,7 +188,9 @@ class LabelFile:
         counts: dict[str, int] = {}
         for name in columns:
             stripped = self._stripped[name]
-            marked = stripped.filter((self.frame[name] == "") & (stripped != ""))
+            # Not whatever became empty: a rare label does, too.
+            is_marker = stripped.is_in(self._missing_values) & (stripped != "")
+            marked = stripped.filter((self.frame[name] == "") & is_marker)
             for text, count in marked.value_counts().iter_rows():
                 counts[text] = counts.get(text, 0) + count
         return counts

@@ -11,6 +11,9 @@ letter too many in a word of six goes unseen."""
 _MOST_COMPARED = 300
 """Labels that are compared with each other, the most frequent; 300 take a tenth of a second."""
 
+_MOST_LETTERS = 100
+"""Of a label that is compared; two of a megabyte would take hours."""
+
 
 def near_synonyms(counts: Mapping[str, int]) -> list[tuple[str, tuple[str, ...]]]:
     """Groups of labels, each a label and those that may mean the same, the most frequent first.
@@ -25,7 +28,8 @@ def near_synonyms(counts: Mapping[str, int]) -> list[tuple[str, tuple[str, ...]]
         >>> near_synonyms({"Navy Blue": 90, "navy": 4, "navy-blue": 2, "Red": 30, "Blue": 50})
         [('Navy Blue', ('navy', 'navy-blue'))]
     """
-    by_count = sorted(counts, key=lambda label: (-counts[label], label))[:_MOST_COMPARED]
+    short = [label for label in counts if len(label) <= _MOST_LETTERS]
+    by_count = sorted(short, key=lambda label: (-counts[label], label))[:_MOST_COMPARED]
     words = {label: _words(label) for label in by_count}
     groups: dict[str, list[str]] = {}
     for label in by_count:

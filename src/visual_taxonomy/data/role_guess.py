@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from visual_taxonomy.data.category_column import are_categories
 from visual_taxonomy.data.images import IMAGE_SUFFIXES
 
 _IDS = ("id", "sku", "productid", "itemid", "articleid", "styleid", "code", "uid", "asin", "ean")
@@ -92,7 +93,9 @@ def _guess_category(frame: pl.DataFrame) -> tuple[str, ...]:
     for name in frame.columns:
         # Every product needs a category, so a column with holes is none.
         if _folded(name) in _KINDS and (frame[name] != "").all():
-            found[name] = frame[name].n_unique()
+            count = frame[name].n_unique()
+            if are_categories(count, len(frame)):
+                found[name] = count
     if not found:
         return ()
     exact = [name for name in found if name == "Category"]

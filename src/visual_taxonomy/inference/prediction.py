@@ -150,14 +150,17 @@ class Predictor:
         Raises:
             InputError: A category does not exist, or the lengths differ.
         """
+        return list(self.predict_each(images, categories))
+
+    def predict_each(
+        self, images: Sequence[ImageSource], categories: Sequence[str]
+    ) -> Iterator[Prediction]:
+        """`predict` for more images than answers fit into memory: a batch at a time, in order."""
         if len(images) != len(categories):
             raise InputError(f"{len(images)} images but {len(categories)} categories")
         indices = np.array([self.taxonomy.category_index(c) for c in categories], dtype=np.int64)
-        return [
-            answer
-            for scores in self.score(images.__getitem__, indices)
-            for answer in self._named(indices[scores.rows], scores)
-        ]
+        for scores in self.score(images.__getitem__, indices):
+            yield from self._named(indices[scores.rows], scores)
 
     def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
         """Predict the rows of a table from row `first` on, in order, a batch at a time."""

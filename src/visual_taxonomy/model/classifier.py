@@ -82,11 +82,10 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor, category: Tensor) -> Tensor:
         """Logits [N, A, C] of images [N, 3, H, W] (uint8) of categories [N].
 
-        Slots that a category does not have, and classes that an attribute does not have, are
-        -inf.
+        Slots that a category does not have, classes that an attribute does not have, and rows of
+        category -1 are -inf.
         """
-        output = self.heads(self.encoder(images), category)
-        return self.heads.by_slot(output.logits, category)
+        return self.heads.of_own_category(self.encoder(images), category).logits
 
 
 def build_classifier(

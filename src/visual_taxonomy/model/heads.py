@@ -227,13 +227,28 @@ class AttributeClassifiers(nn.Module):
         if self.scale is not None:
             hidden = self.scale * F.normalize(hidden, dim=1)
             weights = [F.normalize(weight, dim=1) for weight in weights]
-        stacked = pad_sequence(weights, batch_first=True)
-        logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
-        if self.kind == "linear":
-            logits = logits + pad_sequence([self.biases[t] for t in tasks], batch_first=True)
         # The asked tasks may all be narrower than the widest of the taxonomy.
-        absent = self.absent[_index(tasks, hidden), : stacked.shape[1]]
+        width = max(map(len, weights), default=0)
+        logits = F.linear(hidden, _padded(weights, width)).unflatten(1, (len(weights), width))
+        if self.kind == "linear":
+            biases = _padded([self.biases[t] for t in tasks], width)
+            logits = logits + biases.unflatten(0, (len(weights), width))
+        absent = self.absent[_index(tasks, hidden), :width]
         return logits.masked_fill(absent, -torch.inf)
+
+
+def _padded(parts: Sequence[Tensor], length: int) -> Tensor:
+    """The parts one behind the other, each filled up with zeros to a length.
+
+    Not pad_sequence: the gradient of each part would be as large as that of all of them.
+    """
+    filled = [
+        each
+        for part in parts
+        for each in (part, part.new_zeros(length - len(part), *part.shape[1:]))
+        if len(each)
+    ]
+    return torch.cat(filled)
 
 
 class CategoryHeads(nn.Module):
@@ -263,6 +278,7 @@ class CategoryHeads(nn.Module):
     slots: Tensor
     no_slot: Tensor
     category_of_task: tuple[int, ...]
+    tasks_of_category: tuple[tuple[int, ...], ...]
 
     def __init__(
         self,
@@ -275,7 +291,7 @@ class CategoryHeads(nn.Module):
     ) -> None:
         super().__init__()
         num_categories = len(taxonomy.categories)
-        width = in_features // 2 if inter_linear else in_features
+        self.width = width = in_features // 2 if inter_linear else in_features
         self.norm = CategoryBatchNorm(num_categories, in_features) if batch_norm else None
         self.linear = CategoryLinear(num_categories, in_features, width) if inter_linear else None
         self.dropout = nn.Dropout(dropout)
@@ -283,6 +299,7 @@ class CategoryHeads(nn.Module):
             [len(task.classes) for task in taxonomy.tasks], width, kind
         )
         self.category_of_task = tuple(taxonomy.categories.index(t.category) for t in taxonomy.tasks)
+        self.tasks_of_category = tuple(map(tuple, taxonomy.slots))
         slots = pad_sequence(
             [torch.tensor(tasks) for tasks in taxonomy.slots], batch_first=True, padding_value=-1
         )
@@ -313,18 +330,42 @@ class CategoryHeads(nn.Module):
                 hidden = F.relu(self.dropout(self.linear(hidden, category, present)))
             return HeadOutput(self.classifiers(hidden, tasks), hidden, self.classifiers.scale)
 
+    def of_own_category(self, features: Tensor, category: Tensor) -> HeadOutput:
+        """Logits [N, A, C] of each row for the slots of its own category.
+
+        Slots and classes that do not exist are -inf; so is all of a row without an image.
+
+        Args:
+            features: [N, D] from the backbone.
+            category: [N] category indices, -1 for a row without an image.
+        """
+        if features.device.type != "cpu":
+            # One large product; groups of rows would have to be counted first, and launched each.
+            output = self(features, category)
+            return output._replace(logits=self.by_slot(output.logits, category))
+        shape = (len(features), *self.no_slot.shape[1:], self.classifiers.absent.shape[1])
+        logits = features.new_full(shape, -torch.inf, dtype=torch.float32)
+        hidden = logits.new_zeros(len(features), self.width)
+        for k in category.unique().tolist():
+            if k < 0:
+                continue
+            rows = (category == k).nonzero().flatten()
+            tasks = self.tasks_of_category[k]
+            output = self(features[rows], category[rows], tasks)
+            logits[rows, : len(tasks), : output.logits.shape[2]] = output.logits
+            hidden[rows] = output.hidden
+        return HeadOutput(logits, hidden, self.classifiers.scale)
+
     def by_slot(self, logits: Tensor, category: Tensor) -> Tensor:
         """From the logits of all tasks [N, T, C] those of each row's own category, [N, A, C].
 
-        Slots that the category does not have are -inf throughout.
+        Slots that the category does not have are -inf throughout, and so are rows without image.
         """
-        # -1, an image that could not be read, takes any category's slots; its answer is thrown
-        # away.
-        category = category.clamp(min=0)
-        picked = logits[
-            torch.arange(len(logits), device=logits.device)[:, None], self.slots[category]
-        ]
-        return picked.masked_fill(self.no_slot[category][:, :, None], -torch.inf)
+        # Clamped for the gather alone: -1, a row without image, is masked below.
+        slots = self.slots[category.clamp(min=0)]
+        picked = logits[torch.arange(len(logits), device=logits.device)[:, None], slots]
+        absent = self.no_slot[category.clamp(min=0)] | (category < 0)[:, None]
+        return picked.masked_fill(absent[:, :, None], -torch.inf)
 
 
 def _index(entries: Sequence[int], like: Tensor) -> Tensor:

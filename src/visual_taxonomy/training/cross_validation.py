@@ -14,6 +14,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record, refuse_changes
 from visual_taxonomy.training.parallel import launch
+from visual_taxonomy.training.preparation import with_rare_labels
 from visual_taxonomy.training.run_folder import (
     CONFIG_NAME,
     HELD_OUT_LAST_NAME,
@@ -45,7 +46,7 @@ def cross_validate(config: TrainConfig, reporter: Reporter = SILENT) -> HeldOut 
         InputError: Something given cannot be used, or the folder holds another run.
         Interrupted: Ctrl-C or SIGTERM came; call it again to resume.
     """
-    config = as_published(config, reporter)
+    config = with_rare_labels(as_published(config, reporter))
     runs = fold_configs(config)
     parallel = launch(config.run)
     if not parallel.is_first:

@@ -63,7 +63,8 @@ class TrainedModel:
         Args:
             images: This process's share of the batch, as its source gives it.
             categories: [N] category indices of the global batch, on the device.
-            tasks: Of which logits are wanted; None: all.
+            tasks: Of which logits are wanted, for all rows; None: those of each row's own category,
+                by slot.
             is_watched: Let the features take part in the gradients though the backbone is frozen.
         """
         device = self.parallel.device
@@ -74,17 +75,10 @@ class TrainedModel:
         if is_watched:
             # A frozen backbone gives a leaf, whose gradient can then be asked for.
             features.requires_grad_()
-        return features, self.classifier.heads(features, categories, tasks)
-
-    def classes(self, output: HeadOutput, categories: Tensor) -> Tensor:
-        """[N, A] most probable class by slot, of logits of all tasks."""
-        return self.classifier.heads.by_slot(output.logits, categories).argmax(dim=2)
-
-    def probabilities(self, output: HeadOutput, categories: Tensor) -> Tensor:
-        """[N, A, C] probabilities by slot; 0 where there is no slot or class."""
-        logits = self.classifier.heads.by_slot(output.logits, categories)
-        # A slot that a category does not have is -inf throughout: softmax gives NaN there.
-        return logits.softmax(dim=2).nan_to_num(0.0)
+        heads = self.classifier.heads
+        if tasks is None:
+            return features, heads.of_own_category(features, categories)
+        return features, heads(features, categories, tasks)
 
     def train(self, mode: bool = True) -> None:
         """Go to training or evaluation mode."""

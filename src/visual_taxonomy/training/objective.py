@@ -31,6 +31,8 @@ class Entries(NamedTuple):
     """[E] row of the batch of each entry."""
     positions: Tensor
     """[E] position of the entry's task among the active ones."""
+    slots: Tensor
+    """[E] slot of the entry's task in its category."""
     classes: Tensor
     """[E] class index of each entry."""
 
@@ -65,6 +67,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.taxonomy = taxonomy
+        self._task_of_slot = _task_of_slot(taxonomy)
         kind = find_loss(config.loss_type)
         rule = find_class_weighting(config.train_rule)
         self.losses = _losses(config.loss_type, class_counts, _with_flags(kind, config, "loss"))
@@ -114,26 +117,22 @@ class Objective(nn.Module):
             categories: [N] category indices, -1 for a row without an image.
             targets: [N, A] class indices by slot, -1 where unknown.
         """
-        tasks: list[int] = []
-        rows: list[Tensor] = []
-        classes: list[Tensor] = []
-        # On the CPU: at each `nonzero` a GPU would have to be waited for.
-        for k, slots in enumerate(self.taxonomy.slots):
-            of_category = (categories == k).nonzero().flatten()
-            labels = targets[of_category]
-            for slot, task in enumerate(slots):
-                known = (labels[:, slot] != UNKNOWN).nonzero().flatten()
-                if len(known) and len(self.taxonomy.tasks[task].classes) > 1:
-                    tasks.append(task)
-                    rows.append(of_category[known])
-                    classes.append(labels[known, slot])
-        counts = tuple(map(len, rows))
-        # torch.cat refuses an empty list: a batch without any label.
-        empty = [torch.empty(0, dtype=torch.long)]
-        # `long`, because the tensor of an empty tuple is in float32.
-        positions = torch.repeat_interleave(torch.arange(len(tasks)), torch.tensor(counts).long())
+        # On the CPU: at each `nonzero` a GPU would have to be waited for. For all tasks at once: a
+        # loop over those of hundreds of categories takes longer than a small model's step.
+        tasks = self._task_of_slot[categories.clamp(min=0)]
+        known = (targets != UNKNOWN) & (tasks >= 0) & (categories >= 0)[:, None]
+        rows, slots = known.nonzero(as_tuple=True)
+        # Task after task, and within a task the rows in their order.
+        places, order = (categories[rows] * tasks.shape[1] + slots).sort(stable=True)
+        rows, slots = rows[order], slots[order]
+        places, counts = places.unique_consecutive(return_counts=True)
         return Entries(
-            tuple(tasks), counts, torch.cat(rows or empty), positions, torch.cat(classes or empty)
+            tuple(self._task_of_slot.flatten()[places].tolist()),
+            tuple(counts.tolist()),
+            rows,
+            torch.repeat_interleave(torch.arange(len(places)), counts),
+            slots,
+            targets[rows, slots],
         )
 
     def forward(self, output: HeadOutput, entries: Entries) -> dict[str, Tensor]:
@@ -177,6 +176,16 @@ class Objective(nn.Module):
             )
             for i, task in enumerate(entries.tasks)
         }
+
+
+def _task_of_slot(taxonomy: Taxonomy) -> Tensor:
+    """[K, A] task of each slot; -1 where there is none, or one with a single class."""
+    found = torch.full((len(taxonomy.slots), taxonomy.num_slots), -1)
+    for category, tasks in enumerate(taxonomy.slots):
+        for slot, task in enumerate(tasks):
+            if len(taxonomy.tasks[task].classes) > 1:
+                found[category, slot] = task
+    return found
 
 
 def _scale(loss: nn.Module, name: str) -> float:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor
 
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.config import DataConfig
+from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
 from visual_taxonomy.data.folds import split_folds
-from visual_taxonomy.data.label_reading import LabelReading
+from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.label_reading import LabelReading, reading_of
 from visual_taxonomy.data.split import (
     TEST,
     TRAIN,
@@ -94,6 +96,23 @@ def read_labelled_table(
     else:
         taxonomy = Taxonomy.read(attributes_config, reading.missing_values)
     return read_table(csv_path, img_dir, taxonomy, reading=reading, on_note=on_note)
+
+
+def with_rare_labels(config: TrainConfig) -> TrainConfig:
+    """The run with the labels that `min_rows` makes rare, counted once in its training CSV.
+
+    Its other files, its resumed runs and its checkpoints read the same labels alike, however many
+    rows they have there.
+
+    Raises:
+        InputError: The training CSV cannot be read.
+    """
+    data = config.data
+    if data.min_rows is None:
+        return config
+    rare = LabelFile(data.csv_path, reading_of(data)).rare_labels
+    settled = replace(data, min_rows=None, rare_class=None, rare_labels=rare)
+    return replace(config, data=settled)
 
 
 def split_table(

@@ -32,6 +32,7 @@ from visual_taxonomy.training.preparation import (
     cut_table,
     named_class_counts,
     read_labelled_table,
+    with_rare_labels,
     write_rows,
 )
 from visual_taxonomy.training.records import RECOMMENDED, divergence
@@ -96,7 +97,7 @@ def train(
             f"`folds` {config.data.folds} needs `fold`, the one to validate on; "
             "`vtax cross-validate` trains all of them"
         )
-    config = as_published(config, reporter)
+    config = with_rare_labels(as_published(config, reporter))
     parallel = launch(config.run)
     # Before the folder is claimed: a package that is missing is said at once.
     trackers = Trackers(config.run) if parallel.is_first else None

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.evaluation import Report, evaluate
+from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.taxonomy import UNKNOWN
 from visual_taxonomy.training.history import EpochLosses
 from visual_taxonomy.training.labels import global_labels
@@ -61,13 +63,12 @@ def validate(
     unreadable = 0
     for batch in batches:
         entries, categories, rows = global_labels(batch, objective, parallel)
-        # Logits of all tasks: `by_slot` looks up those of each row's category among them.
         _, output = model(batch.images, categories, None)
-        classes = model.classes(output, categories)
-        shares = model.probabilities(output, categories)
+        classes = output.logits.argmax(dim=2)
+        shares = _probabilities(output)
         if averages_flip:
             _, of_mirrored = model(batch.images.flip(3), categories, None)
-            shares = (shares + model.probabilities(of_mirrored, categories)) / 2
+            shares = (shares + _probabilities(of_mirrored)) / 2
             classes = shares.argmax(dim=2)
         classes = classes.masked_fill(categories[:, None] < 0, UNKNOWN)
         predicted[rows.numpy()] = classes.cpu().numpy()
@@ -75,12 +76,17 @@ def validate(
         probabilities[rows.numpy()] = shares.cpu().numpy()
         unreadable += int((categories < 0).sum())
         if entries.tasks:
-            # The objective expects the active tasks alone, in the order of the entries.
-            of_active = output._replace(logits=output.logits[:, list(entries.tasks)])
-            values = objective.validation_losses(of_active, entries)
+            by_slot = entries._replace(positions=entries.slots)
+            values = objective.validation_losses(output, by_slot)
             losses.add(0, values, entries.counts, torch.zeros((), device=parallel.device))
     losses.fetch(learning_rate=0.0)
     model.train()
     objective.train()
     report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
     return Validation(report, losses.mean(), unreadable, predicted, probabilities)
+
+
+def _probabilities(output: HeadOutput) -> Tensor:
+    """[N, A, C] probabilities by slot; 0 where there is no image, slot or class."""
+    # A slot that a category does not have is -inf throughout: softmax gives NaN there.
+    return output.logits.softmax(dim=2).nan_to_num(0.0)

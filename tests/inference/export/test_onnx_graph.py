@@ -37,10 +37,13 @@ def trained(heads: CategoryHeads) -> CategoryHeads:
 
 
 @pytest.mark.parametrize(
-    ("norm", "linear", "kind"),
-    list(product([True, False], [True, False], ["linear", "cosine"])),
+    ("norm", "linear", "kind", "most_for_all"),
+    list(product([True, False], [True, False], ["linear", "cosine"], [1, 16])),
 )
-def test_exported_heads_give_the_logits_of_the_heads(taxonomy, norm, linear, kind) -> None:
+def test_exported_heads_give_the_logits_of_the_heads(
+    taxonomy, norm, linear, kind, most_for_all, monkeypatch
+) -> None:
+    monkeypatch.setattr(onnx_graph, "MOST_FOR_ALL", most_for_all)
     heads = trained(CategoryHeads(taxonomy, 8, norm, linear, kind=kind))
     features = torch.randn(6, 8)
     with torch.no_grad():

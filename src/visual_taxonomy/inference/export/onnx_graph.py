@@ -1,7 +1,7 @@
 """The model as an ONNX graph, checked against torch, and as OpenVINO's own format.
 
 Shapes: N images, K categories, A slots, C classes of the widest task, D features, H hidden
-width; images are 3 x height x width.
+width; X outputs of a layer; images are 3 x height x width.
 """
 
 import warnings
@@ -24,13 +24,17 @@ HEADS = "heads"
 TOLERANCE = 1e-3
 """Most by which a logit of the graph may differ from torch's, beside as much of its size."""
 
+MOST_FOR_ALL = 16
+"""Categories up to which the heads of all are computed for every row, in one product of constants;
+from about there on, an engine is faster if each row picks the weights of its own."""
+
 
 class ExportedHeads(nn.Module):
     """The heads of a trained model as plain products, for every category at once.
 
-    `CategoryHeads` stacks its parameters at each call and computes all tasks; here they are
-    stacked once, by category and slot, and BatchNorm is a scale and a shift. -inf as the bias of
-    a class or slot that does not exist makes its logit -inf.
+    `CategoryHeads` stacks its parameters at each call; here they are stacked once, by category and
+    slot, and BatchNorm is a scale and a shift. -inf as the bias of a class or slot that does not
+    exist makes its logit -inf.
 
     Args:
         heads: Of a model in evaluation mode.
@@ -45,15 +49,11 @@ class ExportedHeads(nn.Module):
 
     scale: Tensor
     shift: Tensor
-    linear_weight: Tensor
-    linear_bias: Tensor
-    class_weight: Tensor
-    class_bias: Tensor
 
     @torch.no_grad()
     def __init__(self, heads: CategoryHeads) -> None:
         super().__init__()
-        self.has_norm, self.has_linear = heads.norm is not None, heads.linear is not None
+        self.has_norm = heads.norm is not None
         self.is_cosine = heads.classifiers.scale is not None
         if heads.norm is not None:
             norm = heads.norm
@@ -61,13 +61,13 @@ class ExportedHeads(nn.Module):
             self.register_buffer("scale", scale)
             shift = torch.stack(list(norm.biases)) - norm.running_mean * scale
             self.register_buffer("shift", shift)
+        self.linear: OwnLinear | None = None
         if heads.linear is not None:
-            self.register_buffer("linear_weight", torch.cat(list(heads.linear.weights)).T.clone())
-            self.register_buffer("linear_bias", torch.cat(list(heads.linear.biases)))
+            weights, biases = torch.stack(list(heads.linear.weights)), list(heads.linear.biases)
+            self.linear = OwnLinear(weights, torch.stack(biases))
         weight, bias = _by_slot(heads)
-        self.shape = bias.shape
-        self.register_buffer("class_weight", weight.flatten(0, 2).T.clone())
-        self.register_buffer("class_bias", bias.flatten())
+        self.shape = bias.shape[1:]
+        self.classifiers = OwnLinear(weight.flatten(1, 2), bias.flatten(1))
 
     @override
     def forward(self, features: Tensor, category: Tensor) -> Tensor:
@@ -77,13 +77,51 @@ class ExportedHeads(nn.Module):
         hidden = features.float()
         if self.has_norm:
             hidden = hidden * self.scale[category] + self.shift[category]
-        if self.has_linear:
-            of_all = hidden @ self.linear_weight + self.linear_bias
-            hidden = F.relu(_own(of_all, category, self.shape[0]))
+        if self.linear is not None:
+            hidden = F.relu(self.linear(hidden, category))
         if self.is_cosine:
             hidden = F.normalize(hidden, dim=1)
-        logits = _own(hidden @ self.class_weight + self.class_bias, category, self.shape[0])
-        return logits.unflatten(1, self.shape[1:])
+        return self.classifiers(hidden, category).unflatten(1, self.shape)
+
+
+class OwnLinear(nn.Module):
+    """A linear layer of the row's category, in operations that ONNX has.
+
+    With few categories every row is multiplied by the weights of all, of which its own part is
+    picked: one product of constants, the fastest that engines have. With many, a row picks the
+    weights of its category first: its work does not grow with their number.
+
+    Args:
+        weight: [K, X, H].
+        bias: [K, X].
+
+    Example:
+        >>> layer = OwnLinear(torch.tensor([[[1.0]], [[2.0]]]), torch.zeros(2, 1))
+        >>> layer(torch.ones(3, 1), torch.tensor([0, 1, 1])).flatten()
+        tensor([1., 2., 2.])
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.num_categories = len(weight)
+        self.picks_weights = len(weight) > MOST_FOR_ALL
+        if not self.picks_weights:
+            weight, bias = weight.flatten(0, 1).T.clone(), bias.flatten()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    @override
+    def forward(self, hidden: Tensor, category: Tensor) -> Tensor:
+        """[N, X] of hidden values [N, H] of categories [N]."""
+        if self.picks_weights:
+            of_row = self.weight[category] @ hidden[:, :, None]
+            return of_row[:, :, 0] + self.bias[category]
+        of_all = (hidden @ self.weight + self.bias).unflatten(1, (self.num_categories, -1))
+        index = category[:, None, None].expand(-1, 1, of_all.shape[2])
+        return of_all.gather(1, index)[:, 0]
 
 
 class ExportedClassifier(nn.Module):
@@ -165,13 +203,6 @@ def _by_slot(heads: CategoryHeads) -> tuple[Tensor, Tensor]:
         weight[k, a, : len(own)] = own
         bias[k, a, : len(own)] = 0 if classifiers.scale is not None else classifiers.biases[task]
     return weight, bias
-
-
-def _own(of_all: Tensor, category: Tensor, num_categories: int) -> Tensor:
-    """From [N, K * X] the part [N, X] of each row's own category."""
-    parts = of_all.unflatten(1, (num_categories, -1))
-    index = category[:, None, None].expand(-1, 1, parts.shape[2])
-    return parts.gather(1, index)[:, 0]
 
 
 def _examples(
