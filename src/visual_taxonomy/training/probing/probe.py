@@ -27,6 +27,7 @@ from visual_taxonomy.training.preparation import (
     Tables,
     choose_split,
     cut_table,
+    with_rare_labels,
     write_rows,
 )
 from visual_taxonomy.training.probing.encoded import Encoded
@@ -110,7 +111,7 @@ def probe(config: ProbeConfig, reporter: Reporter = SILENT) -> ProbeResult:
     Raises:
         InputError: Something given cannot be used, or no validation row has a label.
     """
-    run = as_published(training_config(config), reporter)
+    run = with_rare_labels(as_published(training_config(config), reporter))
     parallel = launch(run.run)
     with claim(run) as folder:
         precision = pick_precision(run.run.precision, parallel.device)
