@@ -1,4 +1,4 @@
-"""A bundle is run where there is no torch: here it is hidden from the import."""
+"""A bundle is run where there is no torch and no scikit-learn: here they are hidden."""
 
 import csv
 import json
@@ -23,6 +23,7 @@ WITHOUT_TORCH = """
 import sys
 from importlib.machinery import PathFinder
 HIDDEN = ("torch", "torchvision", "timm", "lightning", "safetensors", "matplotlib")
+HIDDEN += ("sklearn", "scipy")  # train words and probes
 class Finder(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):

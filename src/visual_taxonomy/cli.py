@@ -34,6 +34,7 @@ from visual_taxonomy.commands.failures import explain
 from visual_taxonomy.commands.inspect_catalogue import Inspect, inspect
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
+from visual_taxonomy.commands.probe import probe
 from visual_taxonomy.commands.report import MakeReport, report
 from visual_taxonomy.commands.screen import (
     drop_unwritable_output,
@@ -46,6 +47,7 @@ from visual_taxonomy.commands.terminal import EXIT_FAILED, EXIT_INTERRUPTED, con
 from visual_taxonomy.commands.train import train
 from visual_taxonomy.commands.usage import parse
 from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config.probe import ProbeConfig
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.typed_values import check_numbers
 
@@ -66,6 +68,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "train": Command(TrainConfig, train, is_heavy=True),
     "cross-validate": Command(TrainConfig, cross_validate, is_heavy=True),
+    "probe": Command(ProbeConfig, probe, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
     "audit": Command(Audit, audit),

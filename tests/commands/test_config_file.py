@@ -34,6 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     [
         ("train", '[data]\nimg_dir = "a"\ncsv_path = "b"\n', "data.img_dir", Path("a")),
         ("cross-validate", '[data]\nimg_dir = "a"\ncsv_path = "b"\n', "data.img_dir", Path("a")),
+        ("probe", '[data]\nimg_dir = "a"\ncsv_path = "b"\n', "data.img_dir", Path("a")),
         ("evaluate", FLAGS, "ckpt_path", Path("c")),
         ("predict", FLAGS + "probabilities = true\n", "probabilities", True),
         ("audit", 'run = "a"\n', "run", Path("a")),

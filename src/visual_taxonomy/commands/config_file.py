@@ -8,11 +8,15 @@ from typing import Any, NamedTuple, get_type_hints
 import tyro
 
 from visual_taxonomy.config import TrainConfig
+from visual_taxonomy.config.probe import ProbeConfig
 from visual_taxonomy.config_values import toml_values
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.typed_values import typed_fields
 
 FLAG = "--config"
+
+_OF_TRAINING_ALONE = ("objective", "optimizer", "run")
+"""Sections in the config of a training run that a probe of its rows passes over."""
 
 
 class Defaults(NamedTuple):
@@ -62,7 +66,10 @@ def read_defaults(kind: type, path: Path, command: str) -> Defaults:
             value that the command does not take.
     """
     values = toml_values(path)
-    if kind is not TrainConfig and {"data", "objective", "optimizer"} & values.keys():
+    if kind is ProbeConfig:
+        # A probe looks at the rows and the backbone of a training, and goes to a folder of its own.
+        values = {k: v for k, v in values.items() if k not in _OF_TRAINING_ALONE}
+    elif kind is not TrainConfig and {"data", "objective", "optimizer"} & values.keys():
         flags = ", ".join(entry.name for entry in fields(kind))
         raise InputError(
             f"{path} is the config of a training run, for `vtax train`; `vtax {command}` takes "

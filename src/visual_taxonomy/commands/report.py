@@ -39,6 +39,8 @@ class MakeReport:
     """With --ckpt_path: taxonomy; a checkpoint of the original system needs it."""
     audit: Path | None = None
     """Folder of `vtax audit`, whose lists are shown as well; None: `audit` in the run folder."""
+    baselines: Path | None = None
+    """Run folder of `vtax probe` on the same rows; None: the newest of them beside the run."""
     out: Path | None = None
     """HTML file; None: report.html in the run folder, or here with --ckpt_path."""
     overwrite: bool = False
@@ -55,6 +57,11 @@ class MakeReport:
         missing = [flag for flag, given in needed.items() if given is None]
         if self.ckpt_path is not None and missing:
             raise InputError(f"--ckpt_path {self.ckpt_path}: give {' and '.join(missing)} too")
+        if self.ckpt_path is not None and self.baselines is not None:
+            raise InputError(
+                f"--baselines {self.baselines}: a probe is held against a run with the same rows; "
+                "name the run folder in place of --ckpt_path"
+            )
         if self.run is not None and self.csv_path is not None:
             raise InputError(
                 f"--csv_path {self.csv_path}: a run folder has its own held-out rows; for others "
@@ -157,7 +164,7 @@ def _check_output(out: Path, options: MakeReport) -> None:
 def _report_run(run: Path, out: Path, options: MakeReport) -> None:
     from visual_taxonomy.reporting.html.report import context_of_run, write_report
 
-    write_report(context_of_run(run, options.img_dir, options.audit), out)
+    write_report(context_of_run(run, options.img_dir, options.audit, options.baselines), out)
     console.print(f"report: {out}")
 
 

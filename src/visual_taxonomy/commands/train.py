@@ -1,7 +1,7 @@
 """`vtax train`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from visual_taxonomy.config import InferenceConfig, TrainConfig
 from visual_taxonomy.errors import SystemLimitError
 
 if TYPE_CHECKING:
+    from visual_taxonomy.data.table import Table
     from visual_taxonomy.training.train import Result
 
 TEST_METRICS_NAME = "test_detailed_metrics.json"
@@ -95,7 +96,7 @@ def _report(result: "Result", config: TrainConfig) -> None:
     if result.decision_figures:
         console.print(gain_line(result.decision_figures))
     if result.test is not None:
-        _report_test(result, best, config)
+        report_test(result.test, result.class_counts, best, config)
     report_at_end(folder)
     if (folder / UNREADABLE_NAME).exists():
         console.print(f"images that could not be read: {folder / UNREADABLE_NAME}")
@@ -118,12 +119,24 @@ def _report_final(result: "Result", config: TrainConfig) -> None:
             "RUN/held_out.npz of the cross-validation, or fit one with `vtax calibrate`"
         )
     if result.test is not None:
-        _report_test(result, path, config)
+        report_test(result.test, result.class_counts, path, config)
     console.print(f"use {path}")
 
 
-def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> None:
-    """Score the rows that no choice depended on."""
+def report_test(
+    table: "Table",
+    class_counts: Mapping[str, Sequence[int]],
+    checkpoint: Path,
+    config: TrainConfig,
+) -> None:
+    """Score the rows that no choice depended on.
+
+    Args:
+        table: The rows.
+        class_counts: Task name -> training labels of each class, for the baseline.
+        checkpoint: Of the model, in its run folder.
+        config: The run.
+    """
     import json
 
     from visual_taxonomy.atomic import write_text
@@ -131,8 +144,6 @@ def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> Non
     from visual_taxonomy.inference.prediction import Predictor
     from visual_taxonomy.reporting.scores import score_table
 
-    table = result.test
-    assert table is not None
     if (table.targets < 0).all():
         console.print(f"none of the {len(table)} test rows has a label: nothing to score")
         return
@@ -147,8 +158,8 @@ def _report_test(result: "Result", checkpoint: Path, config: TrainConfig) -> Non
     with terminal.progress("predicting the test rows", len(table)) as advance:
         predicted, problems = predictor.predict_classes(table, advance)
     report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
-    baseline = majority_report(table.taxonomy, result.class_counts, table.targets, table.categories)
-    path = result.folder / TEST_METRICS_NAME
+    baseline = majority_report(table.taxonomy, class_counts, table.targets, table.categories)
+    path = checkpoint.parent / TEST_METRICS_NAME
     write_text(path, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     console.print(score_table(report, baseline))
     console.print(f"its scores on {len(table)} test rows, which no choice depended on: {path}")

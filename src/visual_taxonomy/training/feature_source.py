@@ -4,9 +4,8 @@ Shapes: V views of an image, N rows, D features.
 """
 
 from functools import partial
-from pathlib import Path
-from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from visual_taxonomy.config import DataConfig, TrainConfig
@@ -62,7 +61,7 @@ def feature_source(
     for table, num_views in parts[: 1 if config.data.final else 2]:
         given = model.encoder.backbone.preprocessing
         images = images_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
-        found.append(_features(config, table, images, num_views, model, parallel, reporter))
+        found.append(table_features(config, table, images, num_views, model, parallel, reporter))
     training = FeatureBatches(found[0], tables.training, sampler)
     if config.data.final:
         # The features stand in the batches, so nothing is left to encode.
@@ -86,7 +85,7 @@ def named_augmentation(data: DataConfig) -> str:
     return named + (f", random erasing {data.random_erasing}" if data.random_erasing else "")
 
 
-def _features(
+def table_features(
     config: TrainConfig,
     table: Table,
     images: ImageDataset,
@@ -95,8 +94,21 @@ def _features(
     parallel: Parallel,
     reporter: Reporter,
 ) -> Tensor:
-    """Features [V, N, D] of a table; `views` of 0 is the image as it is."""
-    folder, precision = cast(Path, config.data.feature_cache), config.run.precision
+    """Features [V, N, D] of a table, from the cache if the config has one.
+
+    Args:
+        config: The run.
+        table: The N rows.
+        images: Their images.
+        views: V; 0 gives one view, the image as it is.
+        model: In evaluation mode.
+        parallel: The processes.
+        reporter: Shows progress.
+
+    Raises:
+        InputError: The disk is full, or a file of the cache is damaged.
+    """
+    folder, precision = config.data.feature_cache, config.run.precision
     seen = f"views {views}, seed {images.seed if views else 0}, {precision}"
     seen += named_augmentation(config.data) if views else ""
 
@@ -109,6 +121,8 @@ def _features(
             block = partial(autocast, parallel.device, precision)
             return encode(model.encoder, loader, len(table), block, advance)
 
+    if folder is None:
+        return torch.stack([compute(view) for view in range(max(1, views))])
     # The first process computes and writes; the others then find the file and map it.
     with parallel.first_goes_first():
         key = request_key(model.encoder, config.model, table, seen)

@@ -44,7 +44,8 @@ class Entries(NamedTuple):
         """The same entries with their tensors on a device."""
         moved = (each.to(device, non_blocking=True) for each in self[2:6])
         soft = None if self.soft is None else self.soft.to(device)
-        return Entries(self.tasks, self.counts, *moved, soft)
+        rows, positions, slots, classes = moved
+        return Entries(self.tasks, self.counts, rows, positions, slots, classes, soft)
 
     @property
     def num_rows(self) -> tuple[int, ...]:

@@ -39,6 +39,7 @@ WRITTEN = (
     *("training.png", "scores.png", "conflicts.png", "tensorboard", "mlruns", "wandb"),
     *("report.html", "environment.json", "final.pt"),
     *("trackers.json", "mlflow.db", "mlartifacts", "held_out*.npz", "teacher_*.npz"),
+    *("probe.json", "learning_curve.csv", "label_gains.csv"),
 )
 """Patterns of all that a run writes; what else stands in the folder belongs to the user."""
 

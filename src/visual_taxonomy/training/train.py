@@ -145,7 +145,7 @@ def _start(
     tables = cut_table(rows.table, split, config.data)
     check_decision_rows(config.data.decision_from, tables.taxonomy)
     check_teachers(config, tables.taxonomy)
-    reporter.note(_count(tables))
+    reporter.note(count_rows(tables))
     trainer = build_trainer(config, parallel, tables, reporter, hooks)
     if config.run.resume:
         _restore(trainer)
@@ -238,7 +238,8 @@ def _choose_split(
         return choose_split(rows, config.data, folder.split, advance, is_accepted, groups_path)
 
 
-def _count(tables: Tables) -> str:
+def count_rows(tables: Tables) -> str:
+    """One line: how many rows are for what, and how many categories and attributes they have."""
     test = f", {len(tables.test)} to test" if tables.test is not None else ""
     return (
         f"{len(tables.training)} rows to train on, {len(tables.validation)} to validate{test}, "

@@ -18,6 +18,7 @@ from visual_taxonomy.decision.intervals import ReportIntervals, score_intervals
 from visual_taxonomy.evaluation import Report, evaluate, majority_report
 from visual_taxonomy.reporting.html.run_record import RunRecord
 from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.training.probing.record import ProbeRecord
 
 _LEAST_PRODUCTS = 10
 """With fewer, nothing can be fitted and judged on different ones."""
@@ -55,6 +56,7 @@ class Context:
         source: What the held-out rows are.
         rule: By which answers are chosen.
         fitted: What `cross_fitted` gave for these rows; None fits it when it is asked for.
+        probe: Of `vtax probe` on the same rows; None without one.
     """
 
     held_out: HeldOut
@@ -64,6 +66,7 @@ class Context:
     source: str = "the validation rows of the run"
     rule: Rule = "metric"
     fitted: CrossFitted | None = None
+    probe: ProbeRecord | None = None
 
     @cached_property
     def cross(self) -> CrossFitted | None:

@@ -14,6 +14,7 @@ from visual_taxonomy.reporting.html.named_pictures import named_picture_finder
 from visual_taxonomy.reporting.html.page import Page, Part, render
 from visual_taxonomy.reporting.html.run_record import read_run
 from visual_taxonomy.reporting.html.sections import SECTIONS
+from visual_taxonomy.training.probing.record import find_probe, read_probe
 from visual_taxonomy.version import __version__
 
 REPORT_NAME = "report.html"
@@ -65,24 +66,35 @@ def report_run(folder: Path) -> Path:
     return path
 
 
-def context_of_run(folder: Path, img_dir: Path | None = None, audit: Path | None = None) -> Context:
+def context_of_run(
+    folder: Path,
+    img_dir: Path | None = None,
+    audit: Path | None = None,
+    baselines: Path | None = None,
+) -> Context:
     """What the files of a run folder give.
 
     Args:
         folder: Of the run.
         img_dir: Where the images are now; None takes the place in config.toml.
         audit: Folder of `vtax audit`; None takes `audit` in the run folder, if it is there.
+        baselines: Run folder of `vtax probe`; None takes the newest of the same rows among the
+            run folder and those beside it.
 
     Raises:
-        InputError: It is no run folder, has no held-out predictions, or a file is damaged.
+        InputError: It is no run folder, has no held-out predictions, a file is damaged, or
+            `baselines` is of other rows.
     """
     run = read_run(folder)
     held_out = HeldOut.read(folder / HELD_OUT_NAME)
     lists = audit or (folder / _AUDIT_NAME if (folder / _AUDIT_NAME).is_dir() else None)
     settings, pictures = run.config.get("data", {}), img_dir or run.picture_folder
+    probe = find_probe(folder, held_out) if baselines is None else read_probe(baselines, held_out)
     if pictures is not None and settings.get("image_column"):
-        return Context(held_out, run, named_picture_finder(settings, pictures), lists)
-    return Context(held_out, run, picture_finder(pictures), lists)
+        image = named_picture_finder(settings, pictures)
+    else:
+        image = picture_finder(pictures)
+    return Context(held_out, run, image, lists, probe=probe)
 
 
 def is_report(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""`vtax probe`: what simple methods make of the features of a frozen backbone."""
