@@ -83,7 +83,7 @@ def test_a_search_has_ranges(tmp_path: Path) -> None:
         ("[[variants]]\ndropout = 0.1\n", "number 1 of .* has no name"),
         ("[[variants]]\nname = 'a'\n", "variant 'a': it changes nothing"),
         ("variants = 3\n", "'variants' must be tables"),
-        ("[[variants]]\nname='a'\ndroput = 0.1\n", "variant 'a': 'droput' .*Did you mean"),
+        ("[[variants]]\nname='a'\ndrop_out = 0.1\n", "variant 'a': 'drop_out' .*Did you mean"),
         (
             "[[variants]]\nname='a'\ndropout=0\n[[variants]]\nname='a'\ndropout=1\n",
             "two variants are called 'a'",

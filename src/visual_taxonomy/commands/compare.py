@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PATHS = ("img_dir", "csv_path", "attributes_config", "parq_path", "pretrained_ckpt")
 _CACHES = ("feature_cache", "image_cache")
+STOPPED = "stopped; the same command does what is missing"
 _FEWEST_SAMPLES = 100
 """Fewer samples cannot show a p-value of 0.05 with any certainty."""
 
@@ -60,13 +61,23 @@ class Compare:
     """Keep the weights of all runs; otherwise a run keeps all but its *.pt files."""
     samples: int = 1000
     """Samples of bootstraps and randomization tests."""
+    search: bool = False
+    """Search the ranges of [search], instead of comparing the variants (needs
+    visual-taxonomy[search]); the choice is scored on rows that no trial has seen."""
+    trials: int | None = None
+    """With --search: number of trials."""
+    budget_minutes: float | None = None
+    """With --search: minutes of trials, after which none is started."""
 
     def __post_init__(self) -> None:
-        for name in ("jobs", "threads"):
+        for name in ("jobs", "threads", "trials", "budget_minutes"):
             if getattr(self, name) is not None:
                 positive(**{name: getattr(self, name)})
         if self.samples < _FEWEST_SAMPLES:
             raise InputError(f"--samples must be {_FEWEST_SAMPLES} or more, not {self.samples}")
+        has_budget = self.trials is not None or self.budget_minutes is not None
+        if self.search != has_budget:
+            raise InputError("--search needs a budget, --trials or --budget_minutes, and only it")
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -88,6 +99,7 @@ def compare(options: Compare) -> int:
     A row for each run, also for those that fail, stands in OUT/ledger.parquet. Stopped or killed,
     the same command does only what is missing.
     """
+    from visual_taxonomy.commands.compare_search import search_grid
     from visual_taxonomy.grid.grid_file import read_grid
     from visual_taxonomy.grid.ledger import Ledger
     from visual_taxonomy.grid.plan import check_objectives, plan
@@ -96,6 +108,8 @@ def compare(options: Compare) -> int:
 
     num_jobs, threads = options.places()
     grid = read_grid(options.grid, options.overrides)
+    if options.search:
+        return search_grid(options, grid, num_jobs, threads)
     runs = plan(grid, threads)
     check_objectives(runs, options.grid)
     ledger = Ledger(options.out)
@@ -114,9 +128,10 @@ def compare(options: Compare) -> int:
     preparation.write(runs, jobs)
     runner = Runner(ledger, preparation.command, num_jobs, threads, terminal)
     if not runner.run(jobs):
-        errors.print("stopped; the same command does what is missing")
+        errors.print(STOPPED)
         return EXIT_INTERRUPTED
-    _report(grid, jobs, ledger, options)
+    names = [variant.name for variant in grid.variants]
+    report_runs(names, grid.baseline, jobs, ledger, options)
     return 0
 
 
@@ -166,7 +181,9 @@ def _forget_failed(ledger: "Ledger", jobs: "list[Job]") -> None:
             ledger.forget(job.digest)
 
 
-def _report(grid: "Grid", jobs: "list[Job]", ledger: "Ledger", options: Compare) -> None:
+def report_runs(
+    names: list[str], baseline: str, jobs: "list[Job]", ledger: "Ledger", options: Compare
+) -> None:
     """Tables in the terminal, and all files of the comparison."""
     import polars as pl
 
@@ -175,10 +192,10 @@ def _report(grid: "Grid", jobs: "list[Job]", ledger: "Ledger", options: Compare)
     from visual_taxonomy.reporting.grid_files import write_files
 
     rows = ledger.merge().filter(pl.col("digest").is_in([job.digest for job in jobs]))
-    names = [variant.name for variant in grid.variants]
     with terminal.progress("comparing", len(names)) as advance:
-        found = results_of(rows, ledger.folder, names, grid.baseline, options.samples, advance)
-    written = write_files(found, rows, ledger.folder, options.grid.stem)
+        found = results_of(rows, ledger.folder, names, baseline, options.samples, advance)
+    stem = f"{options.grid.stem}_search" if options.search else options.grid.stem
+    written = write_files(found, rows, ledger.folder, stem)
     console.print(result_table(found))
     for line in lines(found):
         console.print(line)

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.config_values import to_dict
-from visual_taxonomy.data.split import write_split
+from visual_taxonomy.data.split import read_groups, write_split
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.grid.ledger import Ledger
 from visual_taxonomy.grid.plan import PlannedRun, identify
 from visual_taxonomy.grid.provenance import code, digest_of_data
 from visual_taxonomy.grid.runner import Job
+from visual_taxonomy.grid.search import write_search_splits
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.data_record import record
 from visual_taxonomy.training.preparation import choose_split
@@ -118,6 +120,28 @@ class Preparation:
             "visual_taxonomy.grid.worker",
             str(self._job_path(job.digest)),
         ]
+
+    def search_splits(self, run: PlannedRun, folds: int) -> tuple[Path, Path]:
+        """The split files of a search (see `search.py`), on the rows of a run.
+
+        Raises:
+            InputError: The run brings a split of its own, or there are too few folds.
+        """
+        data = run.config.data
+        given = [name for name in _TAKES_SPLIT_ITSELF if getattr(data, name)]
+        if given:
+            raise InputError(f"`{given[0]}`: a search cuts the rows itself; leave it out")
+        table = self._read(data)[0].table
+        path = self._with_split(data).split_path
+        groups = None if path is None else read_groups(path, table.ids)
+        return write_search_splits(
+            self.ledger.folder / "splits",
+            table.ids,
+            table.categories,
+            np.arange(len(table)) if groups is None else groups,
+            folds,
+            data.random_state if data.split_seed is None else data.split_seed,
+        )
 
     def _job_path(self, digest: str) -> Path:
         return self.ledger.folder / "jobs" / f"{digest}.json"
