@@ -22,6 +22,7 @@ from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.audit import Audit, audit
 from visual_taxonomy.commands.benchmark import Benchmark, benchmark
 from visual_taxonomy.commands.calibrate import Calibrate, calibrate
+from visual_taxonomy.commands.compare import Compare, compare
 from visual_taxonomy.commands.compare_runs import CompareRuns, compare_runs
 from visual_taxonomy.commands.config_file import Defaults, read_defaults, take_config
 from visual_taxonomy.commands.convert import Convert, convert
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(Predict, predict, is_heavy=True),
     "audit": Command(Audit, audit),
     "report": Command(MakeReport, report, is_heavy=True),
+    "compare": Command(Compare, compare, is_heavy=True),
     "compare-runs": Command(CompareRuns, compare_runs),
     "export": Command(Export, export, is_heavy=True),
     "convert": Command(Convert, convert, is_heavy=True),

@@ -80,6 +80,38 @@ def toml_values(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a config: its lists are nested too deeply") from None
 
 
+def in_sections(kind: type, values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The values with every flag that stands outside its section put into it.
+
+    Args:
+        kind: A dataclass whose sections are dataclasses.
+        values: Flag -> value, or section -> flags and values.
+        source: Names the place in messages.
+
+    Raises:
+        InputError: A flag is given twice, in its section and outside.
+
+    Example:
+        >>> from visual_taxonomy.config import TrainConfig
+        >>> in_sections(TrainConfig, {"epochs": 3, "model": {"dropout": 0}}, "run.toml")
+        {'model': {'dropout': 0}, 'optimizer': {'epochs': 3}}
+    """
+    sections = {name: hint for name, hint in get_type_hints(kind).items() if is_dataclass(hint)}
+    home = {e.name: name for name, hint in sections.items() for e in fields(hint)}
+    own = {entry.name for entry in fields(kind)}
+    sorted_values = {
+        name: dict(value) if name in sections and isinstance(value, dict) else value
+        for name, value in values.items()
+        if name in own or name not in home
+    }
+    for name in values.keys() & home.keys() - own:
+        section = sorted_values.setdefault(home[name], {})
+        if not isinstance(section, dict) or name in section:
+            raise InputError(f"{source}: '{name}' is given twice, at the top and in [{home[name]}]")
+        section[name] = values[name]
+    return sorted_values
+
+
 def to_toml(config: object) -> str:
     """The text of a TOML file that `read_toml` reads back to an equal config."""
     return tomli_w.dumps(to_dict(config))

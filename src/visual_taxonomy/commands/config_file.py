@@ -9,7 +9,7 @@ import tyro
 
 from visual_taxonomy.config import TrainConfig
 from visual_taxonomy.config.probe import ProbeConfig
-from visual_taxonomy.config_values import toml_values
+from visual_taxonomy.config_values import in_sections, toml_values
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.typed_values import typed_fields
 
@@ -75,26 +75,8 @@ def read_defaults(kind: type, path: Path, command: str) -> Defaults:
             f"{path} is the config of a training run, for `vtax train`; `vtax {command}` takes "
             f"a TOML file with its own flags: {flags}"
         )
-    given = typed_fields(kind, _in_sections(kind, values, path), str(path))
+    given = typed_fields(kind, in_sections(kind, values, str(path)), str(path))
     return Defaults(path, _unchecked(kind, given))
-
-
-def _in_sections(kind: type, values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The values with every flag that stands outside its section put into it."""
-    sections = {name: hint for name, hint in get_type_hints(kind).items() if is_dataclass(hint)}
-    home = {e.name: name for name, hint in sections.items() for e in fields(hint)}
-    own = {entry.name for entry in fields(kind)}
-    sorted_values = {
-        name: dict(value) if name in sections and isinstance(value, dict) else value
-        for name, value in values.items()
-        if name in own or name not in home
-    }
-    for name in values.keys() & home.keys() - own:
-        section = sorted_values.setdefault(home[name], {})
-        if not isinstance(section, dict) or name in section:
-            raise InputError(f"{path}: '{name}' is given twice, at the top and in [{home[name]}]")
-        section[name] = values[name]
-    return sorted_values
 
 
 def _unchecked(kind: type, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an instance of kind

@@ -73,6 +73,7 @@ _EXTRAS = {
     "wandb": "wandb",
     "mlflow": "mlflow",
     "tensorboard": "tensorboard",
+    "optuna": "search",
 }
 
 # Modules of the packages that vtax needs without any extra.

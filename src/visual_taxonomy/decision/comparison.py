@@ -92,8 +92,8 @@ def compare(
         >>> micro.difference, micro.p_value
         (0.5, 1.0)
     """
-    second = _in_order_of(first, second, names)
-    return compare_answers(first, _most_probable(first), _most_probable(second), samples, seed)
+    second = in_order_of(first, second, names)
+    return compare_answers(first, first.most_probable(), second.most_probable(), samples, seed)
 
 
 def compare_answers(
@@ -111,10 +111,38 @@ def compare_answers(
     Raises:
         InputError: No row is labelled.
     """
-    pair = _Pair(rows, first, second)
+    return compare_repeats(rows, [first], [second], samples, seed)
+
+
+def compare_repeats(
+    rows: HeldOut,
+    first: Sequence[np.ndarray],
+    second: Sequence[np.ndarray],
+    samples: int = 2000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare the mean scores of two kinds of model, each trained with the same R seeds.
+
+    A bootstrap sample draws groups of rows, and seeds, both with replacement: its range is that
+    of other products and other seeds. The randomization test exchanges the answers to a group in
+    all seeds at once, so its p-value speaks of products only.
+
+    Args:
+        rows: What all answer; its probabilities are not looked at.
+        first: R arrays [N, A] of class indices, -1 for no answer.
+        second: Those of the other kind, in the order of the same seeds.
+        samples: Of the bootstrap, and of the randomization test.
+        seed: Of the samples.
+
+    Raises:
+        InputError: No row is labelled.
+    """
+    pairs = [_Pair(rows, a, b) for a, b in zip(first, second, strict=True)]
     groups = np.unique(rows.groups, return_inverse=True)[1]
-    num_groups = int(groups.max(initial=-1)) + 1
+    num_groups, repeats = int(groups.max(initial=-1)) + 1, len(pairs)
     generator = np.random.default_rng(seed)
+    # A generator of its own: how many seeds there are must not change which rows are drawn.
+    seeds = np.random.default_rng([seed, repeats])
 
     def draw(size: int) -> np.ndarray:
         # How often each group is drawn when as many as there are get drawn with replacement.
@@ -124,16 +152,41 @@ def compare_answers(
     def choose(size: int) -> np.ndarray:
         return generator.integers(0, 2, (size, num_groups))[:, groups]
 
-    points = pair.drawn(np.ones((1, len(rows))))
+    def drawn_mean(size: int) -> tuple[Scores, Scores]:
+        rows_drawn = draw(size)
+        shares = seeds.multinomial(repeats, np.full(repeats, 1 / repeats), size) / repeats
+        return _mean([pair.drawn(rows_drawn) for pair in pairs], shares)
+
+    def exchanged_mean(size: int) -> tuple[Scores, Scores]:
+        is_exchanged = choose(size)
+        return _mean([pair.exchanged(is_exchanged) for pair in pairs])
+
+    points = _mean([pair.drawn(np.ones((1, len(rows)))) for pair in pairs])
     # Both draw from one generator: in another order a seed would give other figures.
-    drawn = _joined(pair.drawn(draw(size)) for size in _sizes(samples))
-    exchanged = _joined(pair.exchanged(choose(size)) for size in _sizes(samples))
+    drawn = _joined(drawn_mean(size) for size in _sizes(samples))
+    exchanged = _joined(exchanged_mean(size) for size in _sizes(samples))
     tasks = {
         task.name: _differences(points, drawn, exchanged, _column(t))
         for t, task in enumerate(rows.taxonomy.tasks)
-        if pair.has_labels[t]
+        if pairs[0].has_labels[t]
     }
-    return Comparison(len(rows), _differences(points, drawn, exchanged, pair.counts.mean), tasks)
+    mean = pairs[0].counts.mean
+    return Comparison(len(rows), _differences(points, drawn, exchanged, mean), tasks)
+
+
+def _mean(
+    repeats: list[tuple[Scores, Scores]], shares: np.ndarray | None = None
+) -> tuple[Scores, Scores]:
+    """[B, T] scores of both averaged over R repeats, in each sample with its [B, R] shares."""
+    if shares is None:
+        shares = np.full((1, len(repeats)), 1 / len(repeats))
+
+    def averaged(scores: tuple[Scores, ...]) -> Scores:
+        kinds = zip(*scores, strict=True)
+        return Scores(*((np.stack(kind, axis=2) * shares[:, None]).sum(axis=2) for kind in kinds))
+
+    first, second = (averaged(each) for each in zip(*repeats, strict=True))
+    return first, second
 
 
 class _Pair:
@@ -227,8 +280,17 @@ def _differences(
     return Differences(*found)
 
 
-def _in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> HeldOut:
-    """The second with the rows of the first in their order."""
+def in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> HeldOut:
+    """The second with the rows of the first in their order.
+
+    Args:
+        first: Rows of one model.
+        second: The same rows of another, in any order.
+        names: Of the two, for messages.
+
+    Raises:
+        InputError: Taxonomy, rows, categories or labels differ.
+    """
     if first.taxonomy != second.taxonomy:
         raise InputError(
             f"{names[0]} and {names[1]} have different taxonomies; train both with the same "
@@ -261,10 +323,3 @@ def _in_order_of(first: HeldOut, second: HeldOut, names: tuple[str, str]) -> Hel
 def _only(first: HeldOut, second: HeldOut) -> Sequence[str]:
     there = set(second.ids.tolist())
     return [name for name in first.ids.tolist() if name not in there]
-
-
-def _most_probable(held_out: HeldOut) -> np.ndarray:
-    """[N, A] most probable classes; -1 where there is no answer."""
-    probabilities = held_out.probabilities
-    has_answer = np.isfinite(probabilities).all(axis=2) & probabilities.any(axis=2)
-    return np.where(has_answer, probabilities.argmax(axis=2), UNKNOWN)

@@ -179,16 +179,36 @@ def check_unchanged(config: TrainConfig, kept: TrainConfig, path: Path, remedy: 
     Raises:
         InputError: A setting that changes numbers differs.
     """
-    new, old = to_dict(config), to_dict(kept)
-    for section in ("data", "model", "objective", "optimizer"):
+    new, old = numerical_settings(config), numerical_settings(kept)
+    now, then = to_dict(config), to_dict(kept)
+    for section in new:
         # Both sides: to_dict leaves out what is None, so a flag may be on one of them only.
-        for name in sorted({*new[section], *old[section]} - _MAY_CHANGE.get(section, set())):
-            now, then = new[section].get(name), old[section].get(name)
-            if now != then and not (name in _MAY_MOVE and now and then):
+        for name in sorted({*new[section], *old[section]}):
+            if new[section].get(name) != old[section].get(name):
                 raise InputError(
-                    f"`resume`: `{name}` is {now}, but the run in {path.parent} has {then} "
-                    f"(see {path.name}); {remedy}"
+                    f"`resume`: `{name}` is {now[section].get(name)}, but the run in {path.parent} "
+                    f"has {then[section].get(name)} (see {path.name}); {remedy}"
                 )
+
+
+def numerical_settings(config: TrainConfig) -> dict[str, dict[str, Any]]:
+    """Section -> setting -> value, of all settings that change what a run computes.
+
+    Example:
+        >>> from visual_taxonomy.config import DataConfig
+        >>> config = TrainConfig(DataConfig(Path("images"), Path("train.csv")))
+        >>> "epochs" in numerical_settings(config)["optimizer"]
+        True
+    """
+    plain = to_dict(config)
+    return {
+        section: {
+            name: bool(value) if name in _MAY_MOVE else value
+            for name, value in plain[section].items()
+            if name not in _MAY_CHANGE.get(section, set())
+        }
+        for section in ("data", "model", "objective", "optimizer")
+    }
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     make_optimizer: MakeOptimizer = adamw,
     groups_path: Path | None = None,
+    settles: bool = True,
 ) -> Result | None:
     """Train a model and write its checkpoints into the run folder.
 
@@ -85,9 +86,10 @@ def train(
         make_optimizer: Makes the optimizer of parameter groups, each with its rate and decay.
         groups_path: split.csv of another run on the same rows; its near-duplicate groups are taken
             over, so that the images need not be compared again.
+        settles: Whether checkpoints get their decisions at the end, for who will use them.
 
     Returns:
-        The result; None on the processes other than the first.
+        The result; None on the processes other than the first, and unless `settles`.
 
     Raises:
         InputError: Something given cannot be used, or a loss is not finite.
@@ -115,6 +117,8 @@ def train(
             return None
         with trackers.run(to_dict(trainer.config)):
             trainer.fit()
+            if not settles:
+                return None
             result = _result(trainer)
             if on_end is not None:
                 on_end(result)

@@ -173,3 +173,17 @@ class Facts(Block):
 
     template: ClassVar[str] = "facts.html"
     facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Drawing(Block):
+    """A plot that was drawn elsewhere.
+
+    Args:
+        source: A `data:` address of a PNG.
+        text: What it shows, for those who do not see it.
+    """
+
+    template: ClassVar[str] = "drawing.html"
+    source: str
+    text: str
