@@ -65,9 +65,8 @@ class Filling:
 
     def __post_init__(self) -> None:
         self._source = checksum(self.file.path)
-        # All of them: which are answered is known when nobody watches any more.
-        tasks = self.table.taxonomy.tasks
-        self.file.check_writable(dict.fromkeys(c for task in tasks for c in task.classes))
+        # Now: which of them are answered is known when nobody watches any more.
+        self.file.check_writable(self._classes())
 
     @cached_property
     def with_holes(self) -> np.ndarray:
@@ -99,6 +98,16 @@ class Filling:
         """What tells this filling from others; see `request_of`."""
         holes = str(np.packbits(self.holes.is_hole).tobytes())
         return request_of(model, self.rows, self._source, holes, *settings)
+
+    def _classes(self) -> dict[str, set[str]]:
+        """Column -> what may be written into it."""
+        taxonomy = self.table.taxonomy
+        classes: dict[str, set[str]] = {}
+        for slots, columns in zip(taxonomy.slots, self.holes.columns, strict=True):
+            for task, name in zip(slots, columns, strict=True):
+                if name is not None:
+                    classes.setdefault(name, set()).update(taxonomy.tasks[task].classes)
+        return classes
 
     def write(self, out: Path, cells: Path) -> None:
         """Write the copy, with the answers of the finished list of cells.

@@ -42,15 +42,15 @@ class CellFile(ABC):
         Args:
             out: The copy.
             id_column: The column of the ids.
-            fills: For each row; columns out of `names`.
-
-        Raises:
-            InputError: A column cannot hold a text.
+            fills: For each row; of columns and texts that pass `check_writable`.
         """
 
-    def check_writable(self, labels: Iterable[str]) -> None:  # noqa: B027 - most files hold any text
+    def check_writable(self, labels: Mapping[str, Iterable[str]]) -> None:  # noqa: B027 - JSON can
         """Refuse texts that the file cannot hold, before any work is done for them.
 
+        Args:
+            labels: Column -> what may be written into it.
+
         Raises:
-            InputError: There is one.
+            InputError: There is a text that the column cannot hold.
         """

@@ -6,9 +6,10 @@ delimiter or a line end.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -164,8 +165,8 @@ class CsvCells(CellFile):
                 file.write(delimiter.join(record.cells) + record.end)
 
     @override
-    def check_writable(self, labels: Iterable[str]) -> None:
-        for label in labels:
+    def check_writable(self, labels: Mapping[str, Iterable[str]]) -> None:
+        for label in chain(*labels.values()):
             try:
                 label.encode(self.codec)
             except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """The cells of a Parquet file: a copy with the same schema, all other columns as they are."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -47,18 +47,29 @@ class ParquetCells(CellFile):
         for row, fill in zip(rows, fills, strict=True):
             for name, text in fill.items():
                 changes.setdefault(self._given[name], {})[row] = text
-        filled = [self._filled(frame[name], each) for name, each in changes.items()]
+        filled = [
+            frame[name].scatter(list(texts), _as_type(list(texts.values()), frame.schema[name]))
+            for name, texts in changes.items()
+        ]
         frame.with_columns(filled).write_parquet(out)
 
-    def _filled(self, column: pl.Series, changes: dict[int, str]) -> pl.Series:
-        labels = pl.Series(list(changes.values()), dtype=pl.String)
-        try:
-            return column.scatter(list(changes), labels.cast(column.dtype))
-        except pl.exceptions.PolarsError:
-            raise InputError(
-                f"{self.path}, column '{shown(column.name)}': holds {column.dtype}, which cannot "
-                f"hold the class '{shown(labels[0])}'; write the column as text"
-            ) from None
+    @override
+    def check_writable(self, labels: Mapping[str, Iterable[str]]) -> None:
+        schema = pl.read_parquet_schema(self.path)
+        for name, texts in labels.items():
+            kind = schema[self._given[name]]
+            for text in texts:
+                try:
+                    _as_type([text], kind)
+                except pl.exceptions.PolarsError:
+                    raise InputError(
+                        f"{self.path}, column '{shown(name)}': holds {kind}, which cannot hold the "
+                        f"class '{shown(text)}'; write the column as text"
+                    ) from None
+
+
+def _as_type(texts: list[str], kind: pl.DataType) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String).cast(kind)
 
 
 def _stripped(frame: pl.DataFrame) -> pl.DataFrame:
