@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tyro
+
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import (
@@ -28,12 +30,14 @@ _TRIED = (0.9, 0.95, 0.99)
 """Target precisions that a dry run counts at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fill:
     """Fill the empty cells of a catalogue."""
 
-    csv_path: Path
+    csv: tyro.conf.Positional[Path | None] = None
     """CSV, Parquet or JSON lines with empty cells."""
+    csv_path: Path | None = None
+    """The same as a flag, as in train and predict."""
     img_dir: Path
     """Folder of the images."""
     ckpt_path: Path
@@ -62,7 +66,16 @@ class Fill:
         default_factory=lambda: InferenceConfig(target_precision=0.95)
     )
 
+    @property
+    def path(self) -> Path:
+        """The catalogue, from either argument."""
+        path = self.csv or self.csv_path
+        assert path is not None  # or the options were refused
+        return path
+
     def __post_init__(self) -> None:
+        if (self.csv is None) == (self.csv_path is None):
+            raise InputError("give one catalogue: `vtax fill FILE`, or --csv_path FILE")
         if self.out_csv_path is None and not self.dry_run:
             raise InputError(
                 "`out_csv_path` names the filled copy; without it there is only `dry_run`"
@@ -93,7 +106,7 @@ def _filling(options: Fill, predictor: "Predictor") -> "Filling":
     from visual_taxonomy.inference.filling import Filling
     from visual_taxonomy.inference.holes import find_holes
 
-    labels, path = options.labels, options.csv_path
+    labels, path = options.labels, options.path
     table = read_table(
         path,
         options.img_dir,
@@ -196,13 +209,13 @@ def _check_outputs(options: Fill, out: Path) -> None:
     from visual_taxonomy.inference.receipt import receipt_path
 
     for is_kind in (is_parquet, is_json_lines):
-        if is_kind(out) != is_kind(options.csv_path):
+        if is_kind(out) != is_kind(options.path):
             raise InputError(
-                f"--out_csv_path {out}: the copy is the same kind of file as {options.csv_path}; "
-                f"name it with {options.csv_path.suffix or 'no suffix'}"
+                f"--out_csv_path {out}: the copy is the same kind of file as {options.path}; "
+                f"name it with {options.path.suffix or 'no suffix'}"
             )
     cells = cells_path(out)
-    inputs = [options.csv_path, options.attributes_config, *model_inputs(options.ckpt_path)]
+    inputs = [options.path, options.attributes_config, *model_inputs(options.ckpt_path)]
     images = [options.img_dir / out.name] if out.suffix.lower() in IMAGE_SUFFIXES else []
     # Whether the receipt is that of this request is known once the model is loaded.
     replaceable = options.overwrite or receipt_path(out).exists()

@@ -7,6 +7,7 @@ Shapes: N rows, M rows with a hole, A slots.
 """
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -96,7 +97,7 @@ class Filling:
 
     def request(self, model: Path, *settings: str) -> str:
         """What tells this filling from others; see `request_of`."""
-        holes = str(np.packbits(self.holes.is_hole).tobytes())
+        holes = hashlib.sha256(self.holes.is_hole.tobytes()).hexdigest()
         return request_of(model, self.rows, self._source, holes, *settings)
 
     def _classes(self) -> dict[str, set[str]]:
