@@ -23,7 +23,8 @@ from visual_taxonomy import cli
 from visual_taxonomy.data.cell_files.csv_cells import CsvCells
 from visual_taxonomy.data.label_file import DUMMY
 from visual_taxonomy.decision.binomial import share_interval
-from visual_taxonomy.inference.filling import FILLED, cells_path
+from visual_taxonomy.inference.cell_list import cells_path
+from visual_taxonomy.inference.filling import FILLED
 from visual_taxonomy.inference.prediction import Predictor
 
 Cells = dict[tuple[str, str], str]

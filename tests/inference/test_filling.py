@@ -15,14 +15,14 @@ from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.answers import RowScores
-from visual_taxonomy.inference.filling import (
+from visual_taxonomy.inference.cell_list import (
     CELL_COLUMNS,
     CellList,
-    Filling,
     cells_path,
     fill_file,
     filled_before,
 )
+from visual_taxonomy.inference.filling import Filling
 from visual_taxonomy.inference.holes import find_holes
 from visual_taxonomy.inference.resumable import ResumableFile
 from visual_taxonomy.taxonomy import MISSING_VALUES, Taxonomy

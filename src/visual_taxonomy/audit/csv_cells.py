@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping
 
-from visual_taxonomy.data.cell_files.csv_cells import (
+from visual_taxonomy.data.cell_files.csv_records import (
     cell_text,
     lines_of,
     put_cell,

@@ -129,7 +129,7 @@ def _filling(options: Fill, predictor: "Predictor") -> "Filling":
 
 def _try(filling: "Filling", predictor: "Predictor") -> int:
     """The dry run."""
-    from visual_taxonomy.inference.filling import would_fill
+    from visual_taxonomy.inference.fill_preview import would_fill
     from visual_taxonomy.inference.prediction import NO_DECISION
 
     if predictor.decision is None:
@@ -145,7 +145,7 @@ def _try(filling: "Filling", predictor: "Predictor") -> int:
 
 
 def _fill(options: Fill, filling: "Filling", predictor: "Predictor", out: Path) -> int:
-    from visual_taxonomy.inference.filling import cells_path, fill_file, filled_before
+    from visual_taxonomy.inference.cell_list import cells_path, fill_file, filled_before
     from visual_taxonomy.inference.receipt import read_receipt
 
     engine, inference = predictor.engine, options.inference
@@ -204,7 +204,7 @@ def _check_outputs(options: Fill, out: Path) -> None:
     """Refuse outputs that are inputs, or of another kind of file, before anything is written."""
     from visual_taxonomy.data.images import IMAGE_SUFFIXES
     from visual_taxonomy.data.named_columns import is_json_lines, is_parquet
-    from visual_taxonomy.inference.filling import cells_path
+    from visual_taxonomy.inference.cell_list import cells_path
     from visual_taxonomy.inference.prediction_file import companions
     from visual_taxonomy.inference.receipt import receipt_path
 

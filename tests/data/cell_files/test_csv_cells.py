@@ -1,13 +1,10 @@
 """The cells of a CSV, byte for byte."""
 
-import csv
-import io
-import random
 from pathlib import Path
 
 import pytest
 
-from visual_taxonomy.data.cell_files.csv_cells import CsvCells, split_records
+from visual_taxonomy.data.cell_files.csv_cells import CsvCells
 from visual_taxonomy.errors import InputError
 
 
@@ -72,25 +69,3 @@ def test_a_row_that_can_be_read_in_two_ways_is_refused(tmp_path, row):
     file = cells_of(tmp_path, b"id,a,b,c\n" + row + b"\n")
     with pytest.raises(InputError, match="unclear where its cells end, in: 7,a"):
         list(file.texts("id", ["a"]))
-
-
-def test_python_reads_the_same_cells():
-    """200 drawn files, read by the csv module."""
-    draw = random.Random(0)
-    for _ in range(200):
-        rows = [
-            ["".join(draw.choices('ab,;"\n é', k=draw.randrange(4))) for _ in "123"] for _ in "12"
-        ]
-        text = io.StringIO()
-        quoting = draw.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
-        end = draw.choice(["\n", "\r\n"])
-        csv.writer(text, lineterminator=end, quoting=quoting).writerows(rows)
-        lines = io.BytesIO(text.getvalue().encode())
-        records = list(split_records(lines, b","))
-        joined = [b",".join(record.cells) + record.end for record in records]
-        assert b"".join(joined) == text.getvalue().encode()
-        read = [
-            [next(csv.reader(io.StringIO(cell.decode(), newline="")), [""])[0] for cell in r.cells]
-            for r in records
-        ]
-        assert read == rows
