@@ -72,8 +72,10 @@ def test_cells_are_filled_with_what_predict_answers(run, model, tmp_path, capsys
     ]  # fmt: skip
     printed = capsys.readouterr().out
     assert "5 of 5 empty cells filled: " in printed
-    assert "1 cells with a marker of a missing value ('NA' 1) stay as they are" in printed
-    assert "fill them: --fill_markers" in printed
+    assert (
+        "with a marker of a missing value: 1 ('NA' 1) stay; fill them with --fill_markers"
+        in printed
+    )
     assert "labels that the model does not know are ignored (--unknown_labels ignore)" in printed
 
 

@@ -228,7 +228,7 @@ def test_markers_of_a_missing_value_stay_unless_asked(named):
     notes = []
     filling = filling_of(named, on_note=notes.append)
     assert filling.holes.markers == {"NA": 1, "None": 1}
-    assert "2 cells with a marker of a missing value ('NA' 1, 'None' 1) stay" in notes[-1]
+    assert "with a marker of a missing value: 2 ('NA' 1, 'None' 1) stay" in notes[-1]
     text = filled(named, fill_markers=True).read_text(encoding="utf-8")
     # b: 98 + slot 0 is class 0; d: 100 + slot 1 is class 1.
     assert "b,Kurtis,,,short\n" in text
@@ -256,7 +256,7 @@ def test_an_attribute_without_a_column_is_left_out_with_a_note(tmp_path):
 def test_a_file_without_a_hole_is_refused(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,Category,color,border\na,Sarees,plain,NA\n", encoding="utf-8")
-    message = r"no empty cell in color, border, so .* \(1 cells .* \('NA' 1\): .* `fill_markers`"
+    message = r"no empty cell in color, border, so .* 1 \('NA' 1\): .* `fill_markers`"
     with pytest.raises(InputError, match=message):
         filling_of(path)
 

@@ -72,7 +72,7 @@ def find_holes(
         raise _misread(file, ids[row + 1])
     _check_found(file, is_hole, found, names)
     if found:
-        on_note(f"note: {file.path}: {_marked(found)} stay as they are; fill them: `fill_markers`")
+        on_note(f"note: {file.path}: {_marked(found)} stay; fill them with `fill_markers`")
     return Holes(is_hole, columns, found)
 
 
@@ -130,7 +130,7 @@ def _check_found(
         return
     if not names:
         raise InputError(f"{file.path}: no column of an attribute that is asked for; add one")
-    hint = f" ({_marked(found)}: fill them with `fill_markers`)" if found else ""
+    hint = f"; {_marked(found)}: fill them with `fill_markers`" if found else ""
     raise InputError(
         f"{file.path}: no empty cell in {', '.join(map(shown, names))}, so there is nothing to "
         f"fill{hint}"
@@ -139,7 +139,7 @@ def _check_found(
 
 def _marked(found: dict[str, int]) -> str:
     each = ", ".join(f"'{text}' {found[text]:,}" for text in sorted(found))
-    return f"{sum(found.values()):,} cells with a marker of a missing value ({each})"
+    return f"cells with a marker of a missing value: {sum(found.values()):,} ({each})"
 
 
 def _misread(file: CellFile, product: str) -> InputError:
