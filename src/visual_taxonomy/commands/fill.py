@@ -8,6 +8,7 @@ import tyro
 
 from visual_taxonomy.commands.model_files import load_predictor, model_inputs
 from visual_taxonomy.commands.outputs import check_output
+from visual_taxonomy.commands.predict import report_end
 from visual_taxonomy.commands.terminal import (
     EXIT_UNREADABLE,
     console,
@@ -172,18 +173,9 @@ def _fill(options: Fill, filling: "Filling", predictor: "Predictor", out: Path) 
 def _report(written: "Written", filling: "Filling", out: Path) -> int:
     holes = filling.attribute_counts(filling.holes.is_hole)
     console.print(_grid(holes, {"filled": filling.counts}))
-    if written.resumed:
-        console.print(f"{written.resumed} rows were predicted by an earlier, interrupted run")
-    if written.dropped:
-        console.print(
-            f"{written.dropped} rows of an interrupted run were predicted again: {written.reason}"
-        )
     filled, empty = sum(filling.counts.values()), sum(holes.values())
-    console.print(f"{filled:,} of {empty:,} empty cells filled: {out}; each cell: {written.path}")
-    if written.problems:
-        errors.print(f"{len(written.problems)} images could not be read: {written.errors_path}")
-        return EXIT_UNREADABLE
-    return 0
+    what = f"{filled:,} of {empty:,} empty cells filled: {out}; each cell: {written.path}"
+    return report_end(written, what)
 
 
 def _grid(holes: dict[str, int], columns: dict[str, dict[str, int]]) -> "Grid":
