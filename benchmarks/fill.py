@@ -128,10 +128,12 @@ def _compared(
     assert len(found) == len(known) - len(hidden) + len(filled_cells(out))
     answered = {cell: text for cell, text in hidden.items() if cell in found}
     right = sum(found[cell] == text for cell, text in answered.items())
+    start = f"| {seed} | {target} | {len(hidden):,} | {len(answered):,} | "
+    if not answered:
+        return f"{start}0.0% | 0 | | |"
     low, high = share_interval(np.array([right]), np.array([len(answered)]))
     return (
-        f"| {seed} | {target} | {len(hidden):,} | {len(answered):,} | "
-        f"{len(answered) / len(hidden):.1%} | {right:,} | {right / len(answered):.4f} | "
+        f"{start}{len(answered) / len(hidden):.1%} | {right:,} | {right / len(answered):.4f} | "
         f"{low[0]:.3f} to {high[0]:.3f} |"
     )
 
