@@ -32,6 +32,7 @@ from visual_taxonomy.commands.download_weights import DownloadWeights, download_
 from visual_taxonomy.commands.evaluate import Evaluate, evaluate
 from visual_taxonomy.commands.export import Export, export
 from visual_taxonomy.commands.failures import explain
+from visual_taxonomy.commands.fill import Fill, fill
 from visual_taxonomy.commands.inspect_catalogue import Inspect, inspect
 from visual_taxonomy.commands.list_entries import List, list_entries
 from visual_taxonomy.commands.predict import Predict, predict
@@ -72,6 +73,7 @@ COMMANDS: dict[str, Command] = {
     "probe": Command(ProbeConfig, probe, is_heavy=True),
     "evaluate": Command(Evaluate, evaluate, is_heavy=True),
     "predict": Command(Predict, predict, is_heavy=True),
+    "fill": Command(Fill, fill, is_heavy=True),
     "audit": Command(Audit, audit),
     "report": Command(MakeReport, report, is_heavy=True),
     "compare": Command(Compare, compare, is_heavy=True),

@@ -176,13 +176,22 @@ def _report(written: "Written", rows: int) -> int:
     for category, count in written.rows.items():
         each = written.seconds[category] / count
         console.print(f"{category}: {count} rows, {each:.4f} seconds per image")
+    return report_end(written, f"{rows} rows: {written.path}")
+
+
+def report_end(written: "Written", what: str) -> int:
+    """Say what came of an interrupted run, what was written, and which images could not be read.
+
+    Returns:
+        The exit status.
+    """
     if written.resumed:
         console.print(f"{written.resumed} rows were predicted by an earlier, interrupted run")
     if written.dropped:
         console.print(
             f"{written.dropped} rows of an interrupted run were predicted again: {written.reason}"
         )
-    console.print(f"{rows} rows: {written.path}")
+    console.print(what)
     if written.problems:
         errors.print(f"{len(written.problems)} images could not be read: {written.errors_path}")
         return EXIT_UNREADABLE

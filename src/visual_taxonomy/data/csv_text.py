@@ -17,7 +17,9 @@ import polars as pl
 from visual_taxonomy.catalogue import Encoding
 from visual_taxonomy.errors import InputError, shown
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What Excel puts in front of a file in UTF-8."""
+
 # First bytes -> what the file is, and the remedy.
 _OTHER_KINDS = {
     b"PK\x03\x04": "an Excel workbook or a zip file; save it as 'CSV UTF-8'",
@@ -62,11 +64,11 @@ def read_csv_text(path: Path, encoding: Encoding = "utf-8") -> CsvText:
     """
     # As a whole: quotes and encodings cannot be checked line by line, because a value may hold
     # lines.
-    content = _as_utf8(path, path.read_bytes().removeprefix(_BYTE_ORDER_MARK), encoding)
+    content = _as_utf8(path, path.read_bytes().removeprefix(BYTE_ORDER_MARK), encoding)
     _check_encoding(path, content)
     if b"\n" not in content:  # lines of the Mac before OS X, which Excel still offers
         content = content.replace(b"\r", b"\n")
-    delimiter = _find_delimiter(content)
+    delimiter = find_delimiter(content)
     names, start, first_line = _read_header(path, content, delimiter)
     _check_quotes(path, content, names, delimiter)
     body = content[start:]
@@ -97,7 +99,7 @@ def _as_utf8(path: Path, content: bytes, encoding: Encoding) -> bytes:
     return text.encode()
 
 
-def _find_delimiter(content: bytes) -> str:
+def find_delimiter(content: bytes) -> str:
     """What the header has most of, outside quotes."""
     header = content.lstrip(b"\r\n").partition(b"\n")[0]
     # Every second piece lies outside quotes; a name in quotes may hold any delimiter.

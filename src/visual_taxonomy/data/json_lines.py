@@ -29,12 +29,12 @@ def read_json_lines(path: Path) -> pl.DataFrame:
     chunks: list[pl.DataFrame] = []
     nested: set[str] = set()
     with path.open("rb") as file:
-        rows = _rows(path, file)
+        rows = json_rows(path, file)
         while chunk := list(islice(rows, _CHUNK_ROWS)):
             names = dict.fromkeys(name for row in chunk for name in row)
             columns = {name: [row.get(name) for row in chunk] for name in (_LINE, *names)}
             nested.update(name for name, values in columns.items() if _is_nested(values))
-            texts = {name: list(map(_text, values)) for name, values in columns.items()}
+            texts = {name: list(map(json_text, values)) for name, values in columns.items()}
             # With a schema, or a column without a value in this chunk would be of another type.
             chunks.append(pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.String)))
     # Diagonal, because a column may occur in some chunks only.
@@ -45,7 +45,12 @@ def read_json_lines(path: Path) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.List(pl.String)).alias(name) for name in nested)
 
 
-def _rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+def json_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The object of each line, numbers as they are written; {} for a blank line.
+
+    Raises:
+        InputError: A line is not the JSON of an object, or names a column twice.
+    """
     for line, content in enumerate(file, start=1):
         text = content.removeprefix(b"\xef\xbb\xbf") if line == 1 else content
         if text.isspace() or not text:
@@ -85,7 +90,8 @@ def _is_nested(values: list[Any]) -> bool:
     return any(isinstance(value, dict | list) for value in values)
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON holds
+def json_text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON holds
+    """The text of a value; None for null."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else None if value is None else str(value)

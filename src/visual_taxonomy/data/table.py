@@ -108,6 +108,7 @@ def read_table(
     unknown_labels: UnknownLabels = "error",
     on_note: Callable[[str], None] = lambda note: None,
     trained: CatalogueConfig | None = None,
+    absent_columns: Literal["error", "ignore"] = "error",
 ) -> Table:
     """Read a catalogue and check every row.
 
@@ -131,6 +132,8 @@ def read_table(
             class with rows and no correct prediction, as in scikit-learn's f1_score of the texts.
         on_note: Called with what a person should know of the file and its labels.
         trained: Which column was what in the training CSV of a model; see `settle_roles`.
+        absent_columns: What becomes of attributes without a column: "error", or "ignore" for
+            labels that are all unknown.
 
     Raises:
         InputError: Anything is wrong; file, row, column, value and remedy are named.
@@ -147,7 +150,7 @@ def read_table(
         # A class that is called like a marker would be read as unknown in every row, without a
         # word.
         taxonomy.check_missing_values(reading.missing_values)
-        columns = _columns_of_slots(file, taxonomy, categories)
+        columns = _columns_of_slots(file, taxonomy, categories, absent_columns == "error")
         if unknown_labels != "error":
             unseen = find_unseen(LabelColumns(file), taxonomy, columns)
             note_unseen(unseen, unknown_labels, on_note)
@@ -185,7 +188,7 @@ def _check_lengths(file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray) 
 
 
 def _columns_of_slots(
-    file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray
+    file: LabelFile, taxonomy: Taxonomy, categories: np.ndarray, needs_all: bool
 ) -> dict[str, list[int | None]]:
     """Column -> for each of the K categories the slot whose labels it holds, None for none."""
     attributes = [taxonomy.attributes(category) for category in taxonomy.categories]
@@ -202,7 +205,7 @@ def _columns_of_slots(
             f"attributes ({', '.join(dict.fromkeys(sum(attributes, ())))})"
         )
     # Only categories that occur: a file of sarees need not have the columns of shirts.
-    for category in np.unique(categories):
+    for category in np.unique(categories) if needs_all else ():
         for name in names[category]:
             file.column(name)
     return {

@@ -64,12 +64,12 @@ class WideCsv(OutputForm):
 
     @override
     def start(self) -> bytes:
-        return _csv([self.columns.header(self.with_probabilities)])
+        return csv_lines([self.columns.header(self.with_probabilities)])
 
     @override
     def rows(self, table: Table, scores: RowScores) -> bytes:
         shares, unknown = self.with_probabilities, self.unknown
-        return _csv(answer_lines(table, scores, self.columns, shares, unknown))
+        return csv_lines(answer_lines(table, scores, self.columns, shares, unknown))
 
 
 class LongCsv(OutputForm):
@@ -77,11 +77,11 @@ class LongCsv(OutputForm):
 
     @override
     def start(self) -> bytes:
-        return _csv([LONG_COLUMNS])
+        return csv_lines([LONG_COLUMNS])
 
     @override
     def rows(self, table: Table, scores: RowScores) -> bytes:
-        return _csv(map(_texts, _records(table, scores)))
+        return csv_lines(map(texts_of, _records(table, scores)))
 
 
 class JsonLines(OutputForm):
@@ -137,7 +137,8 @@ def _records(table: Table, scores: RowScores) -> Iterator[tuple[Any, ...]]:
             yield (name, table.taxonomy.categories[category], attribute, *answer)
 
 
-def _texts(record: Iterable[object]) -> list[str]:
+def texts_of(record: Iterable[object]) -> list[str]:
+    """The values of a record as a CSV holds them."""
     return [
         f"{value:.6f}" if isinstance(value, float) else "" if value is None else str(value)
         for value in record
@@ -148,7 +149,8 @@ def _rounded(value: object) -> object:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _csv(lines: Iterable[Sequence[str]]) -> bytes:
+def csv_lines(lines: Iterable[Sequence[str]]) -> bytes:
+    """Lines of a CSV."""
     text = io.StringIO()
     # csv.writer ends lines with "\r\n" unless told otherwise.
     csv.writer(text, lineterminator="\n").writerows(lines)

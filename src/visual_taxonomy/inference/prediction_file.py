@@ -2,10 +2,11 @@
 
 import csv
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.table import Table
@@ -14,10 +15,17 @@ from visual_taxonomy.inference.answers import RowScores
 from visual_taxonomy.inference.bundle import MANIFEST, checksum, is_bundle
 from visual_taxonomy.inference.image_stamps import ImageStamps
 from visual_taxonomy.inference.output_forms import OutputForm, WideCsv
-from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.inference.receipt import read_receipt, receipt_path, write_receipt
 from visual_taxonomy.inference.resumable import journal_path, partial_path, resumable
 from visual_taxonomy.version import __version__
+
+
+class RowAnswers(Protocol):
+    """What answers the rows of a table: a `Predictor`, or something around one."""
+
+    def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
+        """Answer the rows from row `first` on, in order, a batch at a time."""
+        ...
 
 
 @dataclass
@@ -46,7 +54,7 @@ class Written:
 
 
 def write_predictions(
-    predictor: Predictor,
+    predictor: RowAnswers,
     table: Table,
     path: Path,
     form: OutputForm | None = None,
