@@ -213,3 +213,27 @@ def test_cached_features_and_negative_alphas_are_refused(tmp_path) -> None:
     data = DataConfig(tmp_path, tmp_path, feature_cache=tmp_path, mixup=0.2)
     with pytest.raises(InputError, match="`mixup` mixes images, and `feature_cache` holds feat"):
         TrainConfig(data, ModelConfig(freeze_backbone=True))
+
+
+def test_the_answers_of_a_teacher_count_where_their_image_is(taxonomy) -> None:
+    objective = objective_of(taxonomy)
+    categories = torch.tensor([0, 0])
+    targets = torch.full((2, taxonomy.num_slots), -1)
+    width = max(len(task.classes) for task in taxonomy.tasks)
+    taught = torch.full((2, taxonomy.num_slots, width), torch.nan)
+    taught[:, 0] = torch.randn(2, width).log_softmax(dim=1)
+    entries = objective.entries(categories, targets, taught)
+    output = HeadOutput(torch.randn(2, 1, width), torch.zeros(2, 4))
+    found = Mixing(torch.tensor([1, 0]), 0.25).losses(objective, output, entries)
+
+    def divergence(of_image: int, of_teacher: int) -> Tensor:
+        student = output.logits[of_image, 0].log_softmax(dim=0)
+        teacher = taught[of_teacher, 0]
+        return (teacher.exp() * (teacher - student)).sum()
+
+    own = (divergence(0, 0) + divergence(1, 1)) / 2
+    swapped = (divergence(0, 1) + divergence(1, 0)) / 2
+    # Border has three classes, the most of all tasks; without a label the share is the whole loss.
+    assert found.keys() == {"Sarees/border"}
+    expected = objective.teacher_share * (0.25 * own + 0.75 * swapped)
+    torch.testing.assert_close(found["Sarees/border"], expected)
