@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from visual_taxonomy.decision.decision import Answers, plain_answers
-from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.witnesses.combination import (
     IMAGE,
@@ -18,38 +17,6 @@ from visual_taxonomy.witnesses.combination import (
 )
 from visual_taxonomy.witnesses.combining import fit_witnesses, fused_out_of_fold, said_of
 from visual_taxonomy.witnesses.fusion import plain_product
-from visual_taxonomy.witnesses.known_label_fitting import fit_known_labels
-from visual_taxonomy.witnesses.word_fitting import fit_words
-
-COLUMNS = ("title", "brand")
-
-
-@pytest.fixture(scope="module")
-def heard(rows, held_out) -> HeldOut:
-    """300 rows that a model of images, words of two thirds, and labels speak of."""
-    words = fit_words(rows.taxonomy, COLUMNS, *rows[1:])
-    known = fit_known_labels(rows.taxonomy, rows.categories, rows.targets)
-    random = np.random.default_rng(5)
-    image = held_out.probabilities[:300].copy()
-    # Right more often than not, in every head.
-    for row, slot in zip(*np.nonzero(rows.targets >= 0), strict=True):
-        if random.random() < 0.5:
-            image[row, slot, rows.targets[row, slot]] += 1.0
-    image /= np.maximum(image.sum(axis=2, keepdims=True), 1e-9)
-    image[7] = 0.0  # without an image
-    said = {
-        "words": words.probabilities(rows.texts, rows.categories),
-        "known labels": known.probabilities(rows.targets, rows.categories),
-    }
-    kept = held_out.take(np.arange(300))
-    return replace(kept, probabilities=image, targets=rows.targets, witnesses=said)
-
-
-@pytest.fixture(scope="module")
-def witnesses(rows, heard) -> Witnesses:
-    words = fit_words(rows.taxonomy, COLUMNS, *rows[1:])
-    known = fit_known_labels(rows.taxonomy, rows.categories, rows.targets)
-    return fit_witnesses(heard, words, known)
 
 
 def answer(probabilities, categories, decision) -> Answers:
