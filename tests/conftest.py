@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from visual_taxonomy.decision.held_out import HeldOut
     from visual_taxonomy.inference.bundle import Bundle
     from visual_taxonomy.taxonomy import Taxonomy
+    from visual_taxonomy.witnesses.combination import Witnesses
+
+
+class Rows(NamedTuple):
+    """Rows of the taxonomy of the tests, with titles and brands."""
+
+    taxonomy: "Taxonomy"
+    texts: np.ndarray
+    categories: np.ndarray
+    targets: np.ndarray
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +153,65 @@ def decision(held_out: "HeldOut") -> "Decision":
     from visual_taxonomy.decision.fitting import fit_decision
 
     return fit_decision(held_out)
+
+
+@pytest.fixture(scope="session")
+def rows(taxonomy: "Taxonomy") -> Rows:
+    """300 rows; a title names each class four times in five, and a third has no title."""
+    random = np.random.default_rng(1)
+    categories = np.arange(300) % 2
+    targets = np.full((300, taxonomy.num_slots), -1)
+    texts = np.full((300, 2), "", dtype=object)
+    for row, category in enumerate(categories.tolist()):
+        names = []
+        for slot, task in enumerate(taxonomy.slots[category]):
+            classes = taxonomy.tasks[task].classes
+            # The same number in each slot, as far as it goes: labels say something of one another.
+            number = row // 2 % 3 if random.random() < 0.7 else random.integers(3)
+            label = int(number % len(classes))
+            targets[row, slot] = label if random.random() < 0.8 else -1
+            names.append(classes[label] if random.random() < 0.8 else "fine")
+        if row % 3:
+            texts[row] = [f"Lovely {' '.join(names)} no. {row}", ("Acme", "Zeta")[row % 2]]
+    return Rows(taxonomy, texts, categories, targets)
+
+
+@pytest.fixture(scope="session")
+def heard(rows: Rows, held_out: "HeldOut") -> "HeldOut":
+    """300 rows that a model of images, words of two thirds, and labels speak of."""
+    from dataclasses import replace
+
+    from visual_taxonomy.witnesses.known_label_fitting import fit_known_labels
+    from visual_taxonomy.witnesses.word_fitting import fit_words
+
+    words = fit_words(rows.taxonomy, ("title", "brand"), *rows[1:])
+    known = fit_known_labels(rows.taxonomy, rows.categories, rows.targets)
+    random = np.random.default_rng(5)
+    image = held_out.probabilities[:300].copy()
+    # Right more often than not, in every head.
+    for row, slot in zip(*np.nonzero(rows.targets >= 0), strict=True):
+        if random.random() < 0.5:
+            image[row, slot, rows.targets[row, slot]] += 1.0
+    image /= np.maximum(image.sum(axis=2, keepdims=True), 1e-9)
+    image[7] = 0.0  # without an image
+    said = {
+        "words": words.probabilities(rows.texts, rows.categories),
+        "known labels": known.probabilities(rows.targets, rows.categories),
+    }
+    kept = held_out.take(np.arange(300))
+    return replace(kept, probabilities=image, targets=rows.targets, witnesses=said)
+
+
+@pytest.fixture(scope="session")
+def witnesses(rows: Rows, heard: "HeldOut") -> "Witnesses":
+    """Words, known labels and all combinations, fitted on these rows."""
+    from visual_taxonomy.witnesses.combining import fit_witnesses
+    from visual_taxonomy.witnesses.known_label_fitting import fit_known_labels
+    from visual_taxonomy.witnesses.word_fitting import fit_words
+
+    words = fit_words(rows.taxonomy, ("title", "brand"), *rows[1:])
+    known = fit_known_labels(rows.taxonomy, rows.categories, rows.targets)
+    return fit_witnesses(heard, words, known)
 
 
 @pytest.fixture

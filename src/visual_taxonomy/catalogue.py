@@ -52,6 +52,8 @@ class CatalogueConfig:
     """The one category of all rows, for a CSV without a column of categories."""
     image_column: str | None = None
     """Column with the paths of the images in --img_dir; None: images are named by id."""
+    text_columns: tuple[str, ...] | None = None
+    """Columns of words (title, brand) that labels are predicted from beside the image."""
     csv_encoding: Encoding | None = None
     """Encoding of the CSV; None: utf-8."""
     merged_labels: tyro.conf.Suppress[Merged | None] = None
@@ -104,6 +106,7 @@ class CatalogueConfig:
         roles = [("id_column", self.id_column)] if self.id_column else []
         roles += [("category_column", name) for name in self.category_column or ()]
         roles += [("image_column", self.image_column)] if self.image_column else []
+        roles += [("text_columns", name) for name in self.text_columns or ()]
         # A field of subclasses only.
         attributes = getattr(self, "attribute_columns", None)
         return roles + [("attribute_columns", name) for name in attributes or ()]
@@ -135,6 +138,7 @@ class CatalogueFile:
     category_column: tuple[str, ...] | None = None
     category_name: str | None = None
     image_column: str | None = None
+    text_columns: tuple[str, ...] | None = None
     attribute_columns: tuple[str, ...] | None = None
     csv_encoding: Encoding | None = None
     merged_labels: Merged | None = None
@@ -144,7 +148,7 @@ class CatalogueFile:
 
 # Not the encoding: that of one file says nothing of the next.
 _REMEMBERED = (
-    *("id_column", "category_column", "category_name", "image_column"),
+    *("id_column", "category_column", "category_name", "image_column", "text_columns"),
     *("merged_labels", "rare_labels"),
 )
 

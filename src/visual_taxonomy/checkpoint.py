@@ -33,6 +33,7 @@ from visual_taxonomy.model.original_checkpoint import (
 from visual_taxonomy.regular_file import require_regular
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.version import __version__
+from visual_taxonomy.witnesses.combination import Witnesses
 
 FORMAT = 2
 """Number of the format; a reader refuses those it does not know."""
@@ -61,6 +62,7 @@ class Checkpoint:
         decision: From its probabilities to answers; None: the most probable classes.
         decision_figures: What the decision is worth on rows that it was not fitted on, as
             `CrossFitted.to_dict` has it; empty without a decision.
+        witnesses: What else it answers from: words, and labels that a row has already.
         held_out: What the model of these weights makes of the validation rows, until a decision is
             fitted on it at the end of the run.
         source: Where it was read from, for messages.
@@ -76,6 +78,7 @@ class Checkpoint:
     named_columns: bool = False
     decision: Decision | None = None
     decision_figures: Mapping[str, Any] = field(default_factory=dict)
+    witnesses: Witnesses | None = field(default=None, compare=False)
     held_out: HeldOut | None = field(default=None, compare=False)
     columns: CatalogueConfig = field(default_factory=CatalogueConfig)
     source: str = field(default="the checkpoint", compare=False)
@@ -118,6 +121,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "columns": remembered(checkpoint.columns),
         "decision": {} if checkpoint.decision is None else checkpoint.decision.to_dict(),
         "decision_figures": dict(checkpoint.decision_figures),
+        "witnesses": _tensors(checkpoint.witnesses),
         "held_out": _plain_held_out(checkpoint.held_out),
     }
     with write_atomically(path) as temporary:
@@ -303,6 +307,12 @@ def _plain_held_out(held_out: HeldOut | None) -> dict[str, Any]:
     return {"ids": [str(each) for each in held_out.ids], **tensors}
 
 
+def _tensors(witnesses: Witnesses | None) -> dict[str, Tensor]:
+    arrays = {} if witnesses is None else witnesses.to_arrays()
+    # Copies, because torch warns of arrays that are read-only.
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
 def _with_decision(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with its decision, or with the held-out predictions for one.
 
@@ -316,13 +326,25 @@ def _with_decision(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkp
         except InputError as error:
             raise InputError(f"{checkpoint.source}: {error}") from None
         figures = dict(content["decision_figures"])
-        return replace(checkpoint, decision=decision, decision_figures=figures)
+        witnesses = _witnesses(content, checkpoint)
+        return replace(checkpoint, decision=decision, decision_figures=figures, witnesses=witnesses)
     kept = content.get("held_out")
     if not kept:
         return checkpoint
     arrays = (kept[name].numpy() for name in _HELD_OUT_TENSORS)
     ids = np.array(kept["ids"], np.str_)
     return replace(checkpoint, held_out=HeldOut(taxonomy, checkpoint.class_counts, ids, *arrays))
+
+
+def _witnesses(content: Mapping[str, Any], checkpoint: Checkpoint) -> Witnesses | None:
+    tensors = content.get("witnesses")  # absent in files of earlier versions
+    if not tensors:
+        return None
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    try:
+        return Witnesses.from_arrays(checkpoint.taxonomy, arrays)
+    except InputError as error:
+        raise InputError(f"{checkpoint.source}: {error}") from None
 
 
 def misfit(weights: object, expected: Mapping[str, Tensor]) -> str:

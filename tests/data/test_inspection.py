@@ -35,7 +35,8 @@ def test_everything_is_found_and_counted(export, tmp_path):
     assert (found.reading.id_column, found.reading.image_column) == ("sku", "image")
     assert found.reading.category_column == ("gender", "type")
     assert found.reading.attribute_columns == ("color",)
-    assert found.left_out == {"year": "numbers", "title": "40 values in 40 rows"}
+    assert found.left_out == {"year": "numbers"}
+    assert found.reading.text_columns == ("title",)
     assert (found.rows, found.categories) == (40, {"Men Tops": 20, "Women Tops": 20})
     (color,) = found.attributes
     assert color.classes == {"Red": 16, "Navy Blue": 8, "navy": 8}

@@ -21,7 +21,7 @@ def test_an_export_is_understood():
         productId=lambda i: f"P{i}",
         link=lambda i: f"x/{i}.JPG",
     )
-    assert guess_roles(table) == Guess("productId", "link", ("gender", "articleType"))
+    assert guess_roles(table) == Guess("productId", "link", ("gender", "articleType"), ("title",))
 
 
 def test_a_gender_that_follows_from_the_category_is_not_part_of_it():
@@ -62,3 +62,16 @@ def test_images_are_told_by_nine_of_ten_suffixes(values, found):
 def test_images_are_told_by_a_name_if_the_values_may_be_paths():
     assert guess_roles(frame(id=lambda i: i, Image=lambda i: f"tops/{i}")).image_column == "Image"
     assert guess_roles(frame(id=lambda i: i, image=lambda i: "yes")).image_column is None
+
+
+def test_words_are_texts_of_their_own_in_most_rows():
+    table = frame(
+        id=lambda i: i,
+        name=lambda i: f"red shirt {i}" if i % 4 else "",
+        slogan=lambda i: f"now with {i % 5} pockets",
+        date=lambda i: f"{i} Jan 2024",
+        code=lambda i: f"AB-{i}",
+        price=lambda i: f"{i} {i}",
+        attr_1=lambda i: f"dark red {i}",
+    )
+    assert guess_roles(table).text_columns == ("name",)

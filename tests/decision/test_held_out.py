@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,17 @@ def test_rows_can_be_taken_by_mask():
     some = held_out().take(np.array([True, False, True]))
     assert some.ids.tolist() == ["1", "3"]
     assert some.groups.tolist() == [0, 1]
+
+
+def test_what_other_witnesses_say_goes_with_the_rows(held_out, tmp_path):
+    said = np.roll(held_out.probabilities, 1, axis=0)
+    both = replace(held_out, witnesses={"words": said})
+    both.write(tmp_path / "a.npz")
+    np.testing.assert_array_equal(HeldOut.read(tmp_path / "a.npz").witnesses["words"], said)
+    np.testing.assert_array_equal(both.take(np.array([7])).witnesses["words"], said[[7]])
+    first, second = both.take(np.arange(5)), held_out.take(np.arange(5, 9))
+    pooled = pool([first, second]).witnesses["words"]
+    np.testing.assert_array_equal(pooled[:5], said[:5])
+    assert not pooled[5:].any()  # the fold without words
+    with pytest.raises(InputError, match="a witness does not fit"):
+        replace(held_out, witnesses={"words": said[1:]})

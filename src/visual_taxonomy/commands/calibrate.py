@@ -78,7 +78,7 @@ def calibrate(options: Calibrate) -> int:
         source=rows.name,
     )
     figures = found.to_dict()
-    write_decision(options.checkpoint, target, found, options.attributes_config)
+    write_decision(options.checkpoint, target, found, options.attributes_config, held_out)
     console.print(decision_table(figures))
     for line in (gain_line(figures), *precision_lines(figures)):
         console.print(line)

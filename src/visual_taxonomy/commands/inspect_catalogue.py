@@ -140,6 +140,8 @@ def _roles(found: "Inspection") -> Table:
     for name in reading.category_column or (() if reading.category_name else ("Category",)):
         table.add_row(name, "category")
     table.add_row(reading.image_column or "(none)", "image" if reading.image_column else _BY_ID)
+    for name in reading.text_columns or ():
+        table.add_row(name, "text")
     for each in found.attributes:
         table.add_row(shown(each.column), "attribute")
     for name, why in found.left_out.items():

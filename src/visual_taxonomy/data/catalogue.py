@@ -1,4 +1,4 @@
-"""The columns of one file by their roles: id, category, image; all others may hold labels."""
+"""The columns of one file by their roles: id, category, image, text; others may hold labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import polars as pl
 
 from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.choice import unknown_name
+from visual_taxonomy.data.named_columns import is_slot_column
 from visual_taxonomy.errors import InputError, shown
 
 ID, CATEGORY = "id", "Category"
@@ -23,18 +24,21 @@ class Roles:
         category_columns: Of the categories, joined with a space; none where all rows have one.
         category_name: The category of all rows where there is no column of categories.
         image_column: Of the paths of the images; None: they are named by id.
+        text_columns: Of the words; "" for one of the training CSV that this file does not have.
     """
 
     id_column: str = ID
     category_columns: tuple[str, ...] = (CATEGORY,)
     category_name: str | None = None
     image_column: str | None = None
+    text_columns: tuple[str, ...] = ()
 
     @property
     def taken(self) -> frozenset[str]:
         """The columns that can hold no labels."""
         image = () if self.image_column is None else (self.image_column,)
-        return frozenset({self.id_column, *self.category_columns, *image})
+        texts = (name for name in self.text_columns if name)
+        return frozenset({self.id_column, *self.category_columns, *image, *texts})
 
     @property
     def is_named(self) -> bool:
@@ -51,12 +55,13 @@ class Roles:
         return {ID: (self.id_column,), CATEGORY: self.category_columns}.get(column, (column,))
 
     def applied(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns with ids and categories under the names they have inside, without images.
+        """The columns with ids and categories under the names they have inside.
 
-        A column that only happens to be called so gives way to the one with the role.
+        Without those of images and words. A column that only happens to be called so gives way to
+        the one with the role.
         """
         if self.is_usual:
-            return frame.drop(self.image_column) if self.image_column else frame
+            return frame.drop(self.taken - {ID, CATEGORY})
         kept = [name for name in frame.columns if name not in {ID, CATEGORY, *self.taken}]
         found = []
         if self.id_column in frame.columns:
@@ -105,9 +110,35 @@ def settle_roles(
                 category_name = trained.category_name
         if image_column is None and trained.image_column in names:
             image_column = trained.image_column
+    texts = _text_columns(path, names, given.text_columns, trained)
     if category_name is None and not category:
         category = (CATEGORY,)
-    return Roles(id_column or ID, category, category_name, image_column)
+    return Roles(id_column or ID, category, category_name, image_column, texts)
+
+
+def _text_columns(
+    path: Path,
+    names: Sequence[str],
+    given: Sequence[str] | None,
+    trained: CatalogueConfig | None,
+) -> tuple[str, ...]:
+    """Those that are given, in the order of the training CSV; else those that it had."""
+    if given is None:
+        known = () if trained is None else trained.text_columns or ()
+        return tuple(name if name in names else "" for name in known)
+    found = tuple(_find(path, names, "text_columns", name) or "" for name in given)
+    numbered = next(filter(is_slot_column, found), None)
+    if numbered is not None:
+        raise InputError(
+            f"{path}: `text_columns`: '{numbered}' holds labels; a column has one role"
+        )
+    if trained is not None and len(found) != len(trained.text_columns or ()):
+        raise InputError(
+            f"{path}: `text_columns` names {len(found)} columns, but the model was trained with "
+            f"{len(trained.text_columns or ())} ({', '.join(trained.text_columns or ('none',))}); "
+            "name as many, in that order, or leave it out"
+        )
+    return found
 
 
 def merge_labels(labels: pl.Series, classes: Mapping[str, Sequence[str]]) -> pl.Series:

@@ -222,6 +222,8 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
             given = replace(given, category_column=guess.category_column)
     if given.image_column is None and guess.image_column is not None:
         given = replace(given, image_column=guess.image_column)
+    if given.text_columns is None and guess.text_columns:
+        given = replace(given, text_columns=guess.text_columns)
     return given, notes
 
 

@@ -88,6 +88,8 @@ class LabelFile:
         cells = _without_markers(self._stripped, reading.missing_values)
         self.image_paths = self._image_paths(cells)
         """The column that names the images; None if they are named by id."""
+        self.texts = [self._texts(cells, name) for name in self.roles.text_columns]
+        """[X] columns of words; empty cells for one that the file does not have."""
         self.rare_labels = RareLabels()
         """What `min_rows` comes to here, or came to in the training CSV."""
         self.frame = self._folded(self.roles.applied(self._merged(cells, reading)), reading)
@@ -97,6 +99,11 @@ class LabelFile:
         if name in self._no_text:
             raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
         return None if name is None else cells[name]
+
+    def _texts(self, cells: pl.DataFrame, name: str) -> pl.Series:
+        if name in self._no_text:
+            raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
+        return cells[name] if name else pl.Series("", [""]).new_from_index(0, len(cells))
 
     def _merged(self, cells: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
         remembered = self._trained.merged_labels if self._trained else None

@@ -7,6 +7,8 @@ import polars as pl
 
 from visual_taxonomy.data.category_column import are_categories
 from visual_taxonomy.data.images import IMAGE_SUFFIXES
+from visual_taxonomy.data.label_candidates import is_text
+from visual_taxonomy.data.named_columns import is_slot_column
 
 _IDS = ("id", "sku", "productid", "itemid", "articleid", "styleid", "code", "uid", "asin", "ean")
 _IMAGES = ("image", "img", "imagepath", "imagefile", "filename", "file", "path", "picture", "photo")
@@ -32,15 +34,17 @@ class Guess:
     id_column: str | None = None
     image_column: str | None = None
     category_column: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
 
 
 def guess_roles(frame: pl.DataFrame) -> Guess:
-    """Guess ids, images and categories.
+    """Guess ids, images, categories and words.
 
     The id is a column of a usual name, or else the first, with a value of its own in each row.
     The image is a column whose values end like image files, or of a usual name. The category is
     the finest of the columns of a usual name with 20 rows a value, behind one for the audience
-    (gender) unless that follows from it.
+    (gender) unless that follows from it. Words are columns in which most values are texts of two
+    words or more and most rows have one of their own.
 
     Args:
         frame: Columns of text, "" where unknown.
@@ -48,7 +52,7 @@ def guess_roles(frame: pl.DataFrame) -> Guess:
     Example:
         >>> table = {"sku": ["a1", "a2"], "photo": ["1.jpg", "2.jpg"], "type": ["Tops", "Tops"]}
         >>> guess_roles(pl.DataFrame(table))
-        Guess(id_column='sku', image_column='photo', category_column=('type',))
+        Guess(id_column='sku', image_column='photo', category_column=('type',), text_columns=())
     """
     # Backwards: of two names that fold alike, the one that stands first in the file stays.
     folded = {_folded(name): name for name in reversed(frame.columns)}
@@ -56,7 +60,16 @@ def guess_roles(frame: pl.DataFrame) -> Guess:
     rest = [name for name in frame.columns if name != image]
     product = _guess_id(frame.select(rest), folded)
     rest = [name for name in rest if name != product]
-    return Guess(product, image, _guess_category(frame.select(rest)))
+    category = _guess_category(frame.select(rest))
+    rest = [name for name in rest if name not in category and not is_slot_column(name)]
+    return Guess(product, image, category, tuple(n for n in rest if _is_words(frame[n])))
+
+
+def _is_words(cells: pl.Series) -> bool:
+    cells = cells.filter(cells != "")
+    # Two words, each with two letters: dates and sizes have white space, too.
+    are_words = cells.str.count_matches(r"\p{L}{2,}") >= 2
+    return is_text(cells.n_unique(), len(cells)) and 2 * int(are_words.sum()) > len(cells)
 
 
 def _folded(name: str) -> str:

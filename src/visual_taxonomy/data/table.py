@@ -28,6 +28,7 @@ from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
 from visual_taxonomy.data.named_columns import is_slot_column
 from visual_taxonomy.data.product_ids import read_ids
+from visual_taxonomy.data.texts import read_texts
 from visual_taxonomy.data.unseen_labels import find_unseen, note_unseen, with_unseen
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
@@ -49,6 +50,8 @@ class Table:
         image_names: [N] str names of the files in `img_dir`.
         img_dir: The folder of the images.
         columns: The column names of the file, as `LabelFile` gives them.
+        texts: [N, X] str words of the X text columns, "" for none; None where there is no such
+            column.
     """
 
     taxonomy: Taxonomy
@@ -58,6 +61,7 @@ class Table:
     image_names: np.ndarray
     img_dir: Path
     columns: tuple[str, ...] = ()
+    texts: np.ndarray | None = None
 
     def __len__(self) -> int:
         """N, the number of rows."""
@@ -85,6 +89,7 @@ class Table:
             categories=self.categories[rows],
             targets=self.targets[rows],
             image_names=self.image_names[rows],
+            texts=None if self.texts is None else self.texts[rows],
         )
 
     def class_counts(self, task_index: int) -> np.ndarray:
@@ -144,6 +149,7 @@ def read_table(
         on_note(note)
     ids = read_ids(file)
     categories = read_categories(file, taxonomy)
+    texts = read_texts(file, taxonomy, on_note)
     _check_lengths(file, taxonomy, categories)
     targets = np.full((len(file), taxonomy.num_slots), UNKNOWN, dtype=np.int64)
     if labelled:
@@ -165,6 +171,7 @@ def read_table(
     return Table(
         *(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir),
         columns=tuple(file.columns),
+        texts=texts,
     )
 
 

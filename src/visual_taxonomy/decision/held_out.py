@@ -7,9 +7,9 @@ Shapes: N rows, A slots (the most attributes of a category), C classes of the wi
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,6 +23,8 @@ HELD_OUT_NAME = "held_out.npz"
 """The file in a run folder."""
 
 _ARRAYS = ("ids", "categories", "groups", "probabilities", "targets")
+_WITNESS = "witness "
+"""In a file, before the name of a witness."""
 
 
 class HeldOutHead(NamedTuple):
@@ -55,6 +57,8 @@ class HeldOut:
         probabilities: [N, A, C] float32 softmax of the model; 0 where there is no answer, slot
             or class.
         targets: [N, A] int64 class indices, -1 for unknown.
+        witnesses: What else speaks of the rows, each fitted on others: name -> probabilities like
+            those of the model.
 
     Raises:
         InputError: The shapes do not fit each other or the taxonomy.
@@ -67,6 +71,7 @@ class HeldOut:
     groups: np.ndarray
     probabilities: np.ndarray
     targets: np.ndarray
+    witnesses: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows, slots = len(self.ids), self.taxonomy.num_slots
@@ -78,6 +83,8 @@ class HeldOut:
                     f"held-out rows: '{name}' has shape {getattr(self, name).shape}, "
                     f"expected {shape} for this taxonomy"
                 )
+        if any(each.shape != self.probabilities.shape for each in self.witnesses.values()):
+            raise InputError("held-out rows: a witness does not fit the rows")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,7 +120,9 @@ class HeldOut:
     def take(self, rows: np.ndarray) -> "HeldOut":
         """Some of the rows, by index or mask."""
         arrays = (getattr(self, name)[rows] for name in _ARRAYS)
-        return HeldOut(self.taxonomy, self.class_counts, *arrays)
+        witnesses = {name: each[rows] for name, each in self.witnesses.items()}
+        found = HeldOut(self.taxonomy, self.class_counts, *arrays)
+        return replace(found, witnesses=witnesses)
 
     def write(self, path: Path) -> None:
         """Write as .npz: arrays, and the names as JSON; no pickle.
@@ -126,6 +135,7 @@ class HeldOut:
             arrays = {name: getattr(self, name) for name in _ARRAYS}
             # An array of objects would be pickled, which `read` refuses.
             arrays["ids"] = np.asarray(self.ids, dtype=np.str_)
+            arrays |= {f"{_WITNESS}{name}": each for name, each in self.witnesses.items()}
             np.savez_compressed(file, names=np.array(names), **arrays)
 
     @classmethod
@@ -141,7 +151,13 @@ class HeldOut:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 names = json.loads(str(file["names"]))
                 taxonomy = Taxonomy.from_dict(names["taxonomy"])
-                return cls(taxonomy, names["counts"], *(file[name] for name in _ARRAYS))
+                witnesses = {
+                    name.removeprefix(_WITNESS): file[name]
+                    for name in file.files
+                    if name.startswith(_WITNESS)
+                }
+                arrays = (file[name] for name in _ARRAYS)
+                return replace(cls(taxonomy, names["counts"], *arrays), witnesses=witnesses)
         except FileNotFoundError:
             raise InputError(
                 f"{path}: no held-out predictions; `vtax train` writes them into its run folder"
@@ -161,7 +177,16 @@ def pool(parts: Sequence[HeldOut]) -> HeldOut:
     first = parts[0]
     if any(part.taxonomy != first.taxonomy for part in parts):
         raise InputError("held-out predictions of different taxonomies cannot be pooled")
-    arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS]
+    arrays: list[Any] = [
+        np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS
+    ]
+    # A witness that a fold does not have says nothing of its rows.
+    witnesses = {
+        name: np.concatenate(
+            [part.witnesses.get(name, np.zeros_like(part.probabilities)) for part in parts]
+        )
+        for name in dict.fromkeys(name for part in parts for name in part.witnesses)
+    }
     ids, repeats = np.unique(arrays[0], return_counts=True)
     if (repeats > 1).any():
         raise InputError(f"row '{ids[repeats > 1][0]}' is held out twice; the folds overlap")
@@ -170,7 +195,8 @@ def pool(parts: Sequence[HeldOut]) -> HeldOut:
         name: np.mean([part.class_counts[name] for part in parts], axis=0).round().astype(int)
         for name in first.class_counts
     }
-    return HeldOut(first.taxonomy, {k: v.tolist() for k, v in counts.items()}, *arrays)
+    plain = {name: each.tolist() for name, each in counts.items()}
+    return replace(HeldOut(first.taxonomy, plain, *arrays), witnesses=witnesses)
 
 
 def _plain(held_out: HeldOut) -> dict[str, list[int]]:

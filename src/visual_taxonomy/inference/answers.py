@@ -9,9 +9,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
+from visual_taxonomy.witnesses.combination import IMAGE
 
-Status = Literal["answered", "unknown", "no image"]
+Status = Literal["answered", "answered from words", "unknown", "no image"]
 ANSWERED: Status = "answered"
+FROM_WORDS: Status = "answered from words"
 UNSURE: Status = "unknown"
 NO_IMAGE: Status = "no image"
 
@@ -32,6 +34,9 @@ class RowScores(NamedTuple):
     """[N, A] bool: without answer, or not sure enough to be published."""
     problems: dict[int, str]
     """Row -> why its image could not be read, or has no answer."""
+    witnesses: np.ndarray | None = None
+    """[N, A] bits of the witnesses that answer each cell (`witnesses.combination`: 1 the image, 2
+    words, 4 known labels), 0 for none; None where nobody asked."""
 
     @property
     def published(self) -> np.ndarray:
@@ -50,7 +55,8 @@ class Answer(NamedTuple):
     """The second choice; None if there is none."""
     runner_up_probability: float | None
     status: Status
-    """`answered`; `unknown`: not sure enough for the target precision; or `no image`."""
+    """`answered`; `answered from words`, without an image; `unknown`: not sure enough for the
+    target precision; or `no image`."""
 
 
 def named_answers(
@@ -71,6 +77,7 @@ def named_answers(
         scores.runner_up.tolist(),
         _chosen(scores.probabilities, scores.runner_up),
         scores.is_unknown.tolist(),
+        _without_image(scores).tolist(),
         strict=True,
     )
     for category, row in zip(categories.tolist(), columns, strict=True):
@@ -119,6 +126,14 @@ def tasks_of(taxonomy: Taxonomy) -> list[list[Task]]:
     return [[taxonomy.tasks[index] for index in slots] for slots in taxonomy.slots]
 
 
+def _without_image(scores: RowScores) -> np.ndarray:
+    """[N, A] bool: answered, and not by the image."""
+    if scores.witnesses is None:
+        return np.zeros(scores.classes.shape, dtype=np.bool_)
+    found: np.ndarray = (scores.witnesses & IMAGE) == 0
+    return found
+
+
 def _chosen(probabilities: np.ndarray, classes: np.ndarray) -> list[list[float]]:
     """[N, A] probabilities of the classes."""
     # -1 would read the last class; callers show nothing where the class is -1.
@@ -128,15 +143,22 @@ def _chosen(probabilities: np.ndarray, classes: np.ndarray) -> list[list[float]]
 
 
 def _answer(
-    task: Task, index: int, share: float, second: int, second_share: float, is_unknown: bool
+    task: Task,
+    index: int,
+    share: float,
+    second: int,
+    second_share: float,
+    is_unknown: bool,
+    is_without_image: bool,
 ) -> Answer:
     if index == UNKNOWN:
         return Answer(None, None, None, None, NO_IMAGE)
     runner_up = task.label(second)
+    answered = FROM_WORDS if is_without_image else ANSWERED
     return Answer(
         task.label(index),
         share,
         runner_up,
         None if runner_up is None else second_share,
-        UNSURE if is_unknown else ANSWERED,
+        UNSURE if is_unknown else answered,
     )

@@ -2,6 +2,7 @@
 
     bundle.json         what the folder holds: format, preprocessing, versions, checksums, scores
     taxonomy.json       category -> attribute -> classes, in the order of the outputs
+    witnesses.npz       what it answers from beside the image: words, and labels that are known
     weights.safetensors for torch;  model.onnx  for ONNX Runtime;  model.xml, .bin  for OpenVINO
     requirements.txt    the packages that run it without torch
     README.md           the model card, for people
@@ -13,10 +14,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
-from visual_taxonomy.atomic import write_text
+from visual_taxonomy.atomic import write_atomically, write_text
 from visual_taxonomy.catalogue import CatalogueConfig, from_remembered
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import from_dict, to_dict
@@ -26,6 +29,7 @@ from visual_taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from visual_taxonomy.decision.decision import Decision
+    from visual_taxonomy.witnesses.combination import Witnesses
 
 FORMAT = 2
 """Number of the format; a reader refuses those it does not know."""
@@ -38,6 +42,7 @@ CARD = "README.md"
 REQUIREMENTS = "requirements.txt"
 TAXONOMY = "taxonomy.json"
 WEIGHTS = "weights.safetensors"
+WITNESSES = "witnesses.npz"
 ONNX = "model.onnx"
 OPENVINO = "model.xml"
 
@@ -90,6 +95,17 @@ class Bundle:
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def witnesses(self) -> "Witnesses | None":
+        """What it answers from beside the image; None for the image alone.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        if not self.has(WITNESSES):
+            return None
+        return _read_witnesses(self.folder / WITNESSES, self.taxonomy)
 
     @property
     def columns(self) -> CatalogueConfig:
@@ -185,6 +201,28 @@ def _decision(content: Mapping[str, Any], taxonomy: Taxonomy, path: Path) -> "De
         return Decision.from_dict(taxonomy, content) if content else None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def write_witnesses(folder: Path, witnesses: "Witnesses") -> None:
+    """Write what a bundle answers from beside the image."""
+    import numpy as np
+
+    arrays: dict[str, Any] = {**witnesses.to_arrays()}
+    with write_atomically(folder / WITNESSES) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _read_witnesses(path: Path, taxonomy: Taxonomy) -> "Witnesses":
+    import numpy as np
+
+    from visual_taxonomy.witnesses.combination import Witnesses
+
+    try:
+        # NumPy leaves a file open that it cannot read, so it is opened here.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return Witnesses.from_arrays(taxonomy, {name: file[name] for name in file.files})
+    except (BadZipFile, ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: damaged ({error}); export the checkpoint again") from None
 
 
 def checksums(folder: Path) -> dict[str, str]:

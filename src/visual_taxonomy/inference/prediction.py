@@ -15,7 +15,7 @@ import numpy as np
 
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.decision.decision import Answers, Rule, plain_answers
+from visual_taxonomy.decision.decision import Answers, Decision, Rule, plain_answers
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.answers import (
     ANSWERED,
@@ -29,6 +29,7 @@ from visual_taxonomy.inference.engines.base import ImageBatch, ImageSource
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.inference.mirroring import averaged
 from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.witnesses.combination import IMAGE, Witnesses
 
 if TYPE_CHECKING:
     from visual_taxonomy.checkpoint import Checkpoint
@@ -86,6 +87,8 @@ class Predictor:
         self.columns = model.columns
         self.decision = model.decision
         """From probabilities to answers; None where the model carries none."""
+        self.witnesses: Witnesses | None = model.witnesses
+        """What it answers from beside the image; None for the image alone."""
         self._rule, self._target = config.decision, config.target_precision
         if self.decision is None and self._target is not None:
             raise InputError(f"`target_precision` {self._target}: {NO_DECISION}")
@@ -162,10 +165,22 @@ class Predictor:
         for scores in self.score(images.__getitem__, indices):
             yield from self._named(indices[scores.rows], scores)
 
-    def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
-        """Predict the rows of a table from row `first` on, in order, a batch at a time."""
+    def predict_table(
+        self, table: Table, first: int = 0, with_known_labels: bool = False
+    ) -> Iterator[RowScores]:
+        """Predict the rows of a table, in order, a batch at a time.
+
+        Words answer along where the model and the rows have them.
+
+        Args:
+            table: The rows.
+            first: The row to start from.
+            with_known_labels: Let the labels that a row has speak of its others. Never for scores:
+                rows to be scored have no labels to look at.
+        """
         rest = table.take(np.arange(first, len(table))) if first else table
-        for scores in self.score(rest.path, rest.categories):
+        targets = rest.targets if with_known_labels else None
+        for scores in self.score(rest.path, rest.categories, None, rest.texts, targets):
             # `score` counts from 0, also the rows of a table that is resumed in its middle.
             problems = {row + first: reason for row, reason in scores.problems.items()}
             yield scores._replace(rows=scores.rows + first, problems=problems)
@@ -188,7 +203,7 @@ class Predictor:
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
-        for scores in self.score(table.path, table.categories, on_raw):
+        for scores in self.score(table.path, table.categories, on_raw, table.texts):
             classes[scores.rows] = scores.published
             problems |= scores.problems
             on_progress(int(scores.rows[-1]) + 1)
@@ -199,45 +214,80 @@ class Predictor:
         image_of: Callable[[int], ImageSource],
         categories: np.ndarray,
         on_raw: Callable[[np.ndarray], None] | None = None,
+        texts: np.ndarray | None = None,
+        targets: np.ndarray | None = None,
     ) -> Iterator[RowScores]:
         """Answers of rows 0 ... N - 1, in order, a batch at a time.
 
         Args:
             image_of: Gives the image of a row; called in the loading processes.
             categories: [N] indices of the rows' categories.
-            on_raw: Called with the probabilities of the model of each batch, before any decision:
-                [n, A, C], 0 where it has no answer.
+            on_raw: Called with what the model makes of the images of each batch, before any
+                decision and without other witnesses: [n, A, C], 0 where it has no answer.
+            texts: [N, X] words of the rows, "" for none; None lets no words speak.
+            targets: [N, A] known labels of the rows, -1 for none; None lets no labels speak.
         """
         for batch, probabilities in self._raw(self.engine.batches(image_of, categories)):
             answers = self.answer(probabilities, batch.categories)
             if on_raw is not None:
                 raw = plain_answers(self.taxonomy, probabilities, batch.categories)
                 on_raw(raw.probabilities)
-            has_answer = answers.classes != UNKNOWN  # not where the model gave NaN
-            # -1 reads the slots of the last category here; such rows are left out in the next
-            # line, for they have their reason already.
-            slots = np.arange(has_answer.shape[1]) < self._num_slots[batch.categories][:, None]
-            silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
+            silent = self._is_silent(answers, batch)
             problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)
-            yield RowScores(batch.rows, *answers, problems)
+            given = tuple(None if each is None else each[batch.rows] for each in (texts, targets))
+            answers, spoken = self._with_witnesses(
+                answers, probabilities, categories[batch.rows], *given
+            )
+            yield RowScores(batch.rows, *answers, problems, spoken)
+
+    def _is_silent(self, answers: Answers, batch: ImageBatch) -> np.ndarray:
+        """[n] bool rows whose image was read and got no answer."""
+        has_answer = answers.classes != UNKNOWN  # not where the model gave NaN
+        # -1 reads the slots of the last category here; such rows are left out in the next line, for
+        # they have their reason already.
+        slots = np.arange(has_answer.shape[1]) < self._num_slots[batch.categories][:, None]
+        silent: np.ndarray = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
+        return silent
+
+    def _with_witnesses(
+        self,
+        image: Answers,
+        probabilities: np.ndarray,
+        categories: np.ndarray,
+        texts: np.ndarray | None,
+        targets: np.ndarray | None,
+    ) -> tuple[Answers, np.ndarray]:
+        """The image's answers, or those of all witnesses; [n, A] bits of who answered each cell."""
+        alone = np.where(image.classes == UNKNOWN, 0, IMAGE)
+        said = {} if self.witnesses is None else self.witnesses.say(texts, targets, categories)
+        if self.witnesses is None or not any(each.any() for each in said.values()):
+            return image, alone
+        # Where the image has no answer for want of a number it has none here either.
+        said[IMAGE] = np.where((alone == IMAGE)[..., None], probabilities, 0.0)
+        answers = self.witnesses.answer(image, said, categories, self.answer)
+        return answers, self.witnesses.choose(said)
 
     def _raw(self, batches: Iterable[ImageBatch]) -> Iterator[tuple[ImageBatch, np.ndarray]]:
         if self.tta == "flip":
             return averaged(self.engine.answers, batches)
         return self.engine.answers(batches)
 
-    def answer(self, probabilities: np.ndarray, categories: np.ndarray) -> Answers:
-        """What is answered for raw probabilities, by the decision of the config.
+    def answer(
+        self, probabilities: np.ndarray, categories: np.ndarray, decision: Decision | None = None
+    ) -> Answers:
+        """What is answered for raw probabilities, by the rule and the target of the config.
 
         Args:
             probabilities: [N, A, C] softmax of the model.
             categories: [N] category indices, -1 for a row without image.
+            decision: Another one than that of the images.
         """
-        plain = self._rule == "argmax" or self.decision is None
+        decision = decision or self.decision
+        plain = self._rule == "argmax" or decision is None
         if plain and self._target is None:
             return plain_answers(self.taxonomy, probabilities, categories)
-        assert self.decision is not None  # or the target was refused
-        answers = self.decision.answer(probabilities, categories, self._rule, self._target)
+        assert decision is not None  # or the target was refused
+        answers = decision.answer(probabilities, categories, self._rule, self._target)
         if not plain:
             return answers
         # Thresholds were counted on calibrated probabilities, so these say what is unknown; argmax

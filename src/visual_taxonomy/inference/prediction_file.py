@@ -136,7 +136,7 @@ def request_of(model: Path, table: Table, *settings: str) -> str:
 
     Args:
         model: Checkpoint file or bundle folder; its content counts.
-        table: The rows; ids, categories and names of the images count, and their order.
+        table: The rows; ids, categories, words and names of the images count, and their order.
         *settings: Form, columns, engine, precision, decision and the like.
     """
     digest = hashlib.sha256()
@@ -148,6 +148,8 @@ def request_of(model: Path, table: Table, *settings: str) -> str:
         # Type and length too, or the bytes of one array could pass for the end of another.
         texts += [str(array.dtype), str(len(array))]
         digest.update(array.tobytes())
+    if table.texts is not None:
+        texts += [cell for row in table.texts.tolist() for cell in (str(len(row)), *row)]
     digest.update("\0".join(texts).encode())
     return digest.hexdigest()
 

@@ -69,6 +69,10 @@ def digest_labels(table: Table) -> np.ndarray:
             targets = table.targets[rows, slot]
             # A sum, wrapping at 2^64: the order of the attributes changes nothing.
             digests[rows] += of_class[np.where(targets == UNKNOWN, len(numbers), targets)]
+    if table.texts is not None:
+        # Words are learnt from like labels. No cell holds a unit separator.
+        words = [_number("words\0" + "\x1f".join(row)) for row in table.texts.tolist()]
+        digests += np.array(words, dtype=np.uint64)
     return digests
 
 

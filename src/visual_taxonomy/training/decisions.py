@@ -13,11 +13,14 @@ from visual_taxonomy.decision.fitting import fit_decision
 from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.training.records import KINDS, RECOMMENDED
+from visual_taxonomy.training.run_folder import HELD_OUT_LAST_NAME
+from visual_taxonomy.training.speakers import Speakers
+from visual_taxonomy.witnesses.combination import COMBINATIONS, IMAGE, WORDS
 
 SOURCE = "the validation rows of its training"
 
 
-def settle_decisions(folder: Path) -> None:
+def settle_decisions(folder: Path, speakers: Speakers | None = None) -> None:
     """Give the best checkpoints of a run that has ended the decisions of their held-out rows.
 
     The held-out predictions of the recommended one become held_out.npz. Interrupted, it can be
@@ -25,10 +28,13 @@ def settle_decisions(folder: Path) -> None:
 
     Args:
         folder: The run folder.
+        speakers: What speaks of its rows beside the images; None for nothing.
 
     Warns:
         UserWarning: The rows are too few to fit on, so the answers are the most probable classes.
     """
+    if speakers is not None:
+        _complete_last(folder / HELD_OUT_LAST_NAME, speakers)
     done: dict[str, Path] = {}
     # The recommended one first: where others are of the same epoch, they become links to it, and
     # have the figures that only it is measured for.
@@ -40,14 +46,31 @@ def settle_decisions(folder: Path) -> None:
         # Settled by an earlier call: the decision has taken the place of the predictions.
         if checkpoint.held_out is None:
             continue
+        held_out = checkpoint.held_out
+        if speakers is not None:
+            held_out = speakers.heard_on(held_out)
         if kind == RECOMMENDED:
-            checkpoint.held_out.write(folder / HELD_OUT_NAME)
+            held_out.write(folder / HELD_OUT_NAME)
         what = f"{checkpoint.epoch} {checkpoint.metrics}"
         if what in done:  # the same content: written once
             link_or_copy(done[what], path)
             continue
-        write_checkpoint(path, _settled(checkpoint, checkpoint.held_out, kind == RECOMMENDED))
+        settled = _settled(checkpoint, held_out, kind == RECOMMENDED)
+        if speakers is not None and settled.decision is not None:
+            # `vtax fill` and the audit take the recommended one; others need no known labels.
+            asked = COMBINATIONS if kind == RECOMMENDED else (IMAGE | WORDS, WORDS)
+            settled = replace(settled, witnesses=speakers.fit(held_out, SOURCE, asked))
+        write_checkpoint(path, settled)
         done[what] = path
+
+
+def _complete_last(path: Path, speakers: Speakers) -> None:
+    """Add to what the last epoch makes of its validation rows what the others say of them."""
+    if not path.exists():
+        return
+    held_out = HeldOut.read(path)
+    if not held_out.witnesses:  # not done by an earlier call
+        speakers.heard_on(held_out).write(path)
 
 
 def _settled(checkpoint: Checkpoint, held_out: HeldOut, is_measured: bool) -> Checkpoint:

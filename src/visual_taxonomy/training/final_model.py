@@ -1,5 +1,6 @@
 """The decision of a model that was trained on all rows, fitted on those of a cross-validation."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.run_folder import FINAL_NAME
+from visual_taxonomy.training.speakers import Speakers
+from visual_taxonomy.witnesses.combination import answers_from_words
 
 SOURCE = "the held-out rows of a cross-validation"
 
@@ -26,7 +29,9 @@ def check_decision_rows(path: Path | None, taxonomy: Taxonomy) -> None:
         )
 
 
-def settle_final(folder: Path, decision_from: Path | None) -> Checkpoint:
+def settle_final(
+    folder: Path, decision_from: Path | None, speakers: Speakers | None = None
+) -> Checkpoint:
     """final.pt of a run that has ended, with its decision where there are rows to fit one on.
 
     The rows were predicted by the models of the folds, each trained on a part of the rows: the
@@ -36,12 +41,26 @@ def settle_final(folder: Path, decision_from: Path | None) -> Checkpoint:
         folder: The run folder.
         decision_from: held_out.npz of a cross-validation with the same settings; None: the answers
             are the most probable classes.
+        speakers: What speaks of its rows beside the images, fitted on all of them; None for
+            nothing.
+
+    Warns:
+        UserWarning: There are words, and nothing to fit on how they answer.
     """
     path = folder / FINAL_NAME
     checkpoint = read_checkpoint(path)
     # It has one if a run that had ended was resumed: fitting again would give the same.
     if decision_from is not None and checkpoint.decision is None:
-        decision = fit_decision(HeldOut.read(decision_from), source=SOURCE)
-        checkpoint = replace(checkpoint, decision=decision)
+        held_out = HeldOut.read(decision_from)
+        checkpoint = replace(checkpoint, decision=fit_decision(held_out, source=SOURCE))
+        if speakers is not None:
+            witnesses = speakers.fit(held_out, SOURCE)
+            checkpoint = replace(checkpoint, witnesses=witnesses)
         write_checkpoint(path, checkpoint)
+    if speakers is not None and speakers.has_texts and not answers_from_words(checkpoint.witnesses):
+        warnings.warn(
+            f"{path} does not answer from words: `decision_from` names no held-out rows of a "
+            "cross-validation with the same `text_columns` to fit that on",
+            stacklevel=1,
+        )
     return checkpoint

@@ -83,6 +83,10 @@ def _joined(first: Table, second: Table) -> Table:
         categories=np.concatenate([first.categories, second.categories]),
         targets=np.concatenate([first.targets, second.targets]),
         image_names=np.concatenate([first.image_names, second.image_names]),
+        # Both or none: the files are read with the same roles.
+        texts=None
+        if first.texts is None or second.texts is None
+        else np.concatenate([first.texts, second.texts]),
     )
 
 

@@ -29,6 +29,7 @@ from visual_taxonomy.inference.bundle import (
     checksum,
     checksums,
     write_manifest,
+    write_witnesses,
 )
 from visual_taxonomy.inference.engines.image_loading import load_images
 from visual_taxonomy.inference.export.agreement import check_gate, measure
@@ -120,6 +121,8 @@ def export(
     classifier = checkpoint.classifier()
     with _new_folder(out) as folder:
         write_text(folder / TAXONOMY, checkpoint.taxonomy.to_json())
+        if checkpoint.witnesses is not None:
+            write_witnesses(folder, checkpoint.witnesses)
         if kind == "bundle":
             # safetensors refuses tensors that are not contiguous.
             weights = {name: value.contiguous() for name, value in classifier.state_dict().items()}
