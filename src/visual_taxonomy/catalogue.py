@@ -48,8 +48,9 @@ class CatalogueConfig:
     """Column with the categories; several are joined with a space. None: Category."""
     category_name: str | None = None
     """The one category of all rows, for a CSV without a column of categories."""
-    image_column: str | None = None
-    """Column with the paths of the images in --img_dir; None: images are named by id."""
+    image_column: str | tuple[str, ...] | None = None
+    """Column with the images: paths in --img_dir, or bytes in Parquet; None: images are named by
+    id."""
     csv_encoding: Encoding | None = None
     """Encoding of the CSV; None: utf-8."""
     merged_labels: tyro.conf.Suppress[Merged | None] = None
@@ -62,6 +63,9 @@ class CatalogueConfig:
         if self.category_column is not None and not self.category_column:
             self._set("category_name", self.category_name or ONE_CATEGORY)
             self._set("category_column", None)
+        if isinstance(self.image_column, tuple):
+            several = self.image_column
+            self._set("image_column", several if len(several) > 1 else (*several, None)[0])
         if self.category_column and self.category_name is not None:
             raise InputError(
                 "`category_column` and `category_name` exclude each other: categories come from "
@@ -81,7 +85,7 @@ class CatalogueConfig:
         """(role, column) of all that is said, the attributes' too where there are any."""
         roles = [("id_column", self.id_column)] if self.id_column else []
         roles += [("category_column", name) for name in self.category_column or ()]
-        roles += [("image_column", self.image_column)] if self.image_column else []
+        roles += [("image_column", name) for name in columns_named(self.image_column)]
         # A field of subclasses only.
         attributes = getattr(self, "attribute_columns", None)
         return roles + [("attribute_columns", name) for name in attributes or ()]
@@ -112,10 +116,20 @@ class CatalogueFile:
     id_column: str | None = None
     category_column: tuple[str, ...] | None = None
     category_name: str | None = None
-    image_column: str | None = None
+    image_column: str | tuple[str, ...] | None = None
     attribute_columns: tuple[str, ...] | None = None
     csv_encoding: Encoding | None = None
     merged_labels: Merged | None = None
+
+
+def columns_named(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The columns of a role that one or several may have.
+
+    Example:
+        >>> columns_named("front"), columns_named(("front", "back")), columns_named(None)
+        (('front',), ('front', 'back'), ())
+    """
+    return (given,) if isinstance(given, str) else given or ()
 
 
 # Not the encoding: that of one file says nothing of the next.

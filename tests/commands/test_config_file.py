@@ -90,7 +90,7 @@ def test_the_file_may_stand_before_the_command(monkeypatch, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("predict", "", r"Missing from vtax predict:.*--img_dir.* \(defaults from .*run\.toml\)"),
+        ("predict", "", r"Missing from vtax predict:.*--ckpt_path.* \(defaults from .*run\.toml\)"),
         ("predict", FLAGS + "worker = 1\n", r"run\.toml: 'worker' is none of: .*"),
         ("predict", FLAGS + "workers = 1\n[inference]\nworkers = 2\n", "'workers' is given twice"),
         ("predict", FLAGS + "workers = -1\n", r"`workers` must be 0 or more.*run\.toml"),

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 class Predict:
     """Predict the attributes of the products of a CSV."""
 
-    img_dir: Path
-    """Folder of the images."""
     csv_path: Path
     """CSV, Parquet or JSON lines with id and Category, or columns of the same roles."""
     ckpt_path: Path
     """Checkpoint, bundle from `vtax export`, or a folder of checkpoints, one CSV for each."""
+    img_dir: Path | None = None
+    """Folder of the images; None: they stand in a column of --csv_path (Parquet)."""
     attributes_config: Path | None = None
     """Expected taxonomy; only checkpoints of the original system need one."""
     out_csv_path: Path | None = None
@@ -184,7 +184,8 @@ def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
     for checkpoint, _ in pairs:
         inputs += model_inputs(checkpoint)
     for _, out in pairs:
-        images = [options.img_dir / out.name] if out.suffix.lower() in IMAGE_SUFFIXES else []
+        is_image = out.suffix.lower() in IMAGE_SUFFIXES
+        images = [options.img_dir / out.name] if is_image and options.img_dir else []
         # Whether the receipt is that of this request is known once the model is loaded.
         replaceable = options.overwrite or receipt_path(out).exists()
         check_output("--out_csv_path", out, [*inputs, *images], replaceable)

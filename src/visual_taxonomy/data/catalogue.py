@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from visual_taxonomy.catalogue import CatalogueConfig
+from visual_taxonomy.catalogue import CatalogueConfig, columns_named
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.errors import InputError, shown
 
@@ -22,19 +22,18 @@ class Roles:
         id_column: Of the ids.
         category_columns: Of the categories, joined with a space; none where all rows have one.
         category_name: The category of all rows where there is no column of categories.
-        image_column: Of the paths of the images; None: they are named by id.
+        image_columns: Of the images or their paths; none where they are named by id.
     """
 
     id_column: str = ID
     category_columns: tuple[str, ...] = (CATEGORY,)
     category_name: str | None = None
-    image_column: str | None = None
+    image_columns: tuple[str, ...] = ()
 
     @property
     def taken(self) -> frozenset[str]:
         """The columns that can hold no labels."""
-        image = () if self.image_column is None else (self.image_column,)
-        return frozenset({self.id_column, *self.category_columns, *image})
+        return frozenset({self.id_column, *self.category_columns, *self.image_columns})
 
     @property
     def is_named(self) -> bool:
@@ -56,7 +55,7 @@ class Roles:
         A column that only happens to be called so gives way to the one with the role.
         """
         if self.is_usual:
-            return frame.drop(self.image_column) if self.image_column else frame
+            return frame.drop(self.image_columns, strict=False)
         kept = [name for name in frame.columns if name not in {ID, CATEGORY, *self.taken}]
         found = []
         if self.id_column in frame.columns:
@@ -92,8 +91,9 @@ def settle_roles(
     category = tuple(
         _find(path, names, "category_column", name) or "" for name in given.category_column or ()
     )
-    category_name, image_column = given.category_name, given.image_column
-    image_column = _find(path, names, "image_column", image_column)
+    category_name = given.category_name
+    wanted = columns_named(given.image_column)
+    images = tuple(_find(path, names, "image_column", name) or "" for name in wanted)
     if trained is not None:
         if id_column is None and trained.id_column in names:
             id_column = trained.id_column
@@ -103,11 +103,11 @@ def settle_roles(
             # Categories that the file has itself come before the single one of the model.
             if CATEGORY not in names:
                 category_name = trained.category_name
-        if image_column is None and trained.image_column in names:
-            image_column = trained.image_column
+        if not images and set(columns_named(trained.image_column)) <= set(names):
+            images = columns_named(trained.image_column)
     if category_name is None and not category:
         category = (CATEGORY,)
-    return Roles(id_column or ID, category, category_name, image_column)
+    return Roles(id_column or ID, category, category_name, images)
 
 
 def merge_labels(labels: pl.Series, classes: Mapping[str, Sequence[str]]) -> pl.Series:

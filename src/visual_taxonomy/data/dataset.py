@@ -5,12 +5,10 @@ Shapes: N images of a batch, A slots, H and W in pixels.
 
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,6 +16,7 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.images import (
     DECODE_MARGIN,
     NO_IMAGE,
+    ImageSource,
     UnreadableImage,
     decode_image,
 )
@@ -64,7 +63,7 @@ class ImageDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        image_of: Callable[[int], Path | bytes | Image.Image | np.ndarray],
+        image_of: Callable[[int], ImageSource | np.ndarray],
         categories: np.ndarray,
         targets: np.ndarray,
         transform: Transform,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import tomli_w
 
@@ -216,11 +217,13 @@ def count_images(file: LabelFile, img_dir: Path) -> ImageSummary:
     Raises:
         InputError: There is no such folder.
     """
-    names = file.column(ID) if file.image_paths is None else file.image_paths
-    find = (ImageFolder if file.image_paths is None else ImagePaths)(img_dir).find
+    column, names = next(iter(file.images.items()), (ID, file.column(ID)))
+    if names is None:
+        return ImageSummary(problem=f"they stand in column '{shown(column)}'; not looked at")
+    find = (ImagePaths if file.images else ImageFolder)(img_dir).find
     try:
-        if file.image_paths is not None:
-            check_paths(file, file.image_paths)
+        if file.images:
+            check_paths(file, np.arange(len(file)), column, names)
         missing = [name for name in names.to_list() if not name or find(name) is None]
     except InputError as error:
         return ImageSummary(problem=str(error))

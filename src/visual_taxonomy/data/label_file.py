@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from visual_taxonomy.catalogue import CatalogueConfig
+from visual_taxonomy.catalogue import CatalogueConfig, columns_named
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.catalogue import CATEGORY, merge_labels, settle_roles
 from visual_taxonomy.data.label_reading import LabelReading
@@ -18,6 +18,7 @@ from visual_taxonomy.data.named_columns import (
     label_columns,
     read_columns,
 )
+from visual_taxonomy.data.parquet_images import HELD_BACK
 from visual_taxonomy.data.parquet_text import as_text, why_no_text
 from visual_taxonomy.errors import InputError, shown
 
@@ -60,8 +61,11 @@ class LabelFile:
         self._trained, self._missing_values = trained, reading.missing_values
         encoding = reading.csv_encoding or "utf-8"
         chosen = reading.attribute_columns
+        images = [
+            c for each in (reading, trained) if each for c in columns_named(each.image_column)
+        ]
         columns, self._first_line, self.notes, self.delimiter = read_columns(
-            path, encoding, chosen or ()
+            path, encoding, chosen or (), images
         )
         self.roles = settle_roles(path, list(columns), reading, trained)
         raw, self._no_text = as_text(columns)
@@ -85,15 +89,28 @@ class LabelFile:
         # `_raw` with all columns and white space: `line` counts the line ends inside values.
         self._raw, self._stripped = raw, stripped.select(n for n in raw.columns if n in kept)
         cells = _without_markers(self._stripped, reading.missing_values)
-        self.image_paths = self._image_paths(cells)
-        """The column that names the images; None if they are named by id."""
+        self.images = {name: self._image_cells(cells, name) for name in self.roles.image_columns}
+        """Image column -> [N] paths of images; None for a column that holds the images. Empty if
+        images are named by id."""
         self.frame = self.roles.applied(self._merged(cells, reading))
 
-    def _image_paths(self, cells: pl.DataFrame) -> pl.Series | None:
-        name = self.roles.image_column
-        if name in self._no_text:
+    def _image_cells(self, cells: pl.DataFrame, name: str) -> pl.Series | None:
+        if name not in self._no_text:
+            return cells[name]
+        if self._no_text[name].dtype != HELD_BACK:
             raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
-        return None if name is None else cells[name]
+        return None
+
+    @property
+    def image_candidates(self) -> list[str]:
+        """Columns that hold images and were not named."""
+        held = [name for name, each in self._no_text.items() if each.dtype == HELD_BACK]
+        return [name for name in held if name not in self.roles.image_columns]
+
+    @property
+    def source_rows(self) -> np.ndarray:
+        """[N] number of each row in the file, from 0."""
+        return self._raw[_ROW].to_numpy().astype(np.int64)
 
     def _merged(self, cells: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
         remembered = self._trained.merged_labels if self._trained else None

@@ -5,9 +5,8 @@ Shapes: N rows, K categories, A slots (the most attributes any category has), C 
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -21,13 +20,14 @@ from visual_taxonomy.data.category_column import (
     factorise,
     read_categories,
 )
-from visual_taxonomy.data.image_folder import ImageFolder
-from visual_taxonomy.data.image_paths import find_named_images
-from visual_taxonomy.data.images import IMAGE_SUFFIXES
+from visual_taxonomy.data.image_list import ImageList
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
 from visual_taxonomy.data.named_columns import is_slot_column
+from visual_taxonomy.data.packed_images import PackedImages
 from visual_taxonomy.data.product_ids import read_ids
+from visual_taxonomy.data.row_images import MissingImages, find_images
 from visual_taxonomy.data.unseen_labels import find_unseen, note_unseen, with_unseen
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
@@ -46,9 +46,10 @@ class Table:
         categories: [N] int64 index of the category.
         targets: [N, A] int64 index of the class, slots in the order of `taxonomy.slots`;
             -1 where it is unknown or the category has no such slot.
-        image_names: [N] str names of the files in `img_dir`.
-        img_dir: The folder of the images.
+        image_names: [N] str names of the files in `img_dir`, or of packed images.
+        img_dir: The folder of the images; None where the file holds them.
         columns: The column names of the file, as `LabelFile` gives them.
+        packed: The images that stand in the file itself; see `ImageList`.
     """
 
     taxonomy: Taxonomy
@@ -56,8 +57,9 @@ class Table:
     categories: np.ndarray
     targets: np.ndarray
     image_names: np.ndarray
-    img_dir: Path
+    img_dir: Path | None
     columns: tuple[str, ...] = ()
+    packed: Mapping[str, PackedImages] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """N, the number of rows."""
@@ -73,9 +75,18 @@ class Table:
         attributes = {task.attribute for task in self.taxonomy.tasks} - {"id", "Category", "len"}
         return tuple(name for name in self.columns if name in attributes)
 
+    @property
+    def images(self) -> ImageList:
+        """The images, wherever they are."""
+        return ImageList(self.image_names, self.img_dir, self.packed)
+
     def path(self, row: int) -> Path:
-        """The file of a row's image."""
-        return self.img_dir / str(self.image_names[row])
+        """The file of a row's image, in a table whose images are files."""
+        return (self.img_dir or Path()) / str(self.image_names[row])
+
+    def image(self, row: int) -> ImageSource:
+        """The image of a row: its file or its content."""
+        return self.images[row]
 
     def take(self, rows: np.ndarray) -> "Table":
         """The table of some rows, given by their numbers or by a mask [N]."""
@@ -100,10 +111,10 @@ class Table:
 
 def read_table(
     csv_path: Path,
-    img_dir: Path,
+    img_dir: Path | None,
     taxonomy: Taxonomy,
     labelled: bool = True,
-    missing_images: Literal["error", "keep"] = "error",
+    missing_images: MissingImages = "error",
     reading: LabelReading | None = None,
     unknown_labels: UnknownLabels = "error",
     on_note: Callable[[str], None] = lambda note: None,
@@ -120,7 +131,7 @@ def read_table(
     Args:
         csv_path: CSV in UTF-8, Parquet or JSON lines.
         img_dir: Folder of the images; see `ImageFolder` for their names by id, `ImagePaths` for
-            paths in a column.
+            paths in a column. None for a file that holds them.
         taxonomy: Categories, attributes and classes.
         labelled: Read the labels; otherwise all targets are unknown.
         missing_images: "error", or "keep" rows without an image under the name it should have.
@@ -155,13 +166,11 @@ def read_table(
         for column, slots in columns.items():
             _read_labels(file, taxonomy, categories, column, slots, targets, unknown_labels)
         _note_markers(file, list(columns), on_note)
-    if file.image_paths is None:
-        names = _find_images(file, ids, img_dir, missing_images)
-    else:
-        names = find_named_images(file, file.image_paths, img_dir, missing_images, on_note)
+    images = find_images(file, ids, img_dir, missing_images, on_note)
     return Table(
-        *(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir),
+        *(taxonomy, np.array(ids), categories, targets, images.names, img_dir),
         columns=tuple(file.columns),
+        packed=images.packed,
     )
 
 
@@ -273,35 +282,6 @@ def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: in
         )
     problem = unknown_name(label, task.classes)
     return f"{problem} Correct the label of {task.name}, empty it, or add it to the taxonomy"
-
-
-def _find_images(
-    file: LabelFile, ids: Sequence[str], img_dir: Path, missing_images: str
-) -> list[str]:
-    folder = ImageFolder(img_dir)
-    names = [folder.find(product_id) for product_id in ids]
-    missing = [row for row, name in enumerate(names) if name is None]
-    if missing and missing_images == "error":
-        first = ids[missing[0]]
-        column = shown(file.roles.id_column)
-        raise InputError(
-            f"{file.path}, row {file.line(missing[0])}, column '{column}': '{shown(first)}' has no "
-            f"image; looked for {shown(folder.usual_name(first))} in {img_dir} "
-            f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
-            f"remove the rows, or correct `img_dir`{_image_hint(file)}"
-        )
-    # The name that is missing: reading it fails later like any bad image, and says which file.
-    return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
-
-
-def _image_hint(file: LabelFile) -> str:
-    """Which column may name the images, if one does."""
-    for name in file.columns:
-        cells = file.frame[name]
-        first = cells.filter(cells != "").head(1).to_list()
-        if first and first[0].lower().endswith(IMAGE_SUFFIXES):
-            return f"; column '{shown(name)}' seems to name them: give `image_column={shown(name)}`"
-    return ""
 
 
 def build_taxonomy(

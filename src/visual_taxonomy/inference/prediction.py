@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.decision.decision import Answers, Rule, plain_answers
 from visual_taxonomy.errors import InputError
@@ -25,7 +26,7 @@ from visual_taxonomy.inference.answers import (
     tasks_of,
 )
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
-from visual_taxonomy.inference.engines.base import ImageBatch, ImageSource
+from visual_taxonomy.inference.engines.base import ImageBatch
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.inference.mirroring import averaged
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -162,7 +163,7 @@ class Predictor:
     def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
         """Predict the rows of a table from row `first` on, in order, a batch at a time."""
         rest = table.take(np.arange(first, len(table))) if first else table
-        for scores in self.score(rest.path, rest.categories):
+        for scores in self.score(rest.image, rest.categories):
             # `score` counts from 0, also the rows of a table that is resumed in its middle.
             problems = {row + first: reason for row, reason in scores.problems.items()}
             yield scores._replace(rows=scores.rows + first, problems=problems)
@@ -185,7 +186,7 @@ class Predictor:
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
-        for scores in self.score(table.path, table.categories, on_raw):
+        for scores in self.score(table.image, table.categories, on_raw):
             classes[scores.rows] = scores.published
             problems |= scores.problems
             on_progress(int(scores.rows[-1]) + 1)

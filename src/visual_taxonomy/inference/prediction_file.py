@@ -135,7 +135,8 @@ def request_of(model: Path, table: Table, *settings: str) -> str:
     # The manifest holds the checksums of all model files, against which they are read.
     model_file = model / MANIFEST if is_bundle(model) else model
     texts = [__version__, checksum(model_file), *settings]
-    texts += [str(table.img_dir.resolve()), str(table.taxonomy.to_dict())]
+    folder = "" if table.img_dir is None else str(table.img_dir.resolve())
+    texts += [folder, str(table.taxonomy.to_dict())]
     for array in (table.ids, table.categories, table.image_names):
         # Type and length too, or the bytes of one array could pass for the end of another.
         texts += [str(array.dtype), str(len(array))]

@@ -46,7 +46,7 @@ def held_out_rows(
     for scores in predictor.predict_table(table):
         probabilities[scores.rows] = scores.probabilities
         on_progress(int(scores.rows[-1]) + 1)
-    groups = group_near_duplicates(fingerprints([*map(table.path, range(len(table)))], workers))
+    groups = group_near_duplicates(fingerprints(table.images, workers))
     # A checkpoint of the original system has no counts; those of the rows are the next best.
     counts = predictor.class_counts or {
         name: table.class_counts(task).tolist() for task, name in enumerate(taxonomy.task_names)

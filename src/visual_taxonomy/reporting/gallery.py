@@ -48,9 +48,11 @@ def pick_images(predictor: Predictor, table: Table, most: int = 12) -> list[Labe
     by_category = np.argsort(table.categories, kind="stable")
     chosen = by_category[np.linspace(0, len(table) - 1, min(most, len(table))).astype(int)]
     names = [table.taxonomy.categories[table.categories[row]] for row in chosen]
-    paths = [table.path(row) for row in chosen]
+    images = [table.image(row) for row in chosen]
     samples = []
-    for row, path, prediction in zip(chosen, paths, predictor.predict(paths, names), strict=True):
+    for row, image, prediction in zip(
+        chosen, images, predictor.predict(images, names), strict=True
+    ):
         if prediction.problem is not None:
             continue
         lines = [
@@ -62,7 +64,7 @@ def pick_images(predictor: Predictor, table: Table, most: int = 12) -> list[Labe
             )
             for slot, (attribute, label) in enumerate(prediction.labels.items())
         ]
-        samples.append(LabelledImage(read_image(path), prediction.category, lines))
+        samples.append(LabelledImage(read_image(image), prediction.category, lines))
     return samples
 
 

@@ -5,7 +5,6 @@ frozen backbone). Whatever gives batches and says how they become features is on
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.cached_images import CachedImages
 from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import AUGMENTATIONS, evaluation_transform
@@ -166,21 +166,20 @@ def _read(
     image_size: tuple[int, int],
     parallel: Parallel,
     reporter: Reporter,
-) -> Callable[[int], Path | np.ndarray]:
+) -> Callable[[int], ImageSource | np.ndarray]:
     """What gives the image of a row: its file, or the cache that the first process builds."""
     place = config.data.image_cache
     if place is None:
-        return table.path
+        return table.image
     # The memory of this machine is no file that another one could map.
     if place == IN_MEMORY and parallel.num_machines > 1:
         raise InputError("`image_cache=ram` is for one machine; name a folder that all of them see")
     images: CachedImages | None = None
     # One process decodes; the others map the same file.
     if parallel.is_first:
-        paths = [table.path(row) for row in range(len(table))]
         workers = min(config.data.train_workers, available_cores())
         with reporter.progress("decoding images for the cache") as advance:
-            images = open_cache(place, paths, cached_size(image_size), workers, advance)
+            images = open_cache(place, table.images, cached_size(image_size), workers, advance)
     # Pickled without its mapping: each process maps the file itself, and they share its pages.
     found = parallel.broadcast(images)
     assert found is not None  # the first process has it

@@ -18,6 +18,7 @@ from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.image_list import NO_STATE
 from visual_taxonomy.data.images import NO_IMAGE
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
@@ -154,14 +155,12 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
         digest.update(name.encode())
         # As bytes, because NumPy has no bfloat16; flat, because a scalar cannot be viewed as bytes.
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    for row in range(len(table)):
-        path = table.path(row)
-        try:
-            status = path.stat()
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        except OSError:
-            # Part of the key: when the image is there, its features have to be computed.
-            digest.update(f"{path}\0missing\n".encode())
+    images = table.images
+    for number in range(len(images)):
+        place, state = images.place(number), images.state(number)
+        # Part of the key, too: when the image is there, its features have to be computed.
+        seen = "missing" if state == NO_STATE else f"{state[0]}\0{state[1]}"
+        digest.update(f"{place}\0{seen}\n".encode())
     # 128 bits: no two requests share them, and the name stays readable.
     return digest.hexdigest()[:32]
 

@@ -75,7 +75,7 @@ class Tables(NamedTuple):
 
 def read_labelled_table(
     csv_path: Path,
-    img_dir: Path,
+    img_dir: Path | None,
     attributes_config: Path | None,
     parq_path: Path | None,
     reading: LabelReading | None = None,
@@ -170,8 +170,7 @@ def _group(
     kept = None if groups_path is None else read_groups(groups_path, table.ids)
     if kept is not None:
         return kept
-    paths = [table.path(row) for row in range(len(table))]
-    return group_near_duplicates(fingerprints(paths, config.train_workers, on_progress))
+    return group_near_duplicates(fingerprints(table.images, config.train_workers, on_progress))
 
 
 def _drawn_parts(

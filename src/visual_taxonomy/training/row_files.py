@@ -83,6 +83,7 @@ def _joined(first: Table, second: Table) -> Table:
         categories=np.concatenate([first.categories, second.categories]),
         targets=np.concatenate([first.targets, second.targets]),
         image_names=np.concatenate([first.image_names, second.image_names]),
+        packed={**first.packed, **second.packed},
     )
 
 

@@ -69,7 +69,7 @@ class Unreadable:
                 if found:
                     row = min(found)
                     raise InputError(
-                        f"no image of the {part} rows can be read, first {table.path(row)} "
+                        f"no image of the {part} rows can be read, first {table.images.place(row)} "
                         f"({found[row]}); check `img_dir` and the images"
                     )
         return reasons
@@ -90,9 +90,9 @@ class Unreadable:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["id", "path", "reason"])
-        writer.writerows((table.ids[row], table.path(row), why) for table, row, why in rows)
+        writer.writerows((table.ids[row], table.images.place(row), why) for table, row, why in rows)
         write_text(path, text.getvalue())
-        named = "; ".join(f"{table.path(row)} ({why})" for table, row, why in rows[:_NAMED])
+        named = "; ".join(f"{table.images.place(row)} ({why})" for table, row, why in rows[:_NAMED])
         verb = "was" if len(rows) == 1 else "were"
         count = f"{len(rows):,} image{'s' * (len(rows) > 1)}"
         more = ", ..." if len(rows) > _NAMED else ""
