@@ -49,8 +49,10 @@ class CatalogueConfig:
     category_name: str | None = None
     """The one category of all rows, for a CSV without a column of categories."""
     image_column: str | tuple[str, ...] | None = None
-    """Column with the images: paths in --img_dir, or bytes in Parquet; None: images are named by
-    id."""
+    """Column (or several) with the images of a product: paths in --img_dir, more than one with ;
+    between, or bytes in Parquet; None: images are named by id."""
+    image_pattern: str | None = None
+    """Names of the images in --img_dir for products with several, such as '{id}_*.jpg'."""
     csv_encoding: Encoding | None = None
     """Encoding of the CSV; None: utf-8."""
     merged_labels: tyro.conf.Suppress[Merged | None] = None
@@ -66,6 +68,11 @@ class CatalogueConfig:
         if isinstance(self.image_column, tuple):
             several = self.image_column
             self._set("image_column", several if len(several) > 1 else (*several, None)[0])
+        if self.image_column and self.image_pattern is not None:
+            raise InputError(
+                "`image_column` and `image_pattern` exclude each other: images are named by "
+                "columns or by their ids; give one of them"
+            )
         if self.category_column and self.category_name is not None:
             raise InputError(
                 "`category_column` and `category_name` exclude each other: categories come from "
@@ -93,6 +100,7 @@ class CatalogueConfig:
     def _take(self, file: "CatalogueFile") -> None:
         """Fill in what no flag says; afterwards the file is not needed, nor its later changes."""
         has_category = self.category_column is not None or self.category_name is not None
+        has_images = self.image_column is not None or self.image_pattern is not None
         for entry in fields(file):
             # What this class has no field for counts as said: a command without attributes skips
             # them.
@@ -100,6 +108,8 @@ class CatalogueConfig:
             # Column and name exclude each other, so a flag for either silences both of the file.
             if entry.name.startswith("category_"):
                 is_open = not has_category
+            if entry.name.startswith("image_"):
+                is_open = not has_images
             if is_open:
                 self._set(entry.name, getattr(file, entry.name))
         self._set("catalogue", None)
@@ -117,6 +127,7 @@ class CatalogueFile:
     category_column: tuple[str, ...] | None = None
     category_name: str | None = None
     image_column: str | tuple[str, ...] | None = None
+    image_pattern: str | None = None
     attribute_columns: tuple[str, ...] | None = None
     csv_encoding: Encoding | None = None
     merged_labels: Merged | None = None
@@ -133,7 +144,10 @@ def columns_named(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 # Not the encoding: that of one file says nothing of the next.
-_REMEMBERED = ("id_column", "category_column", "category_name", "image_column", "merged_labels")
+_REMEMBERED = (
+    *("id_column", "category_column", "category_name"),
+    *("image_column", "image_pattern", "merged_labels"),
+)
 
 
 def columns_of(config: CatalogueConfig) -> CatalogueConfig:

@@ -1,8 +1,12 @@
+from pathlib import Path
+
+import polars as pl
 import pytest
 from PIL import Image
 
 from visual_taxonomy.catalogue import ONE_CATEGORY
-from visual_taxonomy.data.inspection import inspect_catalogue
+from visual_taxonomy.data.inspection import ImageSummary, count_images, inspect_catalogue
+from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
 
@@ -113,3 +117,21 @@ def test_a_file_without_ids_is_told_how_to_name_them(tmp_path):
     path = write(tmp_path, "a,b\nx,y\nx,z\n")
     with pytest.raises(InputError, match=r"column 'id' is none of: .*`id_column`"):
         inspect_catalogue(path, LabelReading())
+
+
+def test_several_images_of_a_product_are_all_counted(tmp_path: Path) -> None:
+    for name in ("p_1.png", "p_2.png", "q_1.png"):
+        (tmp_path / name).touch()
+    path = tmp_path / "a.csv"
+    path.write_text("id,Category,front,back\np,A,p_1;p_2,p_3\nq,A,q_1.png,\n", encoding="utf-8")
+    file = LabelFile(path, LabelReading(image_column=("front", "back")))
+    assert count_images(file, tmp_path) == ImageSummary(3, 2, "p_3")
+    file = LabelFile(path, LabelReading(image_pattern="{id}_2*"))
+    assert count_images(file, tmp_path) == ImageSummary(1, 1, "q")
+
+
+def test_images_in_the_table_are_not_looked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"id": ["p"], "Category": ["A"], "image": [b"GIF89a"]}).write_parquet(path)
+    file = LabelFile(path, LabelReading(image_column="image"))
+    assert "stand in column 'image'" in count_images(file, tmp_path).problem

@@ -27,7 +27,7 @@ def replace_cells(
     white space, and whatever the case of the letters of `id` and `attr_k`.
 
     Args:
-        content: A CSV file in UTF-8 with a header, whose ids are distinct.
+        content: A CSV file in UTF-8 with a header; of an id that is repeated, all rows change.
         changes: Id -> column -> new text; "" empties a cell.
         id_column: The column of the ids.
         delimiter: What separates the values.
@@ -46,9 +46,10 @@ def replace_cells(
     parts, done = [], 0
     for cells in rows:
         product = _text(content, cells[id_position]) if len(cells) > id_position else ""
-        if product not in missing:
+        if product not in changes:
             continue
-        missing.remove(product)
+        # Several rows may be the images of one product: all of them say the same.
+        missing.discard(product)
         by_position = {_position(names, name): new for name, new in changes[product].items()}
         # From left to right: what lies before `done` is written and cannot be changed any more.
         for position, new in sorted(by_position.items()):

@@ -117,7 +117,7 @@ def report_predictions(
     """
     import numpy as np
 
-    from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+    from visual_taxonomy.data.duplicates import group_rows
     from visual_taxonomy.decision.judged import judge, was_fitted_on
     from visual_taxonomy.inference.held_out_rows import as_held_out
     from visual_taxonomy.reporting.html.context import Context
@@ -129,7 +129,7 @@ def report_predictions(
         source += f", of which {trained:,} were trained on: their scores are too good"
         terminal.note(f"{path}: {source}")
     with terminal.progress("comparing images", len(table)) as advance:
-        groups = group_near_duplicates(fingerprints(table.images, on_progress=advance))
+        groups = group_rows(table, on_progress=advance)
     held_out = as_held_out(predictor, table, np.concatenate(raw), groups)
     decision, fitted = predictor.decision, None
     # On the rows it was fitted on a decision looks better than it is: there it is cross-fitted.

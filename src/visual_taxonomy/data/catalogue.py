@@ -23,12 +23,14 @@ class Roles:
         category_columns: Of the categories, joined with a space; none where all rows have one.
         category_name: The category of all rows where there is no column of categories.
         image_columns: Of the images or their paths; none where they are named by id.
+        image_pattern: Of names with the id in it, for products of several images.
     """
 
     id_column: str = ID
     category_columns: tuple[str, ...] = (CATEGORY,)
     category_name: str | None = None
     image_columns: tuple[str, ...] = ()
+    image_pattern: str | None = None
 
     @property
     def taken(self) -> frozenset[str]:
@@ -92,8 +94,9 @@ def settle_roles(
         _find(path, names, "category_column", name) or "" for name in given.category_column or ()
     )
     category_name = given.category_name
-    wanted = columns_named(given.image_column)
+    wanted = _images(given)
     images = tuple(_find(path, names, "image_column", name) or "" for name in wanted)
+    pattern = given.image_pattern
     if trained is not None:
         if id_column is None and trained.id_column in names:
             id_column = trained.id_column
@@ -103,11 +106,15 @@ def settle_roles(
             # Categories that the file has itself come before the single one of the model.
             if CATEGORY not in names:
                 category_name = trained.category_name
-        if not images and set(columns_named(trained.image_column)) <= set(names):
-            images = columns_named(trained.image_column)
+        if not images and pattern is None and set(_images(trained)) <= set(names):
+            images, pattern = _images(trained), trained.image_pattern
     if category_name is None and not category:
         category = (CATEGORY,)
-    return Roles(id_column or ID, category, category_name, images)
+    return Roles(id_column or ID, category, category_name, images, pattern)
+
+
+def _images(config: CatalogueConfig) -> tuple[str, ...]:
+    return columns_named(config.image_column)
 
 
 def merge_labels(labels: pl.Series, classes: Mapping[str, Sequence[str]]) -> pl.Series:

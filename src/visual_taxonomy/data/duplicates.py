@@ -13,6 +13,8 @@ from PIL import Image
 from visual_taxonomy.data.image_list import ImageList
 from visual_taxonomy.data.images import ImageSource, UnreadableImage, read_image
 from visual_taxonomy.data.neighbours import Neighbours, first_copies
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.views import joined_groups
 
 # The usual 8 x 8 merges garments of one cut that differ in print.
 _SIDE = 16
@@ -70,6 +72,20 @@ def fingerprints(
             if on_progress is not None:
                 on_progress(done, len(images))
     return prints
+
+
+def group_rows(
+    table: Table, workers: int = 1, on_progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """[N] int64 near-duplicate group of each row of a table: any two images of theirs are near.
+
+    Args:
+        table: The rows, with one image or several.
+        workers: As for `fingerprints`.
+        on_progress: As for `fingerprints`.
+    """
+    groups = group_near_duplicates(fingerprints(table.images, workers, on_progress))
+    return groups if table.starts is None else joined_groups(groups, table.starts)
 
 
 def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np.ndarray:

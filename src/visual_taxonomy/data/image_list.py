@@ -50,6 +50,11 @@ class ImageList(Sequence[Path | bytes]):
         """V, the number of images."""
         return len(self.names)
 
+    def image(self, number: int) -> Path | bytes:
+        """The file of an image, or its content; empty bytes where there is none."""
+        packed = self._packed(number)
+        return self._file(number) if packed is None else packed[0](packed[1])
+
     @overload
     def __getitem__(self, number: int) -> Path | bytes: ...
 
@@ -58,11 +63,10 @@ class ImageList(Sequence[Path | bytes]):
 
     @override
     def __getitem__(self, number: int | slice) -> "Path | bytes | ImageList":
-        """The file of an image, or its content; empty bytes where there is none."""
+        """As `image`, or the list of some."""
         if isinstance(number, slice):
             return ImageList(self.names[number], self.folder, self.packed)
-        packed = self._packed(number)
-        return self._file(number) if packed is None else packed[0](packed[1])
+        return self.image(number)
 
     def place(self, number: int) -> str:
         """Where an image is: the path of its file, or file, row and column."""

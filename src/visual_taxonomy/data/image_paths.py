@@ -212,12 +212,12 @@ def _missing(
 def _note_shared(
     file: LabelFile, column: str, paths: pl.Series, on_note: Callable[[str], None]
 ) -> None:
-    counts = paths.filter(paths != "").value_counts(sort=True)
+    counts = paths.filter(paths != "").alias("path").value_counts(sort=True)
     if not len(counts) or counts["count"][0] < _SHARED_ROWS:
         return
     shared = counts.filter(pl.col("count") >= _SHARED_ROWS)
     on_note(
-        f"note: {file.path}, column '{shown(column)}': '{shown(counts[column][0])}' is the image "
+        f"note: {file.path}, column '{shown(column)}': '{shown(counts['path'][0])}' is the image "
         f"of {counts['count'][0]:,} rows ({shared['count'].sum():,} rows have one of "
         f"{len(shared):,} images that {_SHARED_ROWS} rows or more share); if it is a placeholder, "
         "empty these cells or remove the rows"

@@ -3,11 +3,10 @@
 Shapes: N rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import tomli_w
 
@@ -16,6 +15,7 @@ from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.catalogue import CATEGORY, ID
 from visual_taxonomy.data.image_folder import ImageFolder
 from visual_taxonomy.data.image_paths import ImagePaths, LeadsOutside, check_paths
+from visual_taxonomy.data.image_pattern import ImagePattern
 from visual_taxonomy.data.label_candidates import why_no_attribute
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading
@@ -23,6 +23,7 @@ from visual_taxonomy.data.named_columns import is_json_lines, is_parquet
 from visual_taxonomy.data.near_synonyms import near_synonyms
 from visual_taxonomy.data.product_ids import read_ids
 from visual_taxonomy.data.role_guess import guess_roles
+from visual_taxonomy.data.row_images import split_cells
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.regular_file import reading as opening
 
@@ -178,7 +179,8 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
             )
         elif guess.category_column != (CATEGORY,):
             given = replace(given, category_column=guess.category_column)
-    if given.image_column is None and guess.image_column is not None:
+    has_images = given.image_column is not None or given.image_pattern is not None
+    if not has_images and guess.image_column is not None:
         given = replace(given, image_column=guess.image_column)
     return given, notes
 
@@ -217,17 +219,31 @@ def count_images(file: LabelFile, img_dir: Path) -> ImageSummary:
     Raises:
         InputError: There is no such folder.
     """
-    column, names = next(iter(file.images.items()), (ID, file.column(ID)))
-    if names is None:
-        return ImageSummary(problem=f"they stand in column '{shown(column)}'; not looked at")
-    find = (ImagePaths if file.images else ImageFolder)(img_dir).find
+    held = [shown(column) for column, paths in file.images.items() if paths is None]
+    if held:
+        return ImageSummary(problem=f"they stand in column '{held[0]}'; not looked at")
     try:
-        if file.images:
-            check_paths(file, np.arange(len(file)), column, names)
-        missing = [name for name in names.to_list() if not name or find(name) is None]
+        wanted, find = _wanted_images(file, img_dir)
+        missing = [name for name in wanted if not name or not find(name)]
     except InputError as error:
         return ImageSummary(problem=str(error))
     except LeadsOutside:
         return ImageSummary(problem=f"links lead out of {img_dir}")
     first = missing[0] if missing else ""
-    return ImageSummary(len(names) - len(missing), len(missing), first)
+    return ImageSummary(len(wanted) - len(missing), len(missing), first)
+
+
+def _wanted_images(file: LabelFile, img_dir: Path) -> tuple[list[str], Callable[[str], object]]:
+    """What the rows ask for, and what finds it."""
+    if file.roles.image_pattern is not None:
+        return file.column(ID).to_list(), ImagePattern(img_dir, file.roles.image_pattern).find
+    if not file.images:
+        return file.column(ID).to_list(), ImageFolder(img_dir).find
+    wanted: list[str] = []
+    for column, paths in file.images.items():
+        cells = split_cells(paths, img_dir) if paths is not None else []
+        rows = file.product_of.repeat([len(names) for names in cells])
+        names = [name for each in cells for name in each]
+        check_paths(file, rows, column, pl.Series(names, dtype=pl.String))
+        wanted += names
+    return wanted, ImagePaths(img_dir).find

@@ -1,6 +1,6 @@
 """A catalogue file as columns of text, and errors that name its file, line and column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from visual_taxonomy.data.named_columns import (
 )
 from visual_taxonomy.data.parquet_images import HELD_BACK
 from visual_taxonomy.data.parquet_text import as_text, why_no_text
+from visual_taxonomy.data.repeated_rows import join_rows
 from visual_taxonomy.errors import InputError, shown
 
 DUMMY = "dummy_value"
@@ -90,15 +91,54 @@ class LabelFile:
         self._raw, self._stripped = raw, stripped.select(n for n in raw.columns if n in kept)
         cells = _without_markers(self._stripped, reading.missing_values)
         self.images = {name: self._image_cells(cells, name) for name in self.roles.image_columns}
-        """Image column -> [N] paths of images; None for a column that holds the images. Empty if
-        images are named by id."""
-        self.frame = self.roles.applied(self._merged(cells, reading))
+        """Image column -> [R] paths (or lists of them) of the rows with a value; None for a column
+        that holds the images. Empty if images are named by id."""
+        self._join_rows(self.roles.applied(self._merged(cells, reading)))
+
+    def _join_rows(self, frame: pl.DataFrame) -> None:
+        """Make one row of all rows of a product, where these may have an image each."""
+        self.frame, count = frame, len(frame)
+        self.product_of = self._firsts = np.arange(count)
+        """[R] row of `frame` that each row with a value belongs to."""
+        self._conflicts: dict[str, tuple[int, int]] = {}
+        ids = frame["id"] if self.images and "id" in frame.columns else None
+        if ids is not None and ids.n_unique() < count:
+            self.frame, self.product_of, self._firsts, self._conflicts = join_rows(frame, ids)
+            self._all_cells, self._stripped = frame, self._stripped[self._firsts]
+            self.notes.append(
+                f"note: {self.path}: {count:,} rows of {len(self.frame):,} products; rows of one "
+                "id are images of one product"
+            )
+
+    def check_agreement(self, columns: Iterable[str]) -> None:
+        """Refuse rows of one product that say different things.
+
+        Args:
+            columns: Those that count; the others may say of each row what they like.
+
+        Raises:
+            InputError: Two rows do.
+        """
+        for name in columns:
+            if name in self._conflicts:
+                row, first = self._conflicts[name]
+                value, other = (shown(self._all_cells[name][each]) for each in (row, first))
+                product = shown(self._all_cells["id"][row])
+                raise InputError(
+                    f"{self.path}, row {self._line(row)}, column "
+                    f"'{shown(' '.join(self.roles.sources(name)))}': '{value}', but row "
+                    f"{self._line(first)} of the same product '{product}' says '{other}'; correct "
+                    "one of them or empty it, or give the rows ids of their own"
+                )
 
     def _image_cells(self, cells: pl.DataFrame, name: str) -> pl.Series | None:
         if name not in self._no_text:
             return cells[name]
-        if self._no_text[name].dtype != HELD_BACK:
-            raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
+        column = self._no_text[name]
+        if column.dtype == pl.List(pl.String):
+            return column.gather(self.source_rows)
+        if column.dtype != HELD_BACK:
+            raise InputError(f"{self.path}, {why_no_text(name, column)}")
         return None
 
     @property
@@ -109,7 +149,7 @@ class LabelFile:
 
     @property
     def source_rows(self) -> np.ndarray:
-        """[N] number of each row in the file, from 0."""
+        """[R] number of each row with a value in the file, from 0."""
         return self._raw[_ROW].to_numpy().astype(np.int64)
 
     def _merged(self, cells: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
@@ -121,7 +161,7 @@ class LabelFile:
         return cells.with_columns(merge_labels(cells[n], each) for n, each in found.items())
 
     def __len__(self) -> int:
-        """Number of rows with a value."""
+        """N, the number of products."""
         return len(self.frame)
 
     @property
@@ -206,6 +246,9 @@ class LabelFile:
 
     def line(self, row: int) -> int:
         """The 1-based line of the file in which a row starts; the 1-based row of a Parquet file."""
+        return self._line(int(self._firsts[row]))
+
+    def _line(self, row: int) -> int:
         index = int(self._raw[_ROW][row]) + self._first_line
         if is_parquet(self.path) or is_json_lines(self.path):
             return index

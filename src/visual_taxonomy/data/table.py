@@ -29,6 +29,7 @@ from visual_taxonomy.data.packed_images import PackedImages
 from visual_taxonomy.data.product_ids import read_ids
 from visual_taxonomy.data.row_images import MissingImages, find_images
 from visual_taxonomy.data.unseen_labels import find_unseen, note_unseen, with_unseen
+from visual_taxonomy.data.views import images_of, products_of, starts_of
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
@@ -46,10 +47,11 @@ class Table:
         categories: [N] int64 index of the category.
         targets: [N, A] int64 index of the class, slots in the order of `taxonomy.slots`;
             -1 where it is unknown or the category has no such slot.
-        image_names: [N] str names of the files in `img_dir`, or of packed images.
+        image_names: [V] str names of the files in `img_dir`, or of packed images.
         img_dir: The folder of the images; None where the file holds them.
         columns: The column names of the file, as `LabelFile` gives them.
         packed: The images that stand in the file itself; see `ImageList`.
+        starts: [N + 1] first image of each row, where rows have several; None: each has one.
     """
 
     taxonomy: Taxonomy
@@ -60,6 +62,7 @@ class Table:
     img_dir: Path | None
     columns: tuple[str, ...] = ()
     packed: Mapping[str, PackedImages] = field(default_factory=dict)
+    starts: np.ndarray | None = None
 
     def __len__(self) -> int:
         """N, the number of rows."""
@@ -82,20 +85,53 @@ class Table:
 
     def path(self, row: int) -> Path:
         """The file of a row's image, in a table whose images are files."""
-        return (self.img_dir or Path()) / str(self.image_names[row])
+        return (self.img_dir or Path()) / str(self.image_names[self.numbers(row)[0]])
 
     def image(self, row: int) -> ImageSource:
-        """The image of a row: its file or its content."""
-        return self.images[row]
+        """The image of a row, of several the first: its file or its content."""
+        return self.images[self.numbers(row)[0]]
 
-    def take(self, rows: np.ndarray) -> "Table":
-        """The table of some rows, given by their numbers or by a mask [N]."""
+    def numbers(self, row: int) -> range:
+        """The numbers in `images` of the images of a row."""
+        if self.starts is None:
+            return range(row, row + 1)
+        return range(*self.starts[row : row + 2].tolist())
+
+    def row_of(self, number: int) -> int:
+        """The row that an image is of."""
+        if self.starts is None:
+            return number
+        return int(np.searchsorted(self.starts, number, side="right")) - 1
+
+    def by_image(self) -> "Table":
+        """A row for each image; the same table where each row has one."""
+        if self.starts is None:
+            return self
+        rows = products_of(self.starts)
         return replace(
             self,
             ids=self.ids[rows],
             categories=self.categories[rows],
             targets=self.targets[rows],
-            image_names=self.image_names[rows],
+            starts=None,
+        )
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The table of some rows, given by their numbers or by a mask [N]."""
+        names, starts = self.image_names, self.starts
+        if starts is None:
+            names = names[rows]
+        else:
+            products = np.arange(len(self))[rows]
+            names = names[images_of(starts, products)]
+            starts = starts_of(np.diff(starts)[products])
+        return replace(
+            self,
+            ids=self.ids[rows],
+            categories=self.categories[rows],
+            targets=self.targets[rows],
+            image_names=names,
+            starts=starts,
         )
 
     def class_counts(self, task_index: int) -> np.ndarray:
@@ -150,6 +186,7 @@ def read_table(
     file = LabelFile(csv_path, reading, trained)
     for note in file.notes:
         on_note(note)
+    file.check_agreement(["Category"])
     ids = read_ids(file)
     categories = read_categories(file, taxonomy)
     _check_lengths(file, taxonomy, categories)
@@ -159,6 +196,7 @@ def read_table(
         # word.
         taxonomy.check_missing_values(reading.missing_values)
         columns = _columns_of_slots(file, taxonomy, categories)
+        file.check_agreement(columns)
         if unknown_labels != "error":
             unseen = find_unseen(LabelColumns(file), taxonomy, columns)
             note_unseen(unseen, unknown_labels, on_note)
@@ -171,6 +209,7 @@ def read_table(
         *(taxonomy, np.array(ids), categories, targets, images.names, img_dir),
         columns=tuple(file.columns),
         packed=images.packed,
+        starts=images.starts,
     )
 
 

@@ -3,7 +3,7 @@
 Shapes: N rows, A slots, C classes of the widest task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +32,8 @@ class RowScores(NamedTuple):
     """[N, A] bool: without answer, or not sure enough to be published."""
     problems: dict[int, str]
     """Row -> why its image could not be read, or has no answer."""
+    skipped: Mapping[int, Mapping[int, str]] = {}
+    """Row that is answered from its other images -> number of an image -> why it was not read."""
 
     @property
     def published(self) -> np.ndarray:

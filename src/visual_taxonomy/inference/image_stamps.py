@@ -29,7 +29,7 @@ class ImageStamps:
     """
 
     def __init__(self, table: Table) -> None:
-        self._images = table.images
+        self._images, self._starts = table.images, table.starts
         starts = range(0, len(self._images), _CHUNK)
         with ThreadPoolExecutor(_THREADS, "stat") as pool:
             found = list(pool.map(self._stat, starts))
@@ -40,6 +40,8 @@ class ImageStamps:
 
     def __call__(self, first: int, last: int) -> str:
         """A digest of the images of rows first ... last - 1."""
+        if self._starts is not None:
+            first, last = self._starts[[first, last]].tolist()
         content = np.ascontiguousarray(self._stats[first:last]).tobytes()
         return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 

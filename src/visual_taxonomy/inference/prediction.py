@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.views import products_of, starts_of
 from visual_taxonomy.decision.decision import Answers, Rule, plain_answers
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.answers import (
@@ -29,6 +30,7 @@ from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
 from visual_taxonomy.inference.engines.base import ImageBatch
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.inference.mirroring import averaged
+from visual_taxonomy.inference.views import ProductBatch, by_product
 from visual_taxonomy.taxonomy import UNKNOWN
 
 if TYPE_CHECKING:
@@ -141,11 +143,14 @@ class Predictor:
 
         return cls(read_model(path, attributes_config), config)
 
-    def predict(self, images: Sequence[ImageSource], categories: Sequence[str]) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[ImageSource | Sequence[ImageSource]], categories: Sequence[str]
+    ) -> list[Prediction]:
         """Predict the attributes of N images, of mixed categories in one batch.
 
         Args:
-            images: [N] paths, encoded bytes, or decoded images.
+            images: [N] paths, encoded bytes, or decoded images; or a list of these for a product
+                of several.
             categories: [N] names of their categories.
 
         Raises:
@@ -154,19 +159,35 @@ class Predictor:
         if len(images) != len(categories):
             raise InputError(f"{len(images)} images but {len(categories)} categories")
         indices = np.array([self.taxonomy.category_index(c) for c in categories], dtype=np.int64)
+        each = [list(one) if isinstance(one, list | tuple) else [one] for one in images]
+        flat = [image for of_product in each for image in of_product]
+        products = products_of(starts_of(np.array([len(of) for of in each], dtype=np.int64)))
+        several = None if len(flat) == len(each) else products
+        image_of = cast("Callable[[int], ImageSource]", flat.__getitem__)
         return [
             answer
-            for scores in self.score(images.__getitem__, indices)
+            for scores in self.score(image_of, indices, products=several)
             for answer in self._named(indices[scores.rows], scores)
         ]
 
     def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
         """Predict the rows of a table from row `first` on, in order, a batch at a time."""
         rest = table.take(np.arange(first, len(table))) if first else table
-        for scores in self.score(rest.image, rest.categories):
+        for scores in self._score_table(rest):
             # `score` counts from 0, also the rows of a table that is resumed in its middle.
             problems = {row + first: reason for row, reason in scores.problems.items()}
-            yield scores._replace(rows=scores.rows + first, problems=problems)
+            shift = table.numbers(first)[0] if first else 0
+            skipped = {
+                row + first: {number + shift: why for number, why in images.items()}
+                for row, images in scores.skipped.items()
+            }
+            yield scores._replace(rows=scores.rows + first, problems=problems, skipped=skipped)
+
+    def _score_table(
+        self, table: Table, on_raw: Callable[[np.ndarray], None] | None = None
+    ) -> Iterator[RowScores]:
+        products = None if table.starts is None else products_of(table.starts)
+        return self.score(table.images.image, table.categories, on_raw, products)
 
     def predict_classes(
         self,
@@ -186,7 +207,7 @@ class Predictor:
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
-        for scores in self.score(table.image, table.categories, on_raw):
+        for scores in self._score_table(table, on_raw):
             classes[scores.rows] = scores.published
             problems |= scores.problems
             on_progress(int(scores.rows[-1]) + 1)
@@ -197,16 +218,19 @@ class Predictor:
         image_of: Callable[[int], ImageSource],
         categories: np.ndarray,
         on_raw: Callable[[np.ndarray], None] | None = None,
+        products: np.ndarray | None = None,
     ) -> Iterator[RowScores]:
         """Answers of rows 0 ... N - 1, in order, a batch at a time.
 
         Args:
-            image_of: Gives the image of a row; called in the loading processes.
+            image_of: Gives the image of a number; called in the loading processes.
             categories: [N] indices of the rows' categories.
             on_raw: Called with the probabilities of the model of each batch, before any decision:
                 [n, A, C], 0 where it has no answer.
+            products: [V] the row of each image, rising, where rows have several; None: each row
+                has one, of its own number.
         """
-        for batch, probabilities in self._raw(self.engine.batches(image_of, categories)):
+        for batch, probabilities in self._by_row(image_of, categories, products):
             answers = self.answer(probabilities, batch.categories)
             if on_raw is not None:
                 raw = plain_answers(self.taxonomy, probabilities, batch.categories)
@@ -217,7 +241,20 @@ class Predictor:
             slots = np.arange(has_answer.shape[1]) < self._num_slots[batch.categories][:, None]
             silent = (slots & ~has_answer).any(axis=1) & (batch.categories >= 0)
             problems = batch.problems | dict.fromkeys(batch.rows[silent].tolist(), NO_ANSWER)
-            yield RowScores(batch.rows, *answers, problems)
+            yield RowScores(batch.rows, *answers, problems, batch.skipped)
+
+    def _by_row(
+        self,
+        image_of: Callable[[int], ImageSource],
+        categories: np.ndarray,
+        products: np.ndarray | None,
+    ) -> Iterator[tuple[ProductBatch, np.ndarray]]:
+        if products is not None:
+            batches = self.engine.batches(image_of, categories[products])
+            yield from by_product(self._raw(batches), products, categories)
+            return
+        for batch, probabilities in self._raw(self.engine.batches(image_of, categories)):
+            yield ProductBatch(batch.rows, batch.categories, batch.problems, {}), probabilities
 
     def _raw(self, batches: Iterable[ImageBatch]) -> Iterator[tuple[ImageBatch, np.ndarray]]:
         if self.tta == "flip":

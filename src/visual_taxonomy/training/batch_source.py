@@ -19,6 +19,7 @@ from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import AUGMENTATIONS, evaluation_transform
+from visual_taxonomy.data.views import ViewOrder
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.preprocessing import Preprocessing
@@ -112,7 +113,8 @@ def image_source(
     # A model of all rows is validated on none: there is nothing to decode or to cache.
     if data.final:
         return BatchSource(sampler, batches, (), model.encoder)
-    validation = images_of(config, tables.validation, given, parallel, reporter)
+    of_images = tables.validation.by_image()
+    validation = images_of(config, of_images, given, parallel, reporter)
     draws = validation_draws(config, tables, parallel)
     loader = make_loader(validation, draws, data.val_workers, on_gpu)
     return BatchSource(sampler, batches, loader, model.encoder)
@@ -131,8 +133,8 @@ def make_sampler(config: TrainConfig, tables: Tables, parallel: Parallel) -> Bat
 
 
 def validation_draws(config: TrainConfig, tables: Tables, parallel: Parallel) -> list[list[Draw]]:
-    """The validation rows in order, cut into batches, this process's share of each."""
-    num_rows = len(tables.validation)
+    """The images of the validation rows in order, in batches, this process's share of each."""
+    num_rows = len(tables.validation.images)
     return batches_in_order(
         num_rows, config.optimizer.batch_size, parallel.rank, parallel.world_size
     )
@@ -157,6 +159,7 @@ def images_of(
         size,
         # None: validation draws nothing, and need not save and restore the generator for each row.
         config.data.random_state if is_augmented else None,
+        None if table.starts is None else ViewOrder(table.starts, config.data.random_state),
     )
 
 
@@ -170,7 +173,7 @@ def _read(
     """What gives the image of a row: its file, or the cache that the first process builds."""
     place = config.data.image_cache
     if place is None:
-        return table.image
+        return table.images.image
     # The memory of this machine is no file that another one could map.
     if place == IN_MEMORY and parallel.num_machines > 1:
         raise InputError("`image_cache=ram` is for one machine; name a folder that all of them see")

@@ -24,7 +24,11 @@ def record(table: Table) -> pl.DataFrame:
 
     Sizes and times come from one pass over each folder of the images.
     """
-    sizes, times = table.images.states().T
+    states = table.images.states()
+    if table.starts is not None:
+        # Sums, wrapping at 2^64: of several images, a change of any changes them.
+        states = np.add.reduceat(states, table.starts[:-1]) if len(table) else states
+    sizes, times = states.T
     return pl.DataFrame(
         {
             "id": pl.Series(table.ids.tolist(), dtype=pl.String),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import DataConfig
-from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+from visual_taxonomy.data.duplicates import group_rows
 from visual_taxonomy.data.folds import split_folds
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.split import (
@@ -170,7 +170,7 @@ def _group(
     kept = None if groups_path is None else read_groups(groups_path, table.ids)
     if kept is not None:
         return kept
-    return group_near_duplicates(fingerprints(table.images, config.train_workers, on_progress))
+    return group_rows(table, config.train_workers, on_progress)
 
 
 def _drawn_parts(

@@ -80,7 +80,7 @@ def context_of_run(folder: Path, img_dir: Path | None = None, audit: Path | None
     held_out = HeldOut.read(folder / HELD_OUT_NAME)
     lists = audit or (folder / _AUDIT_NAME if (folder / _AUDIT_NAME).is_dir() else None)
     settings, pictures = run.config.get("data", {}), img_dir or run.picture_folder
-    if settings.get("image_column"):
+    if settings.get("image_column") or settings.get("image_pattern"):
         return Context(held_out, run, named_picture_finder(settings, pictures), lists)
     return Context(held_out, run, picture_finder(pictures), lists)
 
