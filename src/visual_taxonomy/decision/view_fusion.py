@@ -9,6 +9,8 @@ import numpy as np
 
 ViewFusion = Literal["log_mean", "mean", "best", "weighted"]
 
+WAYS: tuple[ViewFusion, ...] = get_args(ViewFusion)
+
 # Below any probability that decides; log(0) would make one image a veto.
 _LEAST = 1e-7
 
@@ -25,8 +27,6 @@ def fuse_views(
             slot the image of the least entropy; "weighted": mean of log-probabilities, each image
             weighted by what it knows, log C - entropy.
     """
-    if how not in get_args(ViewFusion):
-        raise ValueError(how)
     starts = np.flatnonzero(np.diff(products, prepend=-1))
     shares = probabilities.astype(np.float64)
     logs = np.log(np.maximum(shares, _LEAST))
