@@ -176,7 +176,7 @@ def main() -> None:
     """Draw, train, answer, compare."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--weights", default="none", help="of mobilenetv2_100")
-    parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--image_size", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
@@ -185,9 +185,7 @@ def main() -> None:
     folder = options.folder or Path(tempfile.mkdtemp())
     catalogue = folder / f"drawn{options.seed}"
     if not catalogue.exists():
-        synthesize(
-            catalogue, options.rows, options.seed, 2 * options.image_size, 0.4, 1, max(PATTERNS)
-        )
+        synthesize(catalogue, options.rows, options.seed, options.image_size, 0.4, 1, max(PATTERNS))
     found: dict[int, dict[str, np.ndarray]] = {}
     seconds: dict[int, float] = {}
     for views, pattern in PATTERNS.items():

@@ -207,3 +207,18 @@ def test_a_damaged_file_is_an_input_error(path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.parquet, column 'image': damaged"):
         list(read_cells(file.path, "image", file.source_rows))
+
+
+@pytest.mark.parametrize("name", ["\0a1:0", "\0"])
+def test_no_text_is_taken_for_an_image_that_was_packed(tmp_path: Path, name: str) -> None:
+    """Names of packed images begin with a null character, and a table may hold any text."""
+    struct = pl.Struct({"bytes": pl.Binary, "path": pl.String})
+    cells: list[tuple[list[object], object]] = [
+        ([{"bytes": None, "path": name}], struct),
+        ([name], pl.String),
+        ([[name]], pl.List(pl.String)),
+    ]
+    for images, kind in cells:
+        path = write(tmp_path / "a.parquet", images, kind)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="leads out of the image folder"):
+            read(path, tmp_path)

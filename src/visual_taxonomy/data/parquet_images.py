@@ -79,7 +79,7 @@ def pack_column(
             # A row without an image has one that cannot be read, so that it is named like others.
             for cell in cells or [Cell()]:
                 if cell.path is not None:
-                    names[-1].append(cell.path)
+                    names[-1].append(as_path(cell.path))
                     continue
                 names[-1].append(packed_name(key, number))
                 number += 1
@@ -99,6 +99,17 @@ def packed_name(key: str, number: int) -> str:
         '\x00a1:7'
     """
     return f"\0{key}:{number}"
+
+
+def as_path(text: str) -> str:
+    r"""A path as a table names it, which is never taken for the name of a packed image.
+
+    Example:
+        >>> as_path("tops/1.jpg"), as_path("\0a1:7")
+        ('tops/1.jpg', '/\x00a1:7')
+    """
+    # Nothing below a folder begins with a slash, so it is refused like any path that leads out.
+    return "/" + text if text.startswith("\0") else text
 
 
 def read_cells(path: Path, column: str, rows: np.ndarray) -> Iterator[tuple[int, list[Cell]]]:

@@ -16,7 +16,7 @@ from visual_taxonomy.data.image_pattern import ImagePattern
 from visual_taxonomy.data.images import IMAGE_SUFFIXES
 from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.data.packed_images import PackedImages
-from visual_taxonomy.data.parquet_images import pack_column
+from visual_taxonomy.data.parquet_images import as_path, pack_column
 from visual_taxonomy.data.views import starts_of
 from visual_taxonomy.errors import InputError, shown
 
@@ -89,9 +89,9 @@ def _row_images(products: list[list[str]], packed: dict[str, PackedImages]) -> R
 def split_cells(paths: pl.Series, img_dir: Path | None) -> list[list[str]]:
     """[R] the paths of each cell: a list, or a text with semicolons between."""
     if paths.dtype == pl.List(pl.String):
-        return [[text.strip() for text in cell or () if text] for cell in paths.to_list()]
+        return [[as_path(text.strip()) for text in cell or () if text] for cell in paths.to_list()]
     return [
-        [part.strip() for part in cell.split(";")] if _is_list(cell, img_dir) else [cell]
+        [as_path(part.strip()) for part in (cell.split(";") if _is_list(cell, img_dir) else [cell])]
         for cell in paths.to_list()
     ]
 
