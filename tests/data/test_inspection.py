@@ -135,3 +135,6 @@ def test_images_in_the_table_are_not_looked_for(tmp_path: Path) -> None:
     pl.DataFrame({"id": ["p"], "Category": ["A"], "image": [b"GIF89a"]}).write_parquet(path)
     file = LabelFile(path, LabelReading(image_column="image"))
     assert "stand in column 'image'" in count_images(file, tmp_path).problem
+    found = inspect_catalogue(path, LabelReading())
+    assert found.reading.image_column == "image"
+    assert 'image_column = "image"' in found.to_toml()

@@ -180,8 +180,10 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
         elif guess.category_column != (CATEGORY,):
             given = replace(given, category_column=guess.category_column)
     has_images = given.image_column is not None or given.image_pattern is not None
-    if not has_images and guess.image_column is not None:
-        given = replace(given, image_column=guess.image_column)
+    # A column of images is one; one of names may be that of their files on another machine.
+    image = next(iter(file.image_candidates), guess.image_column)
+    if not has_images and image is not None:
+        given = replace(given, image_column=image)
     return given, notes
 
 
