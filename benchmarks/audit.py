@@ -179,7 +179,7 @@ def main() -> None:
         options.data / "train.csv", options.data / "images", None, attributes
     )
     features = features_of(table, options.weights, options.cache)
-    groups = group_near_duplicates(fingerprints([table.path(row) for row in range(len(table))]))
+    groups = group_near_duplicates(fingerprints(table.images))
     print("| seed | ranking | labels | flips k | chance | precision at k | x chance | at k / 4 |")
     print("|---|---|---|---|---|---|---|---|")
     for seed in options.seeds:

@@ -50,8 +50,11 @@ class CatalogueConfig:
     """Column with the categories; several are joined with a space. None: Category."""
     category_name: str | None = None
     """The one category of all rows, for a CSV without a column of categories."""
-    image_column: str | None = None
-    """Column with the paths of the images in --img_dir; None: images are named by id."""
+    image_column: str | tuple[str, ...] | None = None
+    """Column (or several) with the images of a product: paths in --img_dir, more than one with ;
+    between, or bytes in Parquet; None: images are named by id."""
+    image_pattern: str | None = None
+    """Names of the images in --img_dir for products with several, such as '{id}_*.jpg'."""
     text_columns: tuple[str, ...] | None = None
     """Columns of words (title, brand) that labels are predicted from beside the image."""
     csv_encoding: Encoding | None = None
@@ -72,6 +75,14 @@ class CatalogueConfig:
         if self.category_column is not None and not self.category_column:
             self._set("category_name", self.category_name or ONE_CATEGORY)
             self._set("category_column", None)
+        if isinstance(self.image_column, tuple):
+            several = self.image_column
+            self._set("image_column", several if len(several) > 1 else (*several, None)[0])
+        if self.image_column and self.image_pattern is not None:
+            raise InputError(
+                "`image_column` and `image_pattern` exclude each other: images are named by "
+                "columns or by their ids; give one of them"
+            )
         if self.category_column and self.category_name is not None:
             raise InputError(
                 "`category_column` and `category_name` exclude each other: categories come from "
@@ -105,7 +116,7 @@ class CatalogueConfig:
         """(role, column) of all that is said, the attributes' too where there are any."""
         roles = [("id_column", self.id_column)] if self.id_column else []
         roles += [("category_column", name) for name in self.category_column or ()]
-        roles += [("image_column", self.image_column)] if self.image_column else []
+        roles += [("image_column", name) for name in columns_named(self.image_column)]
         roles += [("text_columns", name) for name in self.text_columns or ()]
         # A field of subclasses only.
         attributes = getattr(self, "attribute_columns", None)
@@ -114,6 +125,7 @@ class CatalogueConfig:
     def _take(self, file: "CatalogueFile") -> None:
         """Fill in what no flag says; afterwards the file is not needed, nor its later changes."""
         has_category = self.category_column is not None or self.category_name is not None
+        has_images = self.image_column is not None or self.image_pattern is not None
         for entry in fields(file):
             # What this class has no field for counts as said: a command without attributes skips
             # them.
@@ -121,6 +133,8 @@ class CatalogueConfig:
             # Column and name exclude each other, so a flag for either silences both of the file.
             if entry.name.startswith("category_"):
                 is_open = not has_category
+            if entry.name.startswith("image_"):
+                is_open = not has_images
             if is_open:
                 self._set(entry.name, getattr(file, entry.name))
         self._set("catalogue", None)
@@ -137,7 +151,8 @@ class CatalogueFile:
     id_column: str | None = None
     category_column: tuple[str, ...] | None = None
     category_name: str | None = None
-    image_column: str | None = None
+    image_column: str | tuple[str, ...] | None = None
+    image_pattern: str | None = None
     text_columns: tuple[str, ...] | None = None
     attribute_columns: tuple[str, ...] | None = None
     csv_encoding: Encoding | None = None
@@ -146,10 +161,20 @@ class CatalogueFile:
     rare_class: str | None = None
 
 
+def columns_named(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The columns of a role that one or several may have.
+
+    Example:
+        >>> columns_named("front"), columns_named(("front", "back")), columns_named(None)
+        (('front',), ('front', 'back'), ())
+    """
+    return (given,) if isinstance(given, str) else given or ()
+
+
 # Not the encoding: that of one file says nothing of the next.
 _REMEMBERED = (
-    *("id_column", "category_column", "category_name", "image_column", "text_columns"),
-    *("merged_labels", "rare_labels"),
+    *("id_column", "category_column", "category_name", "image_column", "image_pattern"),
+    *("text_columns", "merged_labels", "rare_labels"),
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import tomli_w
+import tyro
 
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.regular_file import require_regular
@@ -129,7 +130,8 @@ def _constructed(kind: type[C], given: Mapping[str, Any], source: str) -> C:
     hints = get_type_hints(kind)
     arguments = dict(given)
     for entry in fields(kind):  # type: ignore[arg-type]
-        required = entry.default is MISSING and entry.default_factory is MISSING
+        has_default = entry.default not in (MISSING, tyro.MISSING)
+        required = not has_default and entry.default_factory is MISSING
         if required and entry.name not in given:
             raise InputError(f"{source}: '{entry.name}' is missing")
         if entry.name in given and is_dataclass(hints[entry.name]):

@@ -75,3 +75,8 @@ def test_another_delimiter_and_another_column_of_ids_are_kept():
     assert replace_cells(content, changes, "sku", ";") == (
         b'sku;id;a\r\n7;1;"p;q"\r\n8;7;r, s\r\n9;;t\r\n'
     )
+
+
+def test_all_rows_of_a_product_are_changed():
+    content = b"id,a\n7,x\n8,y\n7,\n"
+    assert replace_cells(content, {"7": {"a": "z"}}) == b"id,a\n7,z\n8,y\n7,z\n"

@@ -241,7 +241,9 @@ def test_held_out_rows_of_another_catalogue_are_refused(run: Path, tmp_path: Pat
     with pytest.raises(InputError, match="'Saris' is none of: Sarees"):
         audit("--run", run, "--csv_path", other)
     files = ["--held_out", run / "held_out.npz", "--csv_path", tmp_path / "labels.csv"]
-    with pytest.raises(InputError, match="name the folder of the images"):
+    with pytest.raises(
+        InputError, match="its images are files, named by the ids; name their folder"
+    ):
         audit(*files, "--out", tmp_path / "lists")
 
 

@@ -124,7 +124,7 @@ def test_rows_that_were_trained_on_are_warned_of(
     ("flags", "message"),
     [
         ((), "give the rows to fit on: --csv_path and --img_dir, or --held_out"),
-        (("--csv_path", "a"), "--csv_path and --img_dir belong together"),
+        (("--held_out", "a", "--img_dir", "b"), "--img_dir without --csv_path"),
         (
             ("--held_out", "a"),
             r"name a file to write with --out, or replace m\.pt with --overwrite",

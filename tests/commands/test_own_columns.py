@@ -50,11 +50,19 @@ def own(usual: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.write_csv(folder / "own.csv", separator=";", include_bom=True)
     frame.write_ndjson(folder / "own.jsonl")
     frame.write_parquet(folder / "own.parquet")
+    contents = [(folder / f"{row['photo']}.jpg").read_bytes() for row in rows]
+    held = frame.with_columns(photo=pl.Series(contents, dtype=pl.Binary))
+    held.write_parquet(folder / "held.parquet", row_group_size=7)
+    structs = [{"bytes": each, "path": "gone.jpg"} for each in contents]
+    # Some of them are files, as Hugging Face datasets allow.
+    structs[3] = {"bytes": None, "path": f"{rows[3]['photo']}.jpg"}
+    frame.with_columns(photo=pl.Series(structs)).write_parquet(folder / "structs.parquet")
     return folder
 
 
-def run_of(folder: Path, csv: Path, images: Path, taxonomy: Path, *more: str) -> Path:
-    flags = ["--csv_path", csv, "--img_dir", images, "--attributes_config", taxonomy]
+def run_of(folder: Path, csv: Path, images: Path | None, taxonomy: Path, *more: str) -> Path:
+    flags = ["--csv_path", csv, "--attributes_config", taxonomy]
+    flags += ["--img_dir", images] if images else []
     flags += ["--save_dir", folder, "--run_name", "run", "--epochs", 1, "--batch_size", 8]
     flags += ["--backbone", "test_vit", "--pretrained_ckpt", "none", "--precision", 32]
     flags += ["--image_size", 32, 32, "--train_workers", 0, "--val_workers", 0]
@@ -80,8 +88,18 @@ def of_own(own: Path, usual: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return run_of(folder, own / "own.csv", own, usual / "attrs_config.json", *flags)
 
 
-def answers(run: Path, csv: Path, images: Path, out: Path, *more: str) -> tuple[bytes, object]:
-    flags = ["--csv_path", csv, "--img_dir", images, "--ckpt_path", run / "best_score.pt"]
+@pytest.fixture(scope="module")
+def of_held(own: Path, usual: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """From images in the table itself; there is no folder of images."""
+    folder = tmp_path_factory.mktemp("of_held")
+    return run_of(folder, own / "held.parquet", None, usual / "attrs_config.json", *COLUMNS)
+
+
+def answers(
+    run: Path, csv: Path, images: Path | None, out: Path, *more: str
+) -> tuple[bytes, object]:
+    flags = ["--csv_path", csv, "--ckpt_path", run / "best_score.pt"]
+    flags += ["--img_dir", images] if images else []
     flags += ["--workers", 0, "--precision", 32, "--accelerator", "cpu"]
     texts = [str(flag) for flag in flags]
     csv_path, scores = out / "answers.csv", out / "scores.json"
@@ -93,21 +111,26 @@ def answers(run: Path, csv: Path, images: Path, out: Path, *more: str) -> tuple[
 
 
 def test_the_form_of_a_catalogue_changes_neither_split_nor_weights(
-    of_usual: Path, of_own: Path
+    of_usual: Path, of_own: Path, of_held: Path
 ) -> None:
-    assert (of_usual / "split.csv").read_bytes() == (of_own / "split.csv").read_bytes()
-    one, other = (read_checkpoint(run / "best_score.pt") for run in (of_usual, of_own))
-    assert one.taxonomy == other.taxonomy
-    assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
-    assert one.metrics == other.metrics
+    one = read_checkpoint(of_usual / "best_score.pt")
+    for run in (of_own, of_held):
+        assert (of_usual / "split.csv").read_bytes() == (run / "split.csv").read_bytes()
+        other = read_checkpoint(run / "best_score.pt")
+        assert one.taxonomy == other.taxonomy
+        assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+        assert one.metrics == other.metrics
 
 
 def test_a_model_reads_other_files_of_its_columns_without_flags(
-    usual: Path, own: Path, of_usual: Path, of_own: Path, tmp_path: Path
+    usual: Path, own: Path, of_usual: Path, of_own: Path, of_held: Path, tmp_path: Path
 ) -> None:
     expected = answers(of_usual, usual / "train.csv", usual / "images", tmp_path)
     for name in ("own.csv", "own.jsonl", "own.parquet"):
         assert answers(of_own, own / name, own, tmp_path) == expected
+    # Neither does it matter that the model has seen files and now gets bytes, or both.
+    assert answers(of_own, own / "held.parquet", None, tmp_path) == expected
+    assert answers(of_held, own / "structs.parquet", own, tmp_path) == expected
     # A file in the usual form needs none either, and a model of that form takes flags.
     assert answers(of_own, usual / "train.csv", usual / "images", tmp_path) == expected
     assert answers(of_usual, own / "own.csv", own, tmp_path, *COLUMNS) == expected

@@ -123,7 +123,7 @@ def test_evaluate_writes_the_report_too(model, files, tmp_path, choice):
     [
         ([], "name a run folder, or --ckpt_path with --csv_path"),
         (["run", "--ckpt_path", "a.pt"], "name a run folder, or --ckpt_path with --csv_path"),
-        (["--ckpt_path", "a.pt"], "--ckpt_path a.pt: give --csv_path and --img_dir too"),
+        (["--ckpt_path", "a.pt"], "--ckpt_path a.pt: give --csv_path too, the rows"),
         (["run", "--csv_path", "a.csv"], r"name its checkpoint: --ckpt_path run/best_score.pt"),
         (["nowhere"], "nowhere: no such run folder"),
     ],

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.images import NO_IMAGE
 from visual_taxonomy.data.sampler import FILLER
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
@@ -25,7 +26,9 @@ def tables(table_of: Callable[[int], Table]) -> dict[str, Table]:
 
 
 def batch(rows: list[int], problems: dict[int, str]) -> Batch:
-    return Batch(*[torch.tensor(rows)] * 4, problems)
+    categories = [NO_IMAGE if row in (FILLER, *problems) else 0 for row in rows]
+    numbers = torch.tensor(rows)
+    return Batch(numbers, torch.tensor(categories), numbers, numbers, problems)
 
 
 def read(folder: Path) -> list[dict[str, str]]:

@@ -26,7 +26,7 @@ def replace_cells(
     white space, and whatever the case of the letters of `id` and `attr_k`.
 
     Args:
-        content: A CSV file in UTF-8 with a header, whose ids are distinct.
+        content: A CSV file in UTF-8 with a header; of an id that is repeated, all rows change.
         changes: Id -> column -> new text; "" empties a cell.
         id_column: The column of the ids.
         delimiter: What separates the values.
@@ -50,8 +50,9 @@ def replace_cells(
             id_position = _position(names, id_column)
         elif names and len(cells) > id_position:
             product = cell_text(cells[id_position])
-            if product in missing:
-                missing.remove(product)
+            if product in changes:
+                # Several rows may be the images of one product: all of them say the same.
+                missing.discard(product)
                 for name, text in changes[product].items():
                     place = _position(names, name)
                     put_cell(cells, place, written_cell(text, delimiter).encode())

@@ -177,8 +177,6 @@ def _table(options: Audit, source: _Source, taxonomy: "Taxonomy") -> "Table":
 
     config = source.config
     img_dir = options.img_dir or (config.img_dir if config else None)
-    if img_dir is None:
-        raise InputError("name the folder of the images: --run RUN_FOLDER, or --img_dir")
     table = read_table(
         source.csv_path,
         img_dir,
@@ -200,7 +198,7 @@ def _write(path: Path, findings: "list[Finding]", table: "Table", limit: int | N
 
     write_findings(path.with_suffix(".csv"), findings[:limit])
     row_of = {product: row for row, product in enumerate(table.ids.tolist())}
-    images = pick_images(findings[:limit], lambda finding: table.path(row_of[finding.id]))
+    images = pick_images(findings[:limit], lambda finding: table.image(row_of[finding.id]))
     if images:
         title = TITLES[path.name].format(len(findings))
         plot_findings(images, path.with_suffix(".png"), title)

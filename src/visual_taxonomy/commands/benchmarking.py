@@ -290,7 +290,7 @@ def measure_prediction(
 
     def predict() -> Iterator[int]:
         while True:
-            for batch, _ in engine.answers(engine.batches(table.path, table.categories)):
+            for batch, _ in engine.answers(engine.batches(table.image, table.categories)):
                 yield len(batch.rows)
 
     return _measurement(
@@ -353,7 +353,7 @@ def _engines(
 
 def _dataset(table: Table, image_size: tuple[int, int]) -> ImageDataset:
     transform = evaluation_transform(image_size)
-    return ImageDataset(table.path, table.categories, table.targets, transform, image_size)
+    return ImageDataset(table.image, table.categories, table.targets, transform, image_size)
 
 
 def _endless(source: BatchSource) -> Iterator[Batch]:

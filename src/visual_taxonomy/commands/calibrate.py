@@ -28,7 +28,7 @@ class Calibrate:
     csv_path: Path | None = None
     """Labelled CSV (or Parquet) with rows that the model was not trained on."""
     img_dir: Path | None = None
-    """Folder of their images."""
+    """Folder of their images; None: they stand in a column of --csv_path (Parquet)."""
     held_out: Path | None = None
     """held_out.npz of a run, in place of --csv_path: its predictions of the validation rows."""
     out: Path | None = None
@@ -45,8 +45,8 @@ class Calibrate:
     def __post_init__(self) -> None:
         if (self.csv_path is None) == (self.held_out is None):
             raise InputError("give the rows to fit on: --csv_path and --img_dir, or --held_out")
-        if (self.csv_path is None) != (self.img_dir is None):
-            raise InputError("--csv_path and --img_dir belong together; give both or none")
+        if self.csv_path is None and self.img_dir is not None:
+            raise InputError("--img_dir without --csv_path; give both or none")
         if self.inference.decision != "metric":
             raise InputError("--decision argmax: `vtax calibrate` fits the other; leave it out")
         if self.folds < 2:
@@ -108,7 +108,6 @@ def _held_out(options: Calibrate, predictor: "Predictor") -> "HeldOut":
             raise InputError(f"{options.held_out}: of another taxonomy than {options.checkpoint}")
         return found
     assert options.csv_path is not None
-    assert options.img_dir is not None
     table = read_table(
         options.csv_path,
         options.img_dir,

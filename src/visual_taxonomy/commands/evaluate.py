@@ -31,13 +31,13 @@ GALLERY_NAME = "gallery.png"
 class Evaluate:
     """Score a checkpoint or a bundle on labelled rows."""
 
-    img_dir: Path
-    """Folder of the images."""
     csv_path: Path
     """Labelled CSV (or Parquet), as for training.
     Empty cells mean unknown, and so do NA, N/A, NaN, None, null, ... (--missing_values)."""
     ckpt_path: Path
     """Checkpoint, or bundle from `vtax export`."""
+    img_dir: Path | None = None
+    """Folder of the images; None: they stand in a column of --csv_path (Parquet)."""
     attributes_config: Path | None = None
     """Expected taxonomy; only checkpoints of the original system need one."""
     out: Path | None = None
@@ -123,5 +123,5 @@ def _check_outputs(options: Evaluate) -> None:
     if options.plots is not None:
         for name in (SCORES_NAME, GALLERY_NAME):
             # An image of the catalogue may be called so.
-            read = [*inputs, options.img_dir / name]
+            read = [*inputs, options.img_dir / name if options.img_dir else None]
             check_output("--plots", options.plots / name, read, options.overwrite)

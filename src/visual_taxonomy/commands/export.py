@@ -33,7 +33,7 @@ class Export:
     csv_path: Path | None = None
     """Labelled CSV (or Parquet) on which checkpoint and export are compared."""
     img_dir: Path | None = None
-    """Folder of the images of the CSV."""
+    """Folder of the images; None: they stand in a column of --csv_path (Parquet)."""
     min_agreement: float | None = None
     """Minimum label agreement with the checkpoint; None: 0.999, with --int8 0.99."""
     max_rows: int = 2000
@@ -47,8 +47,8 @@ class Export:
     def __post_init__(self) -> None:
         if (self.checkpoint is None) == (self.ckpt_path is None):
             raise InputError("give one checkpoint: `vtax export FILE`, or --ckpt_path FILE")
-        if (self.csv_path is None) != (self.img_dir is None):
-            raise InputError("--csv_path and --img_dir belong together; give both or none")
+        if self.csv_path is None and self.img_dir is not None:
+            raise InputError("--img_dir without --csv_path; give both or none")
         if self.min_agreement is not None and not 0 <= self.min_agreement <= 1:
             raise InputError(f"--min_agreement must lie in [0, 1], not {self.min_agreement}")
         least = {"max_rows": 1, "calibration_rows": 1, "workers": 0}
@@ -98,7 +98,7 @@ def export(options: Export) -> int:
 
 
 def _trial(options: Export) -> "Trial | None":
-    if options.csv_path is None or options.img_dir is None:
+    if options.csv_path is None:
         return None
     from visual_taxonomy.checkpoint import read_checkpoint
     from visual_taxonomy.data.table import read_table

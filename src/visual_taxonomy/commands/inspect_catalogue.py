@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import tyro
 from rich.table import Table
 
+from visual_taxonomy.catalogue import columns_named
 from visual_taxonomy.commands.arguments import as_flags
 from visual_taxonomy.commands.outputs import check_output
 from visual_taxonomy.commands.terminal import console, errors, terminal
@@ -139,7 +140,10 @@ def _roles(found: "Inspection") -> Table:
         table.add_row("(none)", f"category: all rows are {reading.category_name}")
     for name in reading.category_column or (() if reading.category_name else ("Category",)):
         table.add_row(name, "category")
-    table.add_row(reading.image_column or "(none)", "image" if reading.image_column else _BY_ID)
+    for name in columns_named(reading.image_column):
+        table.add_row(name, "image")
+    if not reading.image_column:
+        table.add_row("(none)", _BY_ID)
     for name in reading.text_columns or ():
         table.add_row(name, "text")
     for each in found.attributes:

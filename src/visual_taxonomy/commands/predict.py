@@ -36,7 +36,7 @@ class Predict:
     images: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Images, or folders of images: their answers are printed, and no table is needed."""
     img_dir: Path | None = None
-    """Folder of the images of --csv_path."""
+    """Folder of the images; None: they stand in a column of --csv_path (Parquet)."""
     csv_path: Path | None = None
     """CSV, Parquet or JSON lines with id and Category, or columns of the same roles."""
     ckpt_path: Path
@@ -208,8 +208,8 @@ def _check_outputs(options: Predict, pairs: list[tuple[Path, Path]]) -> None:
     for checkpoint, _ in pairs:
         inputs += model_inputs(checkpoint)
     for _, out in pairs:
-        folders = [options.img_dir] if options.img_dir is not None else []
-        images = [f / out.name for f in folders if out.suffix.lower() in IMAGE_SUFFIXES]
+        is_image = out.suffix.lower() in IMAGE_SUFFIXES
+        images = [options.img_dir / out.name] if is_image and options.img_dir else []
         # Whether the receipt is that of this request is known once the model is loaded.
         replaceable = options.overwrite or receipt_path(out).exists()
         check_output("--out_csv_path", out, [*inputs, *images], replaceable)

@@ -1,6 +1,6 @@
 """`vtax report`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,6 +17,7 @@ from visual_taxonomy.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from visual_taxonomy.data.images import ImageSource
     from visual_taxonomy.data.table import Table
     from visual_taxonomy.inference.prediction import Predictor
 
@@ -53,10 +54,8 @@ class MakeReport:
     def __post_init__(self) -> None:
         if (self.run is None) == (self.ckpt_path is None):
             raise InputError("vtax report: name a run folder, or --ckpt_path with --csv_path")
-        needed = {"--csv_path": self.csv_path, "--img_dir": self.img_dir}
-        missing = [flag for flag, given in needed.items() if given is None]
-        if self.ckpt_path is not None and missing:
-            raise InputError(f"--ckpt_path {self.ckpt_path}: give {' and '.join(missing)} too")
+        if self.ckpt_path is not None and self.csv_path is None:
+            raise InputError(f"--ckpt_path {self.ckpt_path}: give --csv_path too, the rows")
         if self.ckpt_path is not None and self.baselines is not None:
             raise InputError(
                 f"--baselines {self.baselines}: a probe is held against a run with the same rows; "
@@ -75,7 +74,7 @@ def report(options: MakeReport) -> int:
     _check_output(out, options)
     if options.run is not None:
         _report_run(options.run, out, options)
-    elif options.ckpt_path and options.csv_path and options.img_dir:
+    elif options.ckpt_path and options.csv_path:
         _report_checkpoint(options.ckpt_path, options.csv_path, options.img_dir, out, options)
     return 0
 
@@ -125,7 +124,7 @@ def report_predictions(
     """
     import numpy as np
 
-    from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+    from visual_taxonomy.data.duplicates import group_rows
     from visual_taxonomy.decision.judged import judge, was_fitted_on
     from visual_taxonomy.inference.held_out_rows import as_held_out
     from visual_taxonomy.reporting.html.context import Context
@@ -137,17 +136,20 @@ def report_predictions(
         source += f", of which {trained:,} were trained on: their scores are too good"
         terminal.note(f"{path}: {source}")
     with terminal.progress("comparing images", len(table)) as advance:
-        paths = [table.path(row) for row in range(len(table))]
-        groups = group_near_duplicates(fingerprints(paths, on_progress=advance))
+        groups = group_rows(table, on_progress=advance)
     held_out = as_held_out(predictor, table, np.concatenate(raw), groups)
     decision, fitted = predictor.decision, None
     # On the rows it was fitted on a decision looks better than it is: there it is cross-fitted.
     if decision is not None and not was_fitted_on(decision, held_out):
         fitted = judge(decision, held_out)
-    image_of = dict(zip(table.ids.tolist(), paths, strict=True)).get
-    context = Context(held_out, None, image_of, audit, source, predictor.rule, fitted)
+    context = Context(held_out, None, _image_finder(table), audit, source, predictor.rule, fitted)
     write_report(context, path, checkpoint.name)
     console.print(f"report: {path}")
+
+
+def _image_finder(table: "Table") -> "Callable[[str], ImageSource | None]":
+    row_of = {product: row for row, product in enumerate(table.ids.tolist())}
+    return lambda product: table.image(row_of[product]) if product in row_of else None
 
 
 def _check_output(out: Path, options: MakeReport) -> None:
@@ -169,7 +171,7 @@ def _report_run(run: Path, out: Path, options: MakeReport) -> None:
 
 
 def _report_checkpoint(
-    checkpoint: Path, csv_path: Path, img_dir: Path, out: Path, options: MakeReport
+    checkpoint: Path, csv_path: Path, img_dir: Path | None, out: Path, options: MakeReport
 ) -> None:
     from visual_taxonomy.data.table import read_table
 

@@ -20,6 +20,9 @@ class Synthesize:
     """Height of the images in pixels; the width is three quarters of it."""
     test_share: float = 0.2
     """Fraction of the products in test.csv."""
+    views: int = 1
+    """Images of each product, 1 to 4: front, back, chest and hem. Several are read with
+    --image_pattern '{id}_*.jpg'."""
 
 
 def synthesize(options: Synthesize) -> int:
@@ -34,6 +37,7 @@ def synthesize(options: Synthesize) -> int:
                 options.seed,
                 options.image_size,
                 options.test_share,
+                views=options.views,
                 on_progress=advance,
             )
         except OSError as error:  # of a file in a folder that has a temporary name until the end

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import tyro
+
 from visual_taxonomy.catalogue import CatalogueConfig
 from visual_taxonomy.config_checks import not_negative
 from visual_taxonomy.errors import InputError
@@ -15,9 +17,11 @@ from visual_taxonomy.typed_values import LARGEST
 class DataConfig(CatalogueConfig):
     """Images, labels and how they become batches."""
 
-    img_dir: Path
-    """Folder of the images, named by id: `000123.jpg` or `123.png` for id 123."""
-    csv_path: Path
+    img_dir: Path | None = None
+    """Folder of the images, named by id: `000123.jpg` or `123.png` for id 123.
+    None: the images stand in a column of --csv_path (Parquet)."""
+    # Required, too; dataclasses want a default behind that of `img_dir`.
+    csv_path: Path = tyro.MISSING
     """Labelled CSV (or Parquet): id, Category, len, attr_1 ... attr_10.
     Empty cells mean unknown, and so do NA, N/A, NaN, None, null, ... (--missing_values)."""
     attributes_config: Path | None = None
@@ -84,6 +88,8 @@ class DataConfig(CatalogueConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.csv_path is tyro.MISSING:
+            raise TypeError("DataConfig needs csv_path, the labelled file")
         if not 0 < self.val_ratio < 1:
             raise InputError(f"`val_ratio` must lie between 0 and 1, not {self.val_ratio}")
         if not 0 <= self.test_ratio < 1 - self.val_ratio:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from visual_taxonomy.catalogue import CatalogueConfig
+from visual_taxonomy.catalogue import CatalogueConfig, columns_named
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.named_columns import is_slot_column
 from visual_taxonomy.errors import InputError, shown
@@ -23,22 +23,23 @@ class Roles:
         id_column: Of the ids.
         category_columns: Of the categories, joined with a space; none where all rows have one.
         category_name: The category of all rows where there is no column of categories.
-        image_column: Of the paths of the images; None: they are named by id.
+        image_columns: Of the images or their paths; none where they are named by id.
+        image_pattern: Of names with the id in it, for products of several images.
         text_columns: Of the words; "" for one of the training CSV that this file does not have.
     """
 
     id_column: str = ID
     category_columns: tuple[str, ...] = (CATEGORY,)
     category_name: str | None = None
-    image_column: str | None = None
+    image_columns: tuple[str, ...] = ()
+    image_pattern: str | None = None
     text_columns: tuple[str, ...] = ()
 
     @property
     def taken(self) -> frozenset[str]:
         """The columns that can hold no labels."""
-        image = () if self.image_column is None else (self.image_column,)
         texts = (name for name in self.text_columns if name)
-        return frozenset({self.id_column, *self.category_columns, *image, *texts})
+        return frozenset({self.id_column, *self.category_columns, *self.image_columns, *texts})
 
     @property
     def is_named(self) -> bool:
@@ -61,7 +62,7 @@ class Roles:
         the one with the role.
         """
         if self.is_usual:
-            return frame.drop(self.taken - {ID, CATEGORY})
+            return frame.drop(self.taken - {ID, CATEGORY}, strict=False)
         kept = [name for name in frame.columns if name not in {ID, CATEGORY, *self.taken}]
         found = []
         if self.id_column in frame.columns:
@@ -97,8 +98,10 @@ def settle_roles(
     category = tuple(
         _find(path, names, "category_column", name) or "" for name in given.category_column or ()
     )
-    category_name, image_column = given.category_name, given.image_column
-    image_column = _find(path, names, "image_column", image_column)
+    category_name = given.category_name
+    wanted = _images(given)
+    images = tuple(_find(path, names, "image_column", name) or "" for name in wanted)
+    pattern = given.image_pattern
     if trained is not None:
         if id_column is None and trained.id_column in names:
             id_column = trained.id_column
@@ -108,12 +111,16 @@ def settle_roles(
             # Categories that the file has itself come before the single one of the model.
             if CATEGORY not in names:
                 category_name = trained.category_name
-        if image_column is None and trained.image_column in names:
-            image_column = trained.image_column
+        if not images and pattern is None and set(_images(trained)) <= set(names):
+            images, pattern = _images(trained), trained.image_pattern
     texts = _text_columns(path, names, given.text_columns, trained)
     if category_name is None and not category:
         category = (CATEGORY,)
-    return Roles(id_column or ID, category, category_name, image_column, texts)
+    return Roles(id_column or ID, category, category_name, images, pattern, texts)
+
+
+def _images(config: CatalogueConfig) -> tuple[str, ...]:
+    return columns_named(config.image_column)
 
 
 def _text_columns(

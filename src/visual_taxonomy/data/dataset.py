@@ -5,12 +5,10 @@ Shapes: N images of a batch, A slots, H and W in pixels.
 
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,6 +16,7 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.images import (
     DECODE_MARGIN,
     NO_IMAGE,
+    ImageSource,
     UnreadableImage,
     decode_image,
 )
@@ -42,7 +41,7 @@ class Batch(NamedTuple):
     rows: Tensor
     """[N] rows of the table, -1 for a filler."""
     problems: dict[int, str]
-    """Row -> why its image could not be read."""
+    """Number of an image (its row, where each row has one) -> why it could not be read."""
 
 
 class ImageDataset(Dataset[Batch]):
@@ -53,23 +52,26 @@ class ImageDataset(Dataset[Batch]):
     resumed run sees what the first one would have seen.
 
     Args:
-        image_of: Gives the image of a row: a path, encoded bytes, a decoded image, or its
+        image_of: Gives the image of a number: a path, encoded bytes, a decoded image, or its
             pixels [H, W, 3] uint8; raises UnreadableImage if there is none.
         categories: [N] category indices of the rows.
         targets: [N, A] class indices of the rows, -1 where unknown.
         transform: From the uint8 tensor [3, H, W] of an image to one of the image size.
         image_size: H and W, for the blank that stands for an unreadable image.
         seed: Of the random transforms; None if the transform draws nothing, which saves time.
+        views: Gives the images of a row in an epoch, the first that can be read is taken; None:
+            each row has one, of its own number.
     """
 
     def __init__(
         self,
-        image_of: Callable[[int], Path | bytes | Image.Image | np.ndarray],
+        image_of: Callable[[int], ImageSource | np.ndarray],
         categories: np.ndarray,
         targets: np.ndarray,
         transform: Transform,
         image_size: tuple[int, int],
         seed: int | None = None,
+        views: Callable[[int, int], Sequence[int]] | None = None,
     ) -> None:
         self.image_of = image_of
         self.categories = categories
@@ -77,6 +79,7 @@ class ImageDataset(Dataset[Batch]):
         self.transform = transform
         self.image_size = image_size
         self.seed = seed
+        self.views = views
 
     def __len__(self) -> int:
         return len(self.categories)
@@ -84,20 +87,24 @@ class ImageDataset(Dataset[Batch]):
     def __getitem__(self, draw: Draw) -> Batch:
         if draw.row == FILLER:
             return self._without_image(FILLER, {})
-        try:
-            pixels = self._pixels(draw.row)
-        except UnreadableImage as reason:
-            return self._without_image(draw.row, {draw.row: str(reason)})
-        return Batch(
-            _channels_last(self._transformed(pixels, draw)),
-            torch.tensor([self.categories[draw.row]]),
-            torch.from_numpy(self.targets[draw.row][None]),
-            torch.tensor([draw.row]),
-            {},
-        )
+        problems: dict[int, str] = {}
+        for number in (draw.row,) if self.views is None else self.views(draw.row, draw.epoch):
+            try:
+                pixels = self._pixels(number)
+            except UnreadableImage as reason:
+                problems[number] = str(reason)
+                continue
+            return Batch(
+                _channels_last(self._transformed(pixels, draw)),
+                torch.tensor([self.categories[draw.row]]),
+                torch.from_numpy(self.targets[draw.row][None]),
+                torch.tensor([draw.row]),
+                problems,
+            )
+        return self._without_image(draw.row, problems)
 
-    def _pixels(self, row: int) -> np.ndarray:
-        source = self.image_of(row)
+    def _pixels(self, number: int) -> np.ndarray:
+        source = self.image_of(number)
         if isinstance(source, np.ndarray):
             return source
         height, width = self.image_size

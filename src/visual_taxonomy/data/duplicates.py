@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.data.image_list import ImageList
+from visual_taxonomy.data.images import ImageSource, UnreadableImage, read_image
 from visual_taxonomy.data.neighbours import Neighbours, first_copies
+from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.views import joined_groups
 
 # The usual 8 x 8 merges garments of one cut that differ in print.
 _SIDE = 16
@@ -24,7 +27,7 @@ _NOISE = 2.0
 _TILE = 2048
 
 
-def fingerprint(path: Path) -> np.ndarray:
+def fingerprint(source: ImageSource) -> np.ndarray:
     """[B] uint8: whether the image is readable (1 or 0), then its 16 x 16 RGB thumbnail.
 
     Product images on white resemble each other: the usual 64 bits would merge different
@@ -32,7 +35,7 @@ def fingerprint(path: Path) -> np.ndarray:
     """
     thumbnail = np.zeros(1 + _SIDE * _SIDE * 3, dtype=np.uint8)
     try:
-        image = read_image(path, least_side=_DECODE_SIDE)
+        image = read_image(source, least_side=_DECODE_SIDE)
     except UnreadableImage:
         return thumbnail
     small = image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
@@ -42,41 +45,47 @@ def fingerprint(path: Path) -> np.ndarray:
 
 
 def fingerprints(
-    paths: Sequence[Path],
+    images: ImageList | Sequence[Path],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """[N, B] uint8 fingerprints of image files; a file with several names is decoded once.
+    """[N, B] uint8 fingerprints of images; a file with several names is decoded once.
 
     Args:
-        paths: N files; an unreadable one gets zeros and will form a group of its own.
+        images: N images; an unreadable one gets zeros and will form a group of its own.
         workers: Threads that decode (Pillow lets go of Python's lock while it does).
         on_progress: Called now and then with the images done and N.
     """
-    prints = np.zeros((len(paths), 1 + _SIDE * _SIDE * 3), dtype=np.uint8)
+    images = ImageList.of(images)
+    prints = np.zeros((len(images), 1 + _SIDE * _SIDE * 3), dtype=np.uint8)
     first_rows: dict[object, int] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
         # In parts for the progress, each large enough to keep the threads busy.
-        for start in range(0, len(paths), 256):
-            done = min(start + 256, len(paths))
-            rows = [first_rows.setdefault(_file(paths[k]), k) for k in range(start, done)]
+        for start in range(0, len(images), 256):
+            done = min(start + 256, len(images))
+            keys = [images.identity(k) for k in range(start, done)]
+            rows = [first_rows.setdefault(key, k) for k, key in enumerate(keys, start)]
             new = [row for k, row in enumerate(rows, start) if row == k]
             if new:
-                prints[new] = list(pool.map(fingerprint, [paths[row] for row in new]))
+                prints[new] = list(pool.map(lambda row: fingerprint(images[row]), new))
             prints[start:done] = prints[rows]
             if on_progress is not None:
-                on_progress(done, len(paths))
+                on_progress(done, len(images))
     return prints
 
 
-def _file(path: Path) -> object:
-    """What hard links and symbolic links to one file have in common."""
-    try:
-        status = path.stat()
-    except OSError:
-        return path
-    # A system that numbers no files would make them all one.
-    return (status.st_dev, status.st_ino) if status.st_ino else path
+def group_rows(
+    table: Table, workers: int = 1, on_progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """[N] int64 near-duplicate group of each row of a table: any two images of theirs are near.
+
+    Args:
+        table: The rows, with one image or several.
+        workers: As for `fingerprints`.
+        on_progress: As for `fingerprints`.
+    """
+    groups = group_near_duplicates(fingerprints(table.images, workers, on_progress))
+    return groups if table.starts is None else joined_groups(groups, table.starts)
 
 
 def group_near_duplicates(prints: np.ndarray, max_difference: float = 0.1) -> np.ndarray:

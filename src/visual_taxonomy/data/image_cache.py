@@ -31,7 +31,8 @@ from torchvision.transforms.v2 import functional
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.cached_images import CachedImages, Place, map_file
-from visual_taxonomy.data.images import DECODE_MARGIN, UnreadableImage, decode_image
+from visual_taxonomy.data.image_list import ImageList
+from visual_taxonomy.data.images import DECODE_MARGIN, ImageSource, UnreadableImage, decode_image
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.leftovers import remove_leftovers_in
 
@@ -58,9 +59,10 @@ _VERSION = 1
 
 
 class _Source(NamedTuple):
-    """An image file as it is now; a change of any of the three is another image."""
+    """An image as it is now; a change of any of the three is another image."""
 
     path: str
+    """Of its file, absolute, or the place in a file; see `ImageList.place`."""
     file_size: int
     modified_ns: int
 
@@ -78,7 +80,7 @@ def cached_size(image_size: tuple[int, int]) -> tuple[int, int]:
 
 def open_cache(
     place: Path,
-    paths: Sequence[Path],
+    images: ImageList | Sequence[Path],
     least_size: tuple[int, int],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -89,13 +91,13 @@ def open_cache(
         InputError: The place cannot be written, or is full.
     """
     if place == IN_MEMORY:
-        return cache_in_memory(paths, least_size, workers, on_progress)
-    return cache_in_folder(place, paths, least_size, workers, on_progress)
+        return cache_in_memory(images, least_size, workers, on_progress)
+    return cache_in_folder(place, images, least_size, workers, on_progress)
 
 
 def cache_in_folder(
     folder: Path,
-    paths: Sequence[Path],
+    images: ImageList | Sequence[Path],
     least_size: tuple[int, int],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -107,7 +109,7 @@ def cache_in_folder(
 
     Args:
         folder: The cache; made if it is not there.
-        paths: N image files.
+        images: N images.
         least_size: Images are reduced until one side is about to fall below this height or
             width; smaller ones stay as they are.
         workers: Threads that decode.
@@ -128,7 +130,8 @@ def cache_in_folder(
     """
     name = f"{least_size[0]}x{least_size[1]}"
     pixels, index = folder / f"pixels_{name}.bin", folder / f"index_{name}.json"
-    sources = [_look(path) for path in paths]
+    images = ImageList.of(images)
+    sources = _look(images)
     problems: dict[_Source, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +152,7 @@ def cache_in_folder(
                 # Behind whatever a killed build wrote after its last commit: wasted room, never
                 # read.
                 file.seek(0, os.SEEK_END)
-                build = _Build(file, known, problems, least_size)
+                build = _Build(file, known, problems, least_size, _finder(images, sources))
                 build.add(missing, workers, on_progress, lambda: _commit(file, index, known))
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -158,7 +161,7 @@ def cache_in_folder(
 
 
 def cache_in_memory(
-    paths: Sequence[Path],
+    images: ImageList | Sequence[Path],
     least_size: tuple[int, int],
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
@@ -170,20 +173,21 @@ def cache_in_memory(
     """
     if not hasattr(os, "memfd_create"):
         raise InputError("`image_cache=ram` needs Linux; name a folder instead")
-    sources = [_look(path) for path in paths]
+    images = ImageList.of(images)
+    sources = _look(images)
     known: dict[_Source, Place] = {}
     problems: dict[_Source, str] = {}
     try:
         with ExitStack() as opened:
             file = opened.enter_context(os.fdopen(os.memfd_create("visual_taxonomy"), "rb+"))
-            build = _Build(file, known, problems, least_size)
+            build = _Build(file, known, problems, least_size, _finder(images, sources))
             build.add(list(dict.fromkeys(sources)), workers, on_progress, file.flush)
             # Other processes of this machine open the file by this name; it has none in a folder.
             path = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
-            images = _gather(path, sources, known, problems)
+            found = _gather(path, sources, known, problems)
             # The memory is given back with the last reader, not at the end of the process.
-            weakref.finalize(images, opened.pop_all().close)
-            return images
+            weakref.finalize(found, opened.pop_all().close)
+            return found
     except OSError as error:
         raise _cannot_write(IN_MEMORY, error) from error
 
@@ -197,11 +201,13 @@ class _Build:
         known: dict[_Source, Place],
         problems: dict[_Source, str],
         least_size: tuple[int, int],
+        find: Callable[[_Source], ImageSource],
     ) -> None:
         self.file = file
         self.known = known
         self.problems = problems
         self.least_size = least_size
+        self.find = find
 
     def add(
         self,
@@ -230,7 +236,7 @@ class _Build:
 
     def _decode(self, source: _Source) -> np.ndarray | str:
         try:
-            return _decode(Path(source.path), self.least_size)
+            return _decode(self.find(source), self.least_size)
         except UnreadableImage as reason:
             return str(reason)
 
@@ -267,9 +273,9 @@ class _DecodeAgain:
             return None
 
 
-def _decode(path: Path, least_size: tuple[int, int]) -> np.ndarray:
+def _decode(image: ImageSource, least_size: tuple[int, int]) -> np.ndarray:
     height, width = (DECODE_MARGIN * side for side in least_size)
-    return shrink(decode_image(path, least_size=(height, width)), least_size)
+    return shrink(decode_image(image, least_size=(height, width)), least_size)
 
 
 def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
@@ -292,14 +298,16 @@ def shrink(pixels: np.ndarray, least_size: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(small.permute(1, 2, 0).numpy())
 
 
-def _look(path: Path) -> _Source:
-    """The image as it is now; of one that is not there, decoding will say why."""
-    try:
-        state = path.stat()
-    except OSError:
-        return _Source(os.path.abspath(path), -1, -1)
+def _look(images: ImageList) -> list[_Source]:
+    """The images as they are now; of one that is not there, decoding will say why."""
     # Absolute, so that a run from another working folder finds the same images.
-    return _Source(os.path.abspath(path), state.st_size, state.st_mtime_ns)
+    places = [os.path.abspath(images.place(k)) for k in range(len(images))]
+    return [_Source(place, *images.state(k)) for k, place in enumerate(places)]
+
+
+def _finder(images: ImageList, sources: list[_Source]) -> Callable[[_Source], ImageSource]:
+    numbers = {source: number for number, source in enumerate(sources)}
+    return lambda source: images[numbers[source]]
 
 
 def _gather(

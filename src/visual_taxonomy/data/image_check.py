@@ -78,7 +78,7 @@ class _Look(NamedTuple):
 
 def check_images(
     img_dir: Path,
-    names: Iterable[str | None],
+    names: Iterable[str],
     whole: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ImageCheck:
@@ -86,11 +86,11 @@ def check_images(
 
     Args:
         img_dir: Their folder.
-        names: [N] paths in it, None for rows without an image.
+        names: Paths in it, one for each image of each row.
         whole: Open and decode all.
         on_progress: Called with the files done and to do.
     """
-    rows = Counter(name for name in names if name is not None)
+    rows = Counter(names)
     chosen = list(rows) if whole else _chosen(rows)
     paths = [img_dir / name for name in chosen]
     with ThreadPoolExecutor(available_cores(), "images") as pool:

@@ -42,15 +42,21 @@ class ImageFolder:
 
     def find(self, product_id: str) -> str | None:
         """The file's name, None if there is none."""
-        return self._names.get(_padded(product_id)) or self._names.get(product_id)
+        return self._names.get(padded(product_id)) or self._names.get(product_id)
 
     @staticmethod
     def usual_name(product_id: str) -> str:
         """The name a product's image usually has."""
-        return _padded(product_id) + IMAGE_SUFFIXES[0]
+        return padded(product_id) + IMAGE_SUFFIXES[0]
 
 
-def _padded(product_id: str) -> str:
+def padded(product_id: str) -> str:
+    """An id as the usual name of its image has it: a number with six digits at least.
+
+    Example:
+        >>> padded("7"), padded("a7")
+        ('000007', 'a7')
+    """
     # isdecimal alone accepts the digits of every script, which no file name is padded with.
     if product_id.isascii() and product_id.isdecimal():
         # Zeros are dropped first: 00001163 is the product 1163, too.

@@ -123,16 +123,20 @@ class _Folder:
 
 def find_named_images(
     file: LabelFile,
+    rows: np.ndarray,
+    column: str,
     paths: pl.Series,
     img_dir: Path,
     missing_images: str,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> list[str]:
-    """[N] the paths of the images below their folder, `NO_NAME` or as given where there is none.
+    """[V] the paths of the images below their folder, `NO_NAME` or as given where there is none.
 
     Args:
         file: The rows.
-        paths: [N] what the column says.
+        rows: [V] which row each image is of.
+        column: The column that names them.
+        paths: [V] what it says.
         img_dir: The folder.
         missing_images: "error", or "keep" rows without an image.
         on_note: Called if many rows have one image.
@@ -140,39 +144,36 @@ def find_named_images(
     Raises:
         InputError: A path is a URL or leads out of the folder, or an image is missing.
     """
-    column = file.roles.image_column or ""
-    check_paths(file, paths)
+    check_paths(file, rows, column, paths)
     images = ImagePaths(img_dir)
     found: dict[str, str | None] = {}
     for path in paths.unique().to_list():
         try:
             found[path] = images.find(path) if path else None
         except LeadsOutside:
-            rows = np.flatnonzero((paths == path).to_numpy())
             raise file.error(
-                rows,
+                rows[(paths == path).to_numpy()],
                 column,
                 f"'{shown(path)}' is reached by a link that leads out of {img_dir}; copy the image "
                 "into this folder, or choose an `img_dir` that holds both",
             ) from None
     missing = np.array([found[path] is None for path in paths.to_list()], dtype=bool)
     if missing.any() and missing_images == "error":
-        raise _missing(file, column, paths, np.flatnonzero(missing), img_dir)
+        raise _missing(file, rows, column, paths, np.flatnonzero(missing), img_dir)
     _note_shared(file, column, paths, on_note)
     return [found[path] or path or NO_NAME for path in paths.to_list()]
 
 
-def check_paths(file: LabelFile, paths: pl.Series) -> None:
-    """Refuse what names no place below a folder, whatever is in the folder.
+def check_paths(file: LabelFile, rows: np.ndarray, column: str, paths: pl.Series) -> None:
+    """Refuse what names no place below a folder, whatever is in it; see `find_named_images`.
 
     Raises:
         InputError: A path is a URL, absolute, or has `..` in it.
     """
-    column = file.roles.image_column or ""
     urls = np.flatnonzero(paths.str.contains(_URL).to_numpy())
     if len(urls):
         raise file.error(
-            urls,
+            rows[urls],
             column,
             f"'{shown(paths[int(urls[0])])}' is a URL, and nothing is downloaded here; fetch the "
             "images first (put the URLs into urls.txt, then: wget --no-clobber --directory-prefix "
@@ -181,7 +182,7 @@ def check_paths(file: LabelFile, paths: pl.Series) -> None:
     outside = np.flatnonzero(paths.str.contains(_OUTSIDE).to_numpy())
     if len(outside):
         raise file.error(
-            outside,
+            rows[outside],
             column,
             f"'{shown(paths[int(outside[0])])}' leads out of the image folder; use paths relative "
             "to `img_dir`, without '..'",
@@ -189,29 +190,34 @@ def check_paths(file: LabelFile, paths: pl.Series) -> None:
 
 
 def _missing(
-    file: LabelFile, column: str, paths: pl.Series, rows: np.ndarray, img_dir: Path
+    file: LabelFile,
+    rows: np.ndarray,
+    column: str,
+    paths: pl.Series,
+    missing: np.ndarray,
+    img_dir: Path,
 ) -> InputError:
-    path = paths[int(rows[0])]
+    path = paths[int(missing[0])]
     problem = f"'{shown(path)}': no such file in {img_dir}" if path else "names no image"
     # `img_dir` may already be the folder that the paths begin with; then the bare name is in it.
     first = img_dir / re.split(r"[/\\]", path)[-1]
     nearer = f"; {first} exists: check `img_dir`" if path and first.is_file() else ""
     return InputError(
-        f"{file.path}, row {file.line(int(rows[0]))}, column '{shown(column)}': {problem} "
-        f"({len(rows):,} of {len(paths):,} rows have no image){nearer}; add the images, remove the "
-        "rows, or correct `img_dir`"
+        f"{file.path}, row {file.line(int(rows[missing[0]]))}, column '{shown(column)}': "
+        f"{problem} ({len(missing):,} of {len(paths):,} rows have no image){nearer}; add the "
+        "images, remove the rows, or correct `img_dir`"
     )
 
 
 def _note_shared(
     file: LabelFile, column: str, paths: pl.Series, on_note: Callable[[str], None]
 ) -> None:
-    counts = paths.filter(paths != "").value_counts(sort=True)
+    counts = paths.filter(paths != "").alias("path").value_counts(sort=True)
     if not len(counts) or counts["count"][0] < _SHARED_ROWS:
         return
     shared = counts.filter(pl.col("count") >= _SHARED_ROWS)
     on_note(
-        f"note: {file.path}, column '{shown(column)}': '{shown(counts[column][0])}' is the image "
+        f"note: {file.path}, column '{shown(column)}': '{shown(counts['path'][0])}' is the image "
         f"of {counts['count'][0]:,} rows ({shared['count'].sum():,} rows have one of "
         f"{len(shared):,} images that {_SHARED_ROWS} rows or more share); if it is a placeholder, "
         "empty these cells or remove the rows"

@@ -48,8 +48,15 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     8: np.rot90,
 }
 
+# The longest signature, of WebP, ends at byte 12.
+_HEAD_BYTES = 16
+
 # From this orientation on, width and height change places.
 _LAID_ON_ITS_SIDE = 5
+
+
+ImageSource = Path | bytes | Image.Image
+"""An image as it is found: a file, its content, or what Pillow has opened."""
 
 
 class UnreadableImage(Exception):  # noqa: N818 - it says what the image is
@@ -64,7 +71,7 @@ class UnreadableImage(Exception):  # noqa: N818 - it says what the image is
 
 
 def read_image(
-    source: Path | bytes | Image.Image,
+    source: ImageSource,
     max_pixels: int = MAX_PIXELS,
     least_side: int | None = None,
 ) -> Image.Image:
@@ -89,8 +96,22 @@ def read_image(
     return Image.fromarray(decode_image(source, max_pixels, least_size))
 
 
+def is_image(content: bytes) -> bool:
+    """Whether bytes start like an image of a kind that is read here.
+
+    Example:
+        >>> is_image(b"GIF89a..."), is_image(b"tops/1.gif")
+        (True, False)
+    """
+    try:
+        _reader(content[:_HEAD_BYTES])
+    except UnreadableImage:
+        return False
+    return True
+
+
 def decode_image(
-    source: Path | bytes | Image.Image,
+    source: ImageSource,
     max_pixels: int = MAX_PIXELS,
     least_size: tuple[int, int] | None = None,
 ) -> np.ndarray:
@@ -183,8 +204,7 @@ def _opened(source: Path | bytes) -> IO[bytes]:
 
 
 def _read_header(file: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
-    # The longest signature, of WebP, ends at byte 12.
-    head = file.read(16)
+    head = file.read(_HEAD_BYTES)
     if not head:
         raise UnreadableImage("the file is empty")
     file.seek(0)

@@ -6,6 +6,7 @@ Shapes: N rows.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import tomli_w
@@ -18,6 +19,7 @@ from visual_taxonomy.data.example_rows import ExampleRow, example_rows
 from visual_taxonomy.data.image_check import ImageCheck, check_images
 from visual_taxonomy.data.image_folder import ImageFolder
 from visual_taxonomy.data.image_paths import ImagePaths, LeadsOutside, check_paths
+from visual_taxonomy.data.image_pattern import ImagePattern
 from visual_taxonomy.data.label_candidates import why_no_attribute
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading
@@ -25,6 +27,7 @@ from visual_taxonomy.data.named_columns import is_json_lines, is_parquet
 from visual_taxonomy.data.near_synonyms import near_synonyms
 from visual_taxonomy.data.product_ids import read_ids
 from visual_taxonomy.data.role_guess import guess_roles
+from visual_taxonomy.data.row_images import split_cells
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.regular_file import reading as opening
@@ -60,12 +63,12 @@ class ImageSummary:
     """Which images are there.
 
     Args:
-        found: Rows that have one.
-        missing: Rows that have none.
-        first_missing: What the first of them asks for.
+        found: Images that rows ask for and have; by a pattern, rows that have any.
+        missing: Those that are not there.
+        first_missing: What the first of them is asked for by.
         problem: Why no image can be looked for, if so.
         check: What opening them has shown.
-        names: [N] their paths in the folder, None for a row without.
+        names: [N] paths in the folder, of several images the first; None for a row without.
     """
 
     found: int = 0
@@ -220,8 +223,11 @@ def _with_roles(file: LabelFile, given: LabelReading) -> tuple[LabelReading, lis
             )
         elif guess.category_column != (CATEGORY,):
             given = replace(given, category_column=guess.category_column)
-    if given.image_column is None and guess.image_column is not None:
-        given = replace(given, image_column=guess.image_column)
+    has_images = given.image_column is not None or given.image_pattern is not None
+    # A column of images is one; one of names may be that of their files on another machine.
+    image = next(iter(file.image_candidates), guess.image_column)
+    if not has_images and image is not None:
+        given = replace(given, image_column=image)
     if given.text_columns is None and guess.text_columns:
         given = replace(given, text_columns=guess.text_columns)
     return given, notes
@@ -279,21 +285,72 @@ def count_images(
     Raises:
         InputError: There is no such folder.
     """
-    asked = file.column(ID) if file.image_paths is None else file.image_paths
-    find = (ImageFolder if file.image_paths is None else ImagePaths)(img_dir).find
+    held = [shown(column) for column, paths in file.images.items() if paths is None]
+    if held:
+        return ImageSummary(problem=f"they stand in column '{held[0]}'; not looked at")
     try:
-        if file.image_paths is not None:
-            check_paths(file, file.image_paths)
-        names = [find(name) if name else None for name in asked.to_list()]
+        wanted = _wanted_images(file, img_dir)
     except InputError as error:
         return ImageSummary(problem=str(error))
     except LeadsOutside:
         return ImageSummary(problem=f"links lead out of {img_dir}")
-    missing = names.count(None)
-    first = asked[names.index(None)] if missing else ""
+    missing = [each.asked for each in wanted if not each.found]
+    first_of: dict[int, str] = {}
+    for each in wanted:
+        for name in each.found:
+            first_of.setdefault(each.row, name)
+    names = [name for each in wanted for name in each.found]
     with reporter.progress("opening images") as advance:
         check = check_images(img_dir, names, whole_check, advance)
-    return ImageSummary(len(names) - missing, missing, first, check=check, names=names)
+    return ImageSummary(
+        len(wanted) - len(missing),
+        len(missing),
+        missing[0] if missing else "",
+        check=check,
+        names=[first_of.get(row) for row in range(len(file))],
+    )
+
+
+class _Wanted(NamedTuple):
+    """An image, or those of a pattern, that a row asks for."""
+
+    row: int
+    asked: str
+    found: list[str]
+    """Paths in the folder."""
+
+
+def _wanted_images(file: LabelFile, img_dir: Path) -> list[_Wanted]:
+    """What the rows ask for, and what there is of it."""
+    pattern = file.roles.image_pattern
+    if pattern is not None or not file.images:
+        ids = file.column(ID).to_list()
+        found = _by_id(ids, img_dir) if pattern is None else _by_pattern(ids, img_dir, pattern)
+        return [_Wanted(row, name, found[row]) for row, name in enumerate(ids)]
+    wanted: list[_Wanted] = []
+    find = ImagePaths(img_dir).find
+    for column, paths in file.images.items():
+        cells = split_cells(paths, img_dir) if paths is not None else []
+        rows = file.product_of.repeat([len(names) for names in cells])
+        names = [name for each in cells for name in each]
+        check_paths(file, rows, column, pl.Series(names, dtype=pl.String))
+        for row, name in zip(rows.tolist(), names, strict=True):
+            wanted.append(_Wanted(row, name, _known(find(name) if name else None)))
+    return wanted
+
+
+def _by_id(ids: Sequence[str], img_dir: Path) -> list[list[str]]:
+    folder = ImageFolder(img_dir)
+    return [_known(folder.find(name) if name else None) for name in ids]
+
+
+def _by_pattern(ids: Sequence[str], img_dir: Path, pattern: str) -> list[list[str]]:
+    images = ImagePattern(img_dir, pattern)
+    return [images.find(name) if name else [] for name in ids]
+
+
+def _known(name: str | None) -> list[str]:
+    return [] if name is None else [name]
 
 
 def _image_notes(path: Path, images: ImageSummary | None) -> list[str]:
@@ -301,10 +358,10 @@ def _image_notes(path: Path, images: ImageSummary | None) -> list[str]:
     if images is None or images.problem:
         return []
     notes = []
-    rows = images.found + images.missing
-    if 3 * images.found < rows:
+    rows, found = len(images.names), sum(name is not None for name in images.names)
+    if 3 * found < rows:
         notes.append(
-            f"note: {path}: {images.found:,} of {rows:,} rows have an image, fewer than a third; "
+            f"note: {path}: {found:,} of {rows:,} rows have an image, fewer than a third; "
             "check `img_dir` and the column of the images, or train on the rows that have one"
         )
     shared = images.check.shared

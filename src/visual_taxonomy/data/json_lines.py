@@ -13,6 +13,7 @@ from visual_taxonomy.errors import InputError, shown
 _CHUNK_ROWS = 20_000
 """Rows that are Python objects at a time; a million at once would take gigabytes."""
 
+_LIST = "\0list"  # stands before a list until all chunks are there; few texts start so
 _LINE = "\0line"  # holds the place of a blank line; no column is called so
 
 
@@ -41,8 +42,10 @@ def read_json_lines(path: Path) -> pl.DataFrame:
     frame = pl.concat(chunks, how="diagonal").drop(_LINE) if chunks else pl.DataFrame()
     if not frame.width:
         raise InputError(f"{path}: the file is empty; it needs a line for each product")
-    # Lists without content stand for them: `as_text` keeps such columns aside and says why.
-    return frame.with_columns(pl.lit(None, pl.List(pl.String)).alias(name) for name in nested)
+    # `as_text` keeps such columns aside and says why; one of them may name the images.
+    return frame.with_columns(
+        pl.Series(name, list(map(_list, frame[name])), pl.List(pl.String)) for name in nested
+    )
 
 
 def json_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -94,4 +97,13 @@ def json_text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON holds
     """The text of a value; None for null."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return _LIST + json.dumps(value)
     return value if isinstance(value, str) else None if value is None else str(value)
+
+
+def _list(text: str | None) -> list[str] | None:
+    if text is None or not text.startswith(_LIST):
+        return None if text is None else [text]
+    found: list[str] = json.loads(text.removeprefix(_LIST))
+    return found

@@ -1,12 +1,12 @@
 """A catalogue file as columns of text, and errors that name its file, line and column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from visual_taxonomy.catalogue import CatalogueConfig, RareLabels
+from visual_taxonomy.catalogue import CatalogueConfig, RareLabels, columns_named
 from visual_taxonomy.choice import unknown_name
 from visual_taxonomy.data.catalogue import CATEGORY, merge_labels, settle_roles
 from visual_taxonomy.data.label_reading import LabelReading
@@ -18,8 +18,10 @@ from visual_taxonomy.data.named_columns import (
     label_columns,
     read_columns,
 )
+from visual_taxonomy.data.parquet_images import HELD_BACK
 from visual_taxonomy.data.parquet_text import as_text, why_no_text
 from visual_taxonomy.data.rare_labels import find_rare, fold_rare, rare_note
+from visual_taxonomy.data.repeated_rows import join_rows
 from visual_taxonomy.errors import InputError, shown
 
 DUMMY = "dummy_value"
@@ -61,8 +63,11 @@ class LabelFile:
         self._trained, self._missing_values = trained, reading.missing_values
         encoding = reading.csv_encoding or "utf-8"
         chosen = reading.attribute_columns
+        images = [
+            c for each in (reading, trained) if each for c in columns_named(each.image_column)
+        ]
         columns, self._first_line, self.notes, self.delimiter = read_columns(
-            path, encoding, chosen or ()
+            path, encoding, chosen or (), images
         )
         self.roles = settle_roles(path, list(columns), reading, trained)
         raw, self._no_text = as_text(columns)
@@ -86,19 +91,72 @@ class LabelFile:
         # `_raw` with all columns and white space: `line` counts the line ends inside values.
         self._raw, self._stripped = raw, stripped.select(n for n in raw.columns if n in kept)
         cells = _without_markers(self._stripped, reading.missing_values)
-        self.image_paths = self._image_paths(cells)
-        """The column that names the images; None if they are named by id."""
-        self.texts = [self._texts(cells, name) for name in self.roles.text_columns]
-        """[X] columns of words; empty cells for one that the file does not have."""
+        self.images = {name: self._image_cells(cells, name) for name in self.roles.image_columns}
+        """Image column -> [R] paths (or lists of them) of the rows with a value; None for a column
+        that holds the images. Empty if images are named by id."""
         self.rare_labels = RareLabels()
         """What `min_rows` comes to here, or came to in the training CSV."""
-        self.frame = self._folded(self.roles.applied(self._merged(cells, reading)), reading)
+        self._join_rows(self._folded(self.roles.applied(self._merged(cells, reading)), reading))
+        texts = (self._texts(cells, name) for name in self.roles.text_columns)
+        self.texts = [cells_of_rows.gather(self._firsts) for cells_of_rows in texts]
+        """[X] columns of words; empty cells for one that the file does not have."""
 
-    def _image_paths(self, cells: pl.DataFrame) -> pl.Series | None:
-        name = self.roles.image_column
-        if name in self._no_text:
-            raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
-        return None if name is None else cells[name]
+    def _join_rows(self, frame: pl.DataFrame) -> None:
+        """Make one row of all rows of a product, where these may have an image each."""
+        self.frame, count = frame, len(frame)
+        self.product_of = self._firsts = np.arange(count)
+        """[R] row of `frame` that each row with a value belongs to."""
+        self._conflicts: dict[str, tuple[int, int]] = {}
+        ids = frame["id"] if self.images and "id" in frame.columns else None
+        if ids is not None and ids.n_unique() < count:
+            self.frame, self.product_of, self._firsts, self._conflicts = join_rows(frame, ids)
+            self._all_cells, self._stripped = frame, self._stripped[self._firsts]
+            self.notes.append(
+                f"note: {self.path}: {count:,} rows of {len(self.frame):,} products; rows of one "
+                "id are images of one product"
+            )
+
+    def check_agreement(self, columns: Iterable[str]) -> None:
+        """Refuse rows of one product that say different things.
+
+        Args:
+            columns: Those that count; the others may say of each row what they like.
+
+        Raises:
+            InputError: Two rows do.
+        """
+        for name in columns:
+            if name in self._conflicts:
+                row, first = self._conflicts[name]
+                value, other = (shown(self._all_cells[name][each]) for each in (row, first))
+                product = shown(self._all_cells["id"][row])
+                raise InputError(
+                    f"{self.path}, row {self._line(row)}, column "
+                    f"'{shown(' '.join(self.roles.sources(name)))}': '{value}', but row "
+                    f"{self._line(first)} of the same product '{product}' says '{other}'; correct "
+                    "one of them or empty it, or give the rows ids of their own"
+                )
+
+    def _image_cells(self, cells: pl.DataFrame, name: str) -> pl.Series | None:
+        if name not in self._no_text:
+            return cells[name]
+        column = self._no_text[name]
+        if column.dtype == pl.List(pl.String):
+            return column.gather(self.source_rows)
+        if column.dtype != HELD_BACK:
+            raise InputError(f"{self.path}, {why_no_text(name, column)}")
+        return None
+
+    @property
+    def image_candidates(self) -> list[str]:
+        """Columns that hold images and were not named."""
+        held = [name for name, each in self._no_text.items() if each.dtype == HELD_BACK]
+        return [name for name in held if name not in self.roles.image_columns]
+
+    @property
+    def source_rows(self) -> np.ndarray:
+        """[R] number of each row with a value in the file, from 0."""
+        return self._raw[_ROW].to_numpy().astype(np.int64)
 
     def _texts(self, cells: pl.DataFrame, name: str) -> pl.Series:
         if name in self._no_text:
@@ -142,7 +200,7 @@ class LabelFile:
         return columns
 
     def __len__(self) -> int:
-        """Number of rows with a value."""
+        """N, the number of products."""
         return len(self.frame)
 
     @property
@@ -229,6 +287,9 @@ class LabelFile:
 
     def line(self, row: int) -> int:
         """The 1-based line of the file in which a row starts; the 1-based row of a Parquet file."""
+        return self._line(int(self._firsts[row]))
+
+    def _line(self, row: int) -> int:
         index = int(self._raw[_ROW][row]) + self._first_line
         if is_parquet(self.path) or is_json_lines(self.path):
             return index

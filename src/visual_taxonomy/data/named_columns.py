@@ -61,7 +61,10 @@ class FileColumns(NamedTuple):
 
 
 def read_columns(
-    path: Path, encoding: Encoding = "utf-8", wanted: Collection[str] = ()
+    path: Path,
+    encoding: Encoding = "utf-8",
+    wanted: Collection[str] = (),
+    images: Sequence[str] = (),
 ) -> FileColumns:
     """The columns of a file.
 
@@ -72,6 +75,7 @@ def read_columns(
         path: CSV, Parquet or JSON lines.
         encoding: Of a CSV.
         wanted: Columns to keep even if they are named like the index that pandas writes.
+        images: Columns that hold images or their paths; see `read_parquet`.
 
     Warns:
         UserWarning: A column without a name holds values.
@@ -79,7 +83,7 @@ def read_columns(
     Raises:
         InputError: The file cannot be read, or two columns have one name.
     """
-    names, columns, first_line, delimiter = _read(path, encoding)
+    names, columns, first_line, delimiter = _read(path, encoding, images)
     found: dict[str, pl.Series] = {}
     for position, (given, column) in enumerate(zip(names, columns, strict=True), start=1):
         name = plain_name(given)
@@ -132,10 +136,12 @@ def header_hint(names: Iterable[str]) -> str:
     return "; if the first row holds values, put a row with the names of the columns above it"
 
 
-def _read(path: Path, encoding: Encoding) -> tuple[list[str], list[pl.Series], int, str]:
+def _read(
+    path: Path, encoding: Encoding, images: Sequence[str]
+) -> tuple[list[str], list[pl.Series], int, str]:
     with reading(path, "the path"):
         if is_parquet(path) or is_json_lines(path):
-            frame = read_parquet(path) if is_parquet(path) else read_json_lines(path)
+            frame = read_parquet(path, images) if is_parquet(path) else read_json_lines(path)
             return frame.columns, frame.get_columns(), 1, ","
         text = read_csv_text(path, encoding)
     return text.names, text.frame.get_columns(), text.first_line, text.delimiter

@@ -29,7 +29,7 @@ def read_ids(file: LabelFile) -> list[str]:
     empty = np.flatnonzero((ids == "").to_numpy())
     if len(empty):
         raise file.empty(empty, "id", "every product needs an id")
-    if file.image_paths is None:
+    if not file.images:
         _check_names(file, ids)
     _check_distinct(file, ids)
     return ids.to_list()
@@ -63,7 +63,7 @@ def _leaves_folder(product_id: str) -> bool:
 
 def _check_distinct(file: LabelFile, ids: pl.Series) -> None:
     # 12 and 000012 are one product, because they are one image: see ImageFolder.
-    is_padded = file.image_paths is None and ids.str.starts_with("0").any()
+    is_padded = not file.images and ids.str.starts_with("0").any()
     plain = ids.str.replace("^0+([0-9]+)$", "$1") if is_padded else ids
     repeated = np.flatnonzero(~plain.is_first_distinct().to_numpy())
     if not len(repeated):

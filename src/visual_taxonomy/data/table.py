@@ -5,7 +5,7 @@ Shapes: N rows, K categories, A slots (the most attributes any category has), C 
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,15 +21,17 @@ from visual_taxonomy.data.category_column import (
     factorise,
     read_categories,
 )
-from visual_taxonomy.data.image_folder import ImageFolder
-from visual_taxonomy.data.image_paths import find_named_images
-from visual_taxonomy.data.images import IMAGE_SUFFIXES
+from visual_taxonomy.data.image_list import ImageList
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading, UnknownLabels
 from visual_taxonomy.data.named_columns import is_slot_column
+from visual_taxonomy.data.packed_images import PackedImages
 from visual_taxonomy.data.product_ids import read_ids
+from visual_taxonomy.data.row_images import MissingImages, find_images
 from visual_taxonomy.data.texts import read_texts
 from visual_taxonomy.data.unseen_labels import find_unseen, note_unseen, with_unseen
+from visual_taxonomy.data.views import images_of, products_of, starts_of
 from visual_taxonomy.errors import InputError, shown
 from visual_taxonomy.taxonomy import UNKNOWN, Task, Taxonomy
 
@@ -47,9 +49,11 @@ class Table:
         categories: [N] int64 index of the category.
         targets: [N, A] int64 index of the class, slots in the order of `taxonomy.slots`;
             -1 where it is unknown or the category has no such slot.
-        image_names: [N] str names of the files in `img_dir`.
-        img_dir: The folder of the images.
+        image_names: [V] str names of the files in `img_dir`, or of packed images.
+        img_dir: The folder of the images; None where the file holds them.
         columns: The column names of the file, as `LabelFile` gives them.
+        packed: The images that stand in the file itself; see `ImageList`.
+        starts: [N + 1] first image of each row, where rows have several; None: each has one.
         texts: [N, X] str words of the X text columns, "" for none; None where there is no such
             column.
     """
@@ -59,8 +63,10 @@ class Table:
     categories: np.ndarray
     targets: np.ndarray
     image_names: np.ndarray
-    img_dir: Path
+    img_dir: Path | None
     columns: tuple[str, ...] = ()
+    packed: Mapping[str, PackedImages] = field(default_factory=dict)
+    starts: np.ndarray | None = None
     texts: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -77,18 +83,61 @@ class Table:
         attributes = {task.attribute for task in self.taxonomy.tasks} - {"id", "Category", "len"}
         return tuple(name for name in self.columns if name in attributes)
 
-    def path(self, row: int) -> Path:
-        """The file of a row's image."""
-        return self.img_dir / str(self.image_names[row])
+    @property
+    def images(self) -> ImageList:
+        """The images, wherever they are."""
+        return ImageList(self.image_names, self.img_dir, self.packed)
 
-    def take(self, rows: np.ndarray) -> "Table":
-        """The table of some rows, given by their numbers or by a mask [N]."""
+    def path(self, row: int) -> Path:
+        """The file of a row's image, in a table whose images are files."""
+        return (self.img_dir or Path()) / str(self.image_names[self.numbers(row)[0]])
+
+    def image(self, row: int) -> ImageSource:
+        """The image of a row, of several the first: its file or its content."""
+        return self.images[self.numbers(row)[0]]
+
+    def numbers(self, row: int) -> range:
+        """The numbers in `images` of the images of a row."""
+        if self.starts is None:
+            return range(row, row + 1)
+        return range(*self.starts[row : row + 2].tolist())
+
+    def row_of(self, number: int) -> int:
+        """The row that an image is of."""
+        if self.starts is None:
+            return number
+        return int(np.searchsorted(self.starts, number, side="right")) - 1
+
+    def by_image(self) -> "Table":
+        """A row for each image; the same table where each row has one."""
+        if self.starts is None:
+            return self
+        rows = products_of(self.starts)
         return replace(
             self,
             ids=self.ids[rows],
             categories=self.categories[rows],
             targets=self.targets[rows],
-            image_names=self.image_names[rows],
+            starts=None,
+            texts=None if self.texts is None else self.texts[rows],
+        )
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The table of some rows, given by their numbers or by a mask [N]."""
+        names, starts = self.image_names, self.starts
+        if starts is None:
+            names = names[rows]
+        else:
+            products = np.arange(len(self))[rows]
+            names = names[images_of(starts, products)]
+            starts = starts_of(np.diff(starts)[products])
+        return replace(
+            self,
+            ids=self.ids[rows],
+            categories=self.categories[rows],
+            targets=self.targets[rows],
+            image_names=names,
+            starts=starts,
             texts=None if self.texts is None else self.texts[rows],
         )
 
@@ -105,10 +154,10 @@ class Table:
 
 def read_table(
     csv_path: Path,
-    img_dir: Path,
+    img_dir: Path | None,
     taxonomy: Taxonomy,
     labelled: bool = True,
-    missing_images: Literal["error", "keep"] = "error",
+    missing_images: MissingImages = "error",
     reading: LabelReading | None = None,
     unknown_labels: UnknownLabels = "error",
     on_note: Callable[[str], None] = lambda note: None,
@@ -126,7 +175,7 @@ def read_table(
     Args:
         csv_path: CSV in UTF-8, Parquet or JSON lines.
         img_dir: Folder of the images; see `ImageFolder` for their names by id, `ImagePaths` for
-            paths in a column.
+            paths in a column. None for a file that holds them.
         taxonomy: Categories, attributes and classes.
         labelled: Read the labels; otherwise all targets are unknown.
         missing_images: "error", or "keep" rows without an image under the name it should have.
@@ -147,6 +196,7 @@ def read_table(
     file = LabelFile(csv_path, reading, trained)
     for note in file.notes:
         on_note(note)
+    file.check_agreement(["Category"])
     ids = read_ids(file)
     categories = read_categories(file, taxonomy)
     texts = read_texts(file, taxonomy, on_note)
@@ -157,6 +207,7 @@ def read_table(
         # word.
         taxonomy.check_missing_values(reading.missing_values)
         columns = _columns_of_slots(file, taxonomy, categories, absent_columns == "error")
+        file.check_agreement(columns)
         if unknown_labels != "error":
             unseen = find_unseen(LabelColumns(file), taxonomy, columns)
             note_unseen(unseen, unknown_labels, on_note)
@@ -164,14 +215,13 @@ def read_table(
         for column, slots in columns.items():
             _read_labels(file, taxonomy, categories, column, slots, targets, unknown_labels)
         _note_markers(file, list(columns), on_note)
-    if file.image_paths is None:
-        names = _find_images(file, ids, img_dir, missing_images)
-    else:
-        names = find_named_images(file, file.image_paths, img_dir, missing_images, on_note)
+    images = find_images(file, ids, img_dir, missing_images, on_note)
     return Table(
-        *(taxonomy, np.array(ids), categories, targets, np.array(names), img_dir),
+        *(taxonomy, np.array(ids), categories, targets, images.names, img_dir),
         columns=tuple(file.columns),
         texts=texts,
+        packed=images.packed,
+        starts=images.starts,
     )
 
 
@@ -283,35 +333,6 @@ def _wrong_label(task: Task | None, label: str, taxonomy: Taxonomy, category: in
         )
     problem = unknown_name(label, task.classes)
     return f"{problem} Correct the label of {task.name}, empty it, or add it to the taxonomy"
-
-
-def _find_images(
-    file: LabelFile, ids: Sequence[str], img_dir: Path, missing_images: str
-) -> list[str]:
-    folder = ImageFolder(img_dir)
-    names = [folder.find(product_id) for product_id in ids]
-    missing = [row for row, name in enumerate(names) if name is None]
-    if missing and missing_images == "error":
-        first = ids[missing[0]]
-        column = shown(file.roles.id_column)
-        raise InputError(
-            f"{file.path}, row {file.line(missing[0])}, column '{column}': '{shown(first)}' has no "
-            f"image; looked for {shown(folder.usual_name(first))} in {img_dir} "
-            f"({len(missing):,} of {len(ids):,} rows have none); add the images, "
-            f"remove the rows, or correct `img_dir`{_image_hint(file)}"
-        )
-    # The name that is missing: reading it fails later like any bad image, and says which file.
-    return [name or folder.usual_name(product) for name, product in zip(names, ids, strict=True)]
-
-
-def _image_hint(file: LabelFile) -> str:
-    """Which column may name the images, if one does."""
-    for name in file.columns:
-        cells = file.frame[name]
-        first = cells.filter(cells != "").head(1).to_list()
-        if first and first[0].lower().endswith(IMAGE_SUFFIXES):
-            return f"; column '{shown(name)}' seems to name them: give `image_column={shown(name)}`"
-    return ""
 
 
 def build_taxonomy(

@@ -3,7 +3,7 @@
 Shapes: N rows, A slots, C classes of the widest task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,6 +37,8 @@ class RowScores(NamedTuple):
     witnesses: np.ndarray | None = None
     """[N, A] bits of the witnesses that answer each cell (`witnesses.combination`: 1 the image, 2
     words, 4 known labels), 0 for none; None where nobody asked."""
+    skipped: Mapping[int, Mapping[int, str]] = {}
+    """Row that is answered from its other images -> number of an image -> why it was not read."""
 
     @property
     def published(self) -> np.ndarray:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.views import products_of, starts_of
 from visual_taxonomy.decision.decision import Answers, Decision, Rule, plain_answers
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.answers import (
@@ -25,9 +27,10 @@ from visual_taxonomy.inference.answers import (
     tasks_of,
 )
 from visual_taxonomy.inference.bundle import Bundle, is_bundle, read_bundle
-from visual_taxonomy.inference.engines.base import ImageBatch, ImageSource
+from visual_taxonomy.inference.engines.base import ImageBatch
 from visual_taxonomy.inference.engines.choice import check_name, make_engine
 from visual_taxonomy.inference.mirroring import averaged
+from visual_taxonomy.inference.views import ProductBatch, by_product
 from visual_taxonomy.taxonomy import UNKNOWN
 from visual_taxonomy.witnesses.combination import IMAGE, Witnesses
 
@@ -143,11 +146,14 @@ class Predictor:
 
         return cls(read_model(path, attributes_config), config)
 
-    def predict(self, images: Sequence[ImageSource], categories: Sequence[str]) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[ImageSource | Sequence[ImageSource]], categories: Sequence[str]
+    ) -> list[Prediction]:
         """Predict the attributes of N images, of mixed categories in one batch.
 
         Args:
-            images: [N] paths, encoded bytes, or decoded images.
+            images: [N] paths, encoded bytes, or decoded images; or a list of these for a product
+                of several.
             categories: [N] names of their categories.
 
         Raises:
@@ -156,13 +162,18 @@ class Predictor:
         return list(self.predict_each(images, categories))
 
     def predict_each(
-        self, images: Sequence[ImageSource], categories: Sequence[str]
+        self, images: Sequence[ImageSource | Sequence[ImageSource]], categories: Sequence[str]
     ) -> Iterator[Prediction]:
         """`predict` for more images than answers fit into memory: a batch at a time, in order."""
         if len(images) != len(categories):
             raise InputError(f"{len(images)} images but {len(categories)} categories")
         indices = np.array([self.taxonomy.category_index(c) for c in categories], dtype=np.int64)
-        for scores in self.score(images.__getitem__, indices):
+        each = [list(one) if isinstance(one, list | tuple) else [one] for one in images]
+        flat = [image for of_product in each for image in of_product]
+        products = products_of(starts_of(np.array([len(of) for of in each], dtype=np.int64)))
+        several = None if len(flat) == len(each) else products
+        image_of = cast("Callable[[int], ImageSource]", flat.__getitem__)
+        for scores in self.score(image_of, indices, products=several):
             yield from self._named(indices[scores.rows], scores)
 
     def predict_table(
@@ -179,11 +190,26 @@ class Predictor:
                 rows to be scored have no labels to look at.
         """
         rest = table.take(np.arange(first, len(table))) if first else table
-        targets = rest.targets if with_known_labels else None
-        for scores in self.score(rest.path, rest.categories, None, rest.texts, targets):
+        for scores in self._score_table(rest, with_known_labels=with_known_labels):
             # `score` counts from 0, also the rows of a table that is resumed in its middle.
             problems = {row + first: reason for row, reason in scores.problems.items()}
-            yield scores._replace(rows=scores.rows + first, problems=problems)
+            shift = table.numbers(first)[0] if first else 0
+            skipped = {
+                row + first: {number + shift: why for number, why in images.items()}
+                for row, images in scores.skipped.items()
+            }
+            yield scores._replace(rows=scores.rows + first, problems=problems, skipped=skipped)
+
+    def _score_table(
+        self,
+        table: Table,
+        on_raw: Callable[[np.ndarray], None] | None = None,
+        with_known_labels: bool = False,
+    ) -> Iterator[RowScores]:
+        products = None if table.starts is None else products_of(table.starts)
+        targets = table.targets if with_known_labels else None
+        images = table.images.image
+        return self.score(images, table.categories, on_raw, table.texts, targets, products)
 
     def predict_classes(
         self,
@@ -203,7 +229,7 @@ class Predictor:
         """
         classes = np.full_like(table.targets, UNKNOWN)
         problems: dict[int, str] = {}
-        for scores in self.score(table.path, table.categories, on_raw, table.texts):
+        for scores in self._score_table(table, on_raw):
             classes[scores.rows] = scores.published
             problems |= scores.problems
             on_progress(int(scores.rows[-1]) + 1)
@@ -216,18 +242,21 @@ class Predictor:
         on_raw: Callable[[np.ndarray], None] | None = None,
         texts: np.ndarray | None = None,
         targets: np.ndarray | None = None,
+        products: np.ndarray | None = None,
     ) -> Iterator[RowScores]:
         """Answers of rows 0 ... N - 1, in order, a batch at a time.
 
         Args:
-            image_of: Gives the image of a row; called in the loading processes.
+            image_of: Gives the image of a number; called in the loading processes.
             categories: [N] indices of the rows' categories.
             on_raw: Called with what the model makes of the images of each batch, before any
                 decision and without other witnesses: [n, A, C], 0 where it has no answer.
             texts: [N, X] words of the rows, "" for none; None lets no words speak.
             targets: [N, A] known labels of the rows, -1 for none; None lets no labels speak.
+            products: [V] the row of each image, rising, where rows have several; None: each row
+                has one, of its own number.
         """
-        for batch, probabilities in self._raw(self.engine.batches(image_of, categories)):
+        for batch, probabilities in self._by_row(image_of, categories, products):
             answers = self.answer(probabilities, batch.categories)
             if on_raw is not None:
                 raw = plain_answers(self.taxonomy, probabilities, batch.categories)
@@ -238,9 +267,9 @@ class Predictor:
             answers, spoken = self._with_witnesses(
                 answers, probabilities, categories[batch.rows], *given
             )
-            yield RowScores(batch.rows, *answers, problems, spoken)
+            yield RowScores(batch.rows, *answers, problems, spoken, batch.skipped)
 
-    def _is_silent(self, answers: Answers, batch: ImageBatch) -> np.ndarray:
+    def _is_silent(self, answers: Answers, batch: ProductBatch) -> np.ndarray:
         """[n] bool rows whose image was read and got no answer."""
         has_answer = answers.classes != UNKNOWN  # not where the model gave NaN
         # -1 reads the slots of the last category here; such rows are left out in the next line, for
@@ -266,6 +295,19 @@ class Predictor:
         said[IMAGE] = np.where((alone == IMAGE)[..., None], probabilities, 0.0)
         answers = self.witnesses.answer(image, said, categories, self.answer)
         return answers, self.witnesses.choose(said)
+
+    def _by_row(
+        self,
+        image_of: Callable[[int], ImageSource],
+        categories: np.ndarray,
+        products: np.ndarray | None,
+    ) -> Iterator[tuple[ProductBatch, np.ndarray]]:
+        if products is not None:
+            batches = self.engine.batches(image_of, categories[products])
+            yield from by_product(self._raw(batches), products, categories)
+            return
+        for batch, probabilities in self._raw(self.engine.batches(image_of, categories)):
+            yield ProductBatch(batch.rows, batch.categories, batch.problems, {}), probabilities
 
     def _raw(self, batches: Iterable[ImageBatch]) -> Iterator[tuple[ImageBatch, np.ndarray]]:
         if self.tta == "flip":

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -34,8 +34,9 @@ class Written:
 
     Args:
         path: The predictions.
-        errors_path: The rows without answer; there is no such file where there are none.
-        problems: Id -> why its image could not be read.
+        errors_path: The rows without answer, or answered without some of their images; there is
+            no such file where there are none.
+        problems: Id -> why its image could not be read, or which of its images were left out.
         seconds: Category -> seconds its images took, batches shared evenly.
         rows: Category -> its rows that were predicted now.
         resumed: Rows that an earlier run had predicted.
@@ -92,6 +93,7 @@ def write_predictions(
         started = perf_counter()
         for scores in predictor.predict_table(table, file.rows):
             problems = {str(table.ids[row]): text for row, text in scores.problems.items()}
+            problems |= {str(table.ids[r]): _left_out(table, s) for r, s in scores.skipped.items()}
             file.append(form.rows(table, scores), len(scores.rows), problems)
             written.problems |= problems
             now = perf_counter()
@@ -105,6 +107,11 @@ def write_predictions(
             images, problem_count = stamps(0, len(table)), len(written.problems)
             write_receipt(path, file.finished, request, images, problem_count)
     return written
+
+
+def _left_out(table: Table, images: Mapping[int, str]) -> str:
+    named = (f"{table.images.place(number)}: {why}" for number, why in images.items())
+    return f"answered without {'; '.join(named)}"
 
 
 def finished(path: Path, table: Table, request: str) -> int | None:
@@ -143,8 +150,10 @@ def request_of(model: Path, table: Table, *settings: str) -> str:
     # The manifest holds the checksums of all model files, against which they are read.
     model_file = model / MANIFEST if is_bundle(model) else model
     texts = [__version__, checksum(model_file), *settings]
-    texts += [str(table.img_dir.resolve()), str(table.taxonomy.to_dict())]
-    for array in (table.ids, table.categories, table.image_names):
+    folder = "" if table.img_dir is None else str(table.img_dir.resolve())
+    texts += [folder, str(table.taxonomy.to_dict())]
+    arrays = [table.ids, table.categories, table.image_names]
+    for array in arrays if table.starts is None else [*arrays, table.starts]:
         # Type and length too, or the bytes of one array could pass for the end of another.
         texts += [str(array.dtype), str(len(array))]
         digest.update(array.tobytes())

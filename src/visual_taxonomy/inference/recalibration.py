@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from visual_taxonomy.atomic import name_full_disk, write_text
-from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+from visual_taxonomy.data.duplicates import group_rows
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.decision.cross_fitted import CrossFitted
 from visual_taxonomy.decision.held_out import HeldOut
@@ -55,13 +55,13 @@ def held_out_rows(
     classes = max(len(task.classes) for task in taxonomy.tasks)
     probabilities = np.zeros((*table.targets.shape, classes), dtype=np.float32)
     # Without words: each witness is to be heard alone.
-    for scores in predictor.score(table.path, table.categories):
+    for scores in predictor.predict_table(replace(table, texts=None)):
         probabilities[scores.rows] = scores.probabilities
         on_progress(int(scores.rows[-1]) + 1)
     said = {}
     if predictor.witnesses is not None:
         said = predictor.witnesses.say(table.texts, table.targets, table.categories)
-    groups = group_near_duplicates(fingerprints([*map(table.path, range(len(table)))], workers))
+    groups = group_rows(table, workers)
     # A checkpoint of the original system has no counts; those of the rows are the next best.
     counts = predictor.class_counts or {
         name: table.class_counts(task).tolist() for task, name in enumerate(taxonomy.task_names)

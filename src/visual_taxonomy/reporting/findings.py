@@ -11,7 +11,7 @@ from rich.text import Text
 
 from visual_taxonomy.audit.finding import Finding
 from visual_taxonomy.audit.lists import Lists
-from visual_taxonomy.data.images import UnreadableImage, read_image
+from visual_taxonomy.data.images import ImageSource, UnreadableImage, read_image
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.reporting.sheet import LINE, TEXT_SIZE, WIDTH, draw_sheet
@@ -33,7 +33,7 @@ _MOST_LETTERS = 34
 
 
 def pick_images(
-    findings: Sequence[Finding], path_of: Callable[[Finding], Path], most: int = 24
+    findings: Sequence[Finding], image_of: Callable[[Finding], ImageSource], most: int = 24
 ) -> list[tuple[Finding, Image.Image]]:
     """The first findings with their images; those whose image cannot be read are left out."""
     picked: list[tuple[Finding, Image.Image]] = []
@@ -41,7 +41,7 @@ def pick_images(
         if len(picked) == most:
             break
         try:
-            picked.append((finding, read_image(path_of(finding))))
+            picked.append((finding, read_image(image_of(finding))))
         except UnreadableImage:
             continue
     return picked

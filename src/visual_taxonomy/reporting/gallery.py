@@ -1,6 +1,7 @@
 """A sheet of samples, each with what was predicted for it and what is true."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from visual_taxonomy.data.images import read_image
+from visual_taxonomy.data.images import ImageSource, UnreadableImage, read_image
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.prediction import Predictor
@@ -48,9 +49,11 @@ def pick_images(predictor: Predictor, table: Table, most: int = 12) -> list[Labe
     by_category = np.argsort(table.categories, kind="stable")
     chosen = by_category[np.linspace(0, len(table) - 1, min(most, len(table))).astype(int)]
     names = [table.taxonomy.categories[table.categories[row]] for row in chosen]
-    paths = [table.path(row) for row in chosen]
+    images = [[table.images[number] for number in table.numbers(row)] for row in chosen]
     samples = []
-    for row, path, prediction in zip(chosen, paths, predictor.predict(paths, names), strict=True):
+    for row, image, prediction in zip(
+        chosen, images, predictor.predict(images, names), strict=True
+    ):
         if prediction.problem is not None:
             continue
         lines = [
@@ -62,8 +65,15 @@ def pick_images(predictor: Predictor, table: Table, most: int = 12) -> list[Labe
             )
             for slot, (attribute, label) in enumerate(prediction.labels.items())
         ]
-        samples.append(LabelledImage(read_image(path), prediction.category, lines))
+        samples.append(LabelledImage(_first_readable(image), prediction.category, lines))
     return samples
+
+
+def _first_readable(images: Sequence[ImageSource]) -> Image.Image:
+    for image in images[:-1]:
+        with suppress(UnreadableImage):
+            return read_image(image)
+    return read_image(images[-1])
 
 
 def plot_gallery(

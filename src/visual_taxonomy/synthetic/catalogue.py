@@ -15,6 +15,7 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.synthetic.labels import as_catalogued, draw_labels, synthetic_taxonomy
 from visual_taxonomy.synthetic.products import draw_product
+from visual_taxonomy.synthetic.views import VIEWS
 
 if TYPE_CHECKING:  # the workers import this file too, and need no tables
     import polars as pl
@@ -45,6 +46,7 @@ def synthesize(
     image_size: int = 160,
     test_share: float = 0.2,
     workers: int | None = None,
+    views: int = 1,
     on_progress: Callable[[int], None] | None = None,
 ) -> None:
     """Draw a catalogue in the layout of the real one.
@@ -62,6 +64,8 @@ def synthesize(
         image_size: Height of the images in pixels, at least 32; the width is three quarters.
         test_share: Share of the rows held back as test, at least 0 and below 1.
         workers: Processes that draw, this one among them; None chooses, every core at most.
+        views: Images of each product, 1 to 4. Several are called `images/{id:06d}_{view}.jpg`, and
+            show front, back, chest and hem: no single one shows all attributes.
         on_progress: Called with the number of images drawn so far, after every few.
 
     Raises:
@@ -76,14 +80,14 @@ def synthesize(
     """
     if workers is None:
         workers = min(available_cores(), 1 + rows // _ROWS_WORTH_A_PROCESS)
-    _check(rows, seed, image_size, test_share, workers)
+    _check(rows, seed, image_size, test_share, workers, views)
     _check_free(out)
     # On the same disk as `out`, so that moving is renaming.
     folder = out / ".unfinished"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "images").mkdir(parents=True)
     chunks = [range(start, min(start + _CHUNK, rows)) for start in range(0, rows, _CHUNK)]
-    draw = partial(_draw_rows, folder / "images", seed, image_size)
+    draw = partial(_draw_rows, folder / "images", seed, image_size, views)
     drawn = 0
     for count in _run(draw, chunks, workers, lambda: _write_tables(folder, rows, seed, test_share)):
         drawn += count
@@ -94,13 +98,16 @@ def synthesize(
     folder.rmdir()
 
 
-def _check(rows: int, seed: int, image_size: int, test_share: float, workers: int) -> None:
+def _check(
+    rows: int, seed: int, image_size: int, test_share: float, workers: int, views: int
+) -> None:
     smallest = f"at least {_SMALLEST_IMAGE}"
     for name, value, valid, expected in (
         ("rows", rows, rows >= 1, "at least 1"),
         ("seed", seed, seed >= 0, "0 or more"),
         ("image_size", f"{image_size} pixels", image_size >= _SMALLEST_IMAGE, smallest),
         ("workers", workers, workers >= 1, "at least 1"),
+        ("views", views, 1 <= views <= len(VIEWS), f"1 to {len(VIEWS)}"),
         ("test_share", test_share, 0 <= test_share < 1, "at least 0 and below 1"),
     ):
         if not valid:
@@ -140,14 +147,23 @@ def _run(
         pool.shutdown(cancel_futures=True)
 
 
-def _draw_rows(folder: Path, seed: int, image_size: int, rows: range) -> int:
+def _draw_rows(folder: Path, seed: int, image_size: int, views: int, rows: range) -> int:
     for row in rows:
         category, labels = draw_labels(seed, row)
         # A stream for each row and purpose: 0 draws the labels, 2 the holes and errors. So an image
         # depends neither on the workers nor on how many rows there are.
         rng = np.random.default_rng((seed, row, 1))
-        image = draw_product(category, labels, rng, image_size)
-        image.save(folder / f"{row:06d}.jpg", quality=int(rng.integers(60, 96)))
+        if views == 1:
+            image = draw_product(category, labels, rng, image_size)
+            image.save(folder / f"{row:06d}.jpg", quality=int(rng.integers(60, 96)))
+            continue
+        for number, view in enumerate(VIEWS[:views], start=1):
+            # The same stream again for the same product, and one of its own for the photograph.
+            rng = np.random.default_rng((seed, row, 1))
+            camera = np.random.default_rng((seed, row, 2 + number))
+            image = draw_product(category, labels, rng, image_size, view, camera)
+            quality = int(camera.integers(60, 96))
+            image.save(folder / f"{row:06d}_{number}.jpg", quality=quality)
     return len(rows)
 
 

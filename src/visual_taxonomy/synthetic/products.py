@@ -15,6 +15,7 @@ from visual_taxonomy.synthetic.motifs import MOTIFS, motif_inks
 from visual_taxonomy.synthetic.outlines import Points, at, curve
 from visual_taxonomy.synthetic.photograph import photograph
 from visual_taxonomy.synthetic.sarees import draw_saree
+from visual_taxonomy.synthetic.views import WHOLE, View, seen
 from visual_taxonomy.synthetic.wearers import Wearer, draw_wearer, meet_wearer
 
 Labels = Mapping[str, str]
@@ -50,8 +51,9 @@ _LOOKS = {
 
 
 def draw_product(
-    category: str, labels: Labels, rng: np.random.Generator, image_size: int = 160
-) -> Image.Image:
+    category: str, labels: Labels, rng: np.random.Generator, image_size: int = 160,
+    view: View = WHOLE, camera: np.random.Generator | None = None,
+) -> Image.Image:  # fmt: skip
     """Photograph a garment that shows its labels.
 
     Args:
@@ -59,6 +61,9 @@ def draw_product(
         labels: Attribute -> class, every attribute of the category.
         rng: Where all chance comes from: wearer, cut, cloth, backdrop, camera, light.
         image_size: Height in pixels; the width is three quarters of it.
+        view: What is photographed.
+        camera: Where the chance of backdrop, camera and light comes from; None: from `rng`. With
+            one for each view, equal `rng` show the same product on different photographs.
 
     Returns:
         An RGB image.
@@ -72,13 +77,14 @@ def draw_product(
         >>> draw_product("Men Tshirts", labels, np.random.default_rng(0)).size
         (120, 160)
     """
-    camera, choice = rng.spawn(2)  # whatever was drawn, the same backdrop, light and noise
-    return photograph(draw_figure(category, labels, rng, choice, image_size), camera)
+    own, choice = rng.spawn(2)  # whatever was drawn, the same backdrop, light and noise
+    figure = draw_figure(category, labels, rng, choice, image_size, view)
+    return photograph(figure, own if camera is None else camera)
 
 
 def draw_figure(
     category: str, labels: Labels, rng: np.random.Generator, choice: np.random.Generator,
-    image_size: int,
+    image_size: int, view: View = WHOLE,
 ) -> Canvas:  # fmt: skip
     """What `draw_product` photographs; `choice` picks the looks of the class "default"."""
     style = find(_STYLES, category)
@@ -87,15 +93,16 @@ def draw_figure(
         look = looks[choice.integers(len(looks))]
         if shown.get(attribute) == "default":
             shown[attribute] = look
+    shown = seen(shown, view)
     saree = category == "Sarees"
     top, height = style.top + rng.uniform(0, 15), style.height + rng.uniform(0, 20)
-    canvas = Canvas(image_size, 38 if saree else 0, top, height)
+    canvas = Canvas(image_size, 38 if saree else 0, top + view.top * height, view.height * height)
     reach = 33.0 if saree else rng.uniform(8, 18)
     wearer = meet_wearer(rng, category != "Men Tshirts", reach)
     fabric = woven(canvas, shown["color"], rng)
     worn = rng.random() < style.worn
     if worn:
-        draw_wearer(canvas, wearer, style.legs)
+        draw_wearer(canvas, wearer, style.legs, view.is_back)
     if saree:
         draw_saree(canvas, wearer, fabric, shown, rng)
     else:

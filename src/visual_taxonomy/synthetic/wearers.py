@@ -37,6 +37,7 @@ _FACE = """
     line shadow 1.8 : 1,50 4,66 -1,68
     dot lips 8.5 3 : 0,80"""
 _FRINGE = "cloth hair 0.2 half smooth : 0,22 14,24 27,44 34,66 41,50 34,10 20,-5 0,-8"
+_BACK_OF_HEAD = "cloth hair half smooth : 0,-8 22,2 36,28 36,64 22,94 0,104"
 _SHORT_HAIR = "cloth hair 0.2 half smooth : 0,24 18,21 29,32 33,54 38,34 32,6 18,-7 0,-9"
 _HAND = "cloth skin 0.2 half smooth : 0,-4 9,-3 12,10 10,22 4,33 0,35"
 _WAISTED = """
@@ -90,7 +91,7 @@ def meet_wearer(rng: np.random.Generator, woman: bool, reach: float) -> Wearer:
     return Wearer(woman, inks, arms, float(rng.random()))
 
 
-def draw_wearer(canvas: Canvas, wearer: Wearer, legs: str = "") -> None:
+def draw_wearer(canvas: Canvas, wearer: Wearer, legs: str = "", from_behind: bool = False) -> None:
     """Draw somebody undressed but for the legs: "trousers", "leggings" or "" for bare ones."""
     inks, build = wearer.inks, at((0, 0), wide=1.0 if wearer.woman else 1.15, high=1)
     if wearer.woman:
@@ -107,5 +108,8 @@ def draw_wearer(canvas: Canvas, wearer: Wearer, legs: str = "") -> None:
         down = (path[-1] - path[-5]) / np.hypot(*(path[-1] - path[-5]))
         canvas.draw(_HAND, inks, np.array([[down[::-1] * (1, -1), down, path[-1]]]))
     canvas.draw(_NECK, inks, at((0, 0), wide=1.0 if wearer.woman else 1.3, high=1))
+    if from_behind:
+        canvas.draw(_BACK_OF_HEAD, inks)
+        return
     canvas.draw(_FACE, inks)
     canvas.draw(_FRINGE if wearer.woman else _SHORT_HAIR, inks)

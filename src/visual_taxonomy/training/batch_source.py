@@ -5,7 +5,6 @@ frozen backbone). Whatever gives batches and says how they become features is on
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,12 @@ from visual_taxonomy.data.balanced_sampler import BalancedSampler, repeat_factor
 from visual_taxonomy.data.cached_images import CachedImages
 from visual_taxonomy.data.dataset import Batch, ImageDataset, batches_in_order, make_loader
 from visual_taxonomy.data.image_cache import IN_MEMORY, cached_size, open_cache
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.sampler import BatchSampler, Draw
 from visual_taxonomy.data.strong_augmentation import strengthened
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.transforms import AUGMENTATIONS, evaluation_transform
+from visual_taxonomy.data.views import ViewOrder
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.preprocessing import Preprocessing
@@ -114,7 +115,8 @@ def image_source(
     # A model of all rows is validated on none: there is nothing to decode or to cache.
     if data.final:
         return BatchSource(sampler, batches, (), model.encoder)
-    validation = images_of(config, tables.validation, given, parallel, reporter)
+    of_images = tables.validation.by_image()
+    validation = images_of(config, of_images, given, parallel, reporter)
     draws = validation_draws(config, tables, parallel)
     loader = make_loader(validation, draws, data.val_workers, on_gpu)
     return BatchSource(sampler, batches, loader, model.encoder)
@@ -131,8 +133,8 @@ def make_sampler(config: TrainConfig, tables: Tables, parallel: Parallel) -> Bat
 
 
 def validation_draws(config: TrainConfig, tables: Tables, parallel: Parallel) -> list[list[Draw]]:
-    """The validation rows in order, cut into batches, this process's share of each."""
-    num_rows = len(tables.validation)
+    """The images of the validation rows in order, in batches, this process's share of each."""
+    num_rows = len(tables.validation.images)
     return batches_in_order(
         num_rows, config.optimizer.batch_size, parallel.rank, parallel.world_size
     )
@@ -160,6 +162,7 @@ def images_of(
         size,
         # None: validation draws nothing, and need not save and restore the generator for each row.
         data.random_state if is_augmented else None,
+        None if table.starts is None else ViewOrder(table.starts, data.random_state),
     )
 
 
@@ -169,21 +172,20 @@ def _read(
     image_size: tuple[int, int],
     parallel: Parallel,
     reporter: Reporter,
-) -> Callable[[int], Path | np.ndarray]:
+) -> Callable[[int], ImageSource | np.ndarray]:
     """What gives the image of a row: its file, or the cache that the first process builds."""
     place = config.data.image_cache
     if place is None:
-        return table.path
+        return table.images.image
     # The memory of this machine is no file that another one could map.
     if place == IN_MEMORY and parallel.num_machines > 1:
         raise InputError("`image_cache=ram` is for one machine; name a folder that all of them see")
     images: CachedImages | None = None
     # One process decodes; the others map the same file.
     if parallel.is_first:
-        paths = [table.path(row) for row in range(len(table))]
         workers = min(config.data.train_workers, available_cores())
         with reporter.progress("decoding images for the cache") as advance:
-            images = open_cache(place, paths, cached_size(image_size), workers, advance)
+            images = open_cache(place, table.images, cached_size(image_size), workers, advance)
     # Pickled without its mapping: each process maps the file itself, and they share its pages.
     found = parallel.broadcast(images)
     assert found is not None  # the first process has it

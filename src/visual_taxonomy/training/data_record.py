@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from visual_taxonomy.atomic import write_atomically
-from visual_taxonomy.data.image_paths import folder_states
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -19,19 +18,17 @@ from visual_taxonomy.taxonomy import UNKNOWN
 DATA_NAME = "data.parquet"
 """In the run folder: id, labels (a digest), size and modified_ns of the image."""
 
-# No file has this size. An image that is missing now and was missing then has not changed.
-_NO_FILE = (-1, -1)
-
 
 def record(table: Table) -> pl.DataFrame:
     """A row for each row of the table; the digest of its labels depends on nothing but their text.
 
     Sizes and times come from one pass over each folder of the images.
     """
-    found = folder_states(table.img_dir, set(table.image_names.tolist()))
-    states = [found.get(name, _NO_FILE) for name in table.image_names.tolist()]
-    # Reshaped, or a table without rows could not be unpacked into two.
-    sizes, times = np.array(states, dtype=np.int64).reshape(-1, 2).T
+    states = table.images.states()
+    if table.starts is not None:
+        # Sums, wrapping at 2^64: of several images, a change of any changes them.
+        states = np.add.reduceat(states, table.starts[:-1]) if len(table) else states
+    sizes, times = states.T
     return pl.DataFrame(
         {
             "id": pl.Series(table.ids.tolist(), dtype=pl.String),

@@ -5,7 +5,7 @@ Shapes: V views of an image, N rows, D features, B rows of a batch, A slots.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import ModelConfig
 from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.dataset import Batch
+from visual_taxonomy.data.image_list import NO_STATE
 from visual_taxonomy.data.images import NO_IMAGE
 from visual_taxonomy.data.sampler import FILLER, Draw
 from visual_taxonomy.data.table import Table
@@ -37,13 +38,23 @@ class FeatureBatches:
             and row; NaN where an image could not be read.
         table: The N rows.
         batches: Draws of each batch; view (epoch + copy) mod V is taken.
+        order: Gives the images of a row in an epoch, as for `ImageDataset`; N features are then
+            of images. Those of all images are kept, not their mean: every epoch sees one, as
+            without a cache.
     """
 
-    def __init__(self, features: Tensor, table: Table, batches: Iterable[list[Draw]]) -> None:
+    def __init__(
+        self,
+        features: Tensor,
+        table: Table,
+        batches: Iterable[list[Draw]],
+        order: Callable[[int, int], Sequence[int]] | None = None,
+    ) -> None:
         self.features = features
         self.categories = torch.from_numpy(table.categories).long()
         self.targets = torch.from_numpy(table.targets).long()
         self.batches = batches
+        self.order = order
 
     def __iter__(self) -> Iterator[Batch]:
         for draws in self.batches:
@@ -53,7 +64,9 @@ class FeatureBatches:
             views = torch.tensor([draw.epoch + draw.copy for draw in draws]) % len(self.features)
             # Indexing copies, so the zeros below do not reach the file. A filler, -1, takes the
             # last row here, and is emptied like a damaged one.
-            features = self.features[views, rows]
+            problems: dict[int, str] = {}
+            numbers = [self._number(d, int(v), problems) for d, v in zip(draws, views, strict=True)]
+            features = self.features[views, torch.tensor(numbers)]
             is_filler = rows == FILLER
             # One value tells: `encode` sets a row as a whole or not at all.
             is_damaged = features.flatten(1)[:, 0].isnan() & ~is_filler
@@ -66,8 +79,19 @@ class FeatureBatches:
                 self.categories[rows].masked_fill(is_empty, NO_IMAGE),
                 self.targets[rows].masked_fill(is_empty[:, None], UNKNOWN),
                 rows,
-                dict.fromkeys(rows[is_damaged].tolist(), UNREADABLE),
+                problems,
             )
+
+    def _number(self, draw: Draw, view: int, problems: dict[int, str]) -> int:
+        """The first image of a draw that could be read; those before it are noted."""
+        if draw.row == FILLER:
+            return FILLER
+        number = draw.row
+        for number in (draw.row,) if self.order is None else self.order(draw.row, draw.epoch):
+            if not self.features[view, number].flatten()[0].isnan():
+                break
+            problems[number] = UNREADABLE
+        return number
 
 
 def encode(
@@ -154,14 +178,12 @@ def request_key(encoder: Encoder, config: ModelConfig, table: Table, augmentatio
         digest.update(name.encode())
         # As bytes, because NumPy has no bfloat16; flat, because a scalar cannot be viewed as bytes.
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    for row in range(len(table)):
-        path = table.path(row)
-        try:
-            status = path.stat()
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        except OSError:
-            # Part of the key: when the image is there, its features have to be computed.
-            digest.update(f"{path}\0missing\n".encode())
+    images = table.images
+    for number in range(len(images)):
+        place, state = images.place(number), images.state(number)
+        # Part of the key, too: when the image is there, its features have to be computed.
+        seen = "missing" if state == NO_STATE else f"{state[0]}\0{state[1]}"
+        digest.update(f"{place}\0{seen}\n".encode())
     # 128 bits: no two requests share them, and the name stays readable.
     return digest.hexdigest()[:32]
 

@@ -12,6 +12,7 @@ from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.data.dataset import ImageDataset, make_loader
 from visual_taxonomy.data.sampler import Draw
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.views import ViewOrder
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.progress import Reporter
 from visual_taxonomy.training.batch_source import (
@@ -57,17 +58,20 @@ def feature_source(
     # The features are for all epochs: no dropout and no statistics of a batch may be in them.
     model.eval()
     found = []
-    parts = ((tables.training, views), (tables.validation, 0))
+    of_images = tables.validation.by_image()
+    parts = ((tables.training.by_image(), views), (of_images, 0))
     for table, num_views in parts[: 1 if config.data.final else 2]:
         given = model.encoder.backbone.preprocessing
         images = images_of(config, table, given, parallel, reporter, is_augmented=num_views > 0)
         found.append(table_features(config, table, images, num_views, model, parallel, reporter))
-    training = FeatureBatches(found[0], tables.training, sampler)
+    starts = tables.training.starts
+    order = None if starts is None else ViewOrder(starts, config.data.random_state)
+    training = FeatureBatches(found[0], tables.training, sampler, order)
     if config.data.final:
         # The features stand in the batches, so nothing is left to encode.
         return BatchSource(sampler, training, (), nn.Identity())
     draws = validation_draws(config, tables, parallel)
-    validation = FeatureBatches(found[1], tables.validation, draws)
+    validation = FeatureBatches(found[1], of_images, draws)
     return BatchSource(sampler, training, validation, nn.Identity())
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.config import DataConfig, TrainConfig
-from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+from visual_taxonomy.data.duplicates import group_rows
 from visual_taxonomy.data.folds import split_folds
 from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.data.label_reading import LabelReading, reading_of
@@ -77,7 +77,7 @@ class Tables(NamedTuple):
 
 def read_labelled_table(
     csv_path: Path,
-    img_dir: Path,
+    img_dir: Path | None,
     attributes_config: Path | None,
     parq_path: Path | None,
     reading: LabelReading | None = None,
@@ -189,8 +189,7 @@ def _group(
     kept = None if groups_path is None else read_groups(groups_path, table.ids)
     if kept is not None:
         return kept
-    paths = [table.path(row) for row in range(len(table))]
-    return group_near_duplicates(fingerprints(paths, config.train_workers, on_progress))
+    return group_rows(table, config.train_workers, on_progress)
 
 
 def _drawn_parts(

@@ -16,6 +16,7 @@ from visual_taxonomy.data.label_file import LabelFile
 from visual_taxonomy.data.label_reading import LabelReading, reading_of
 from visual_taxonomy.data.split import PARTS, TEST, TRAIN, VALIDATION
 from visual_taxonomy.data.table import Table, read_table
+from visual_taxonomy.data.views import starts_of
 
 
 class Rows(NamedTuple):
@@ -87,7 +88,19 @@ def _joined(first: Table, second: Table) -> Table:
         texts=None
         if first.texts is None or second.texts is None
         else np.concatenate([first.texts, second.texts]),
+        packed={**first.packed, **second.packed},
+        starts=_joined_starts(first, second),
     )
+
+
+def _joined_starts(first: Table, second: Table) -> np.ndarray | None:
+    if first.starts is None and second.starts is None:
+        return None
+    counts = [
+        np.ones(len(table), np.int64) if table.starts is None else np.diff(table.starts)
+        for table in (first, second)
+    ]
+    return starts_of(np.concatenate(counts))
 
 
 def _refuse_repeated(
@@ -95,7 +108,7 @@ def _refuse_repeated(
 ) -> None:
     # By the image where the id names it: 12 and 000012 are one product. Where a column does,
     # products may share an image.
-    by_id = reading.image_column is not None
+    by_id = bool(reading.image_column or reading.image_pattern)
     known, new = ((t.ids if by_id else t.image_names).tolist() for t in (rows.table, more))
     earlier = dict(zip(known, rows.parts.tolist(), strict=True))
     repeated = [row for row, name in enumerate(new) if name in earlier]

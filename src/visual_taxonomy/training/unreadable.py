@@ -9,7 +9,7 @@ from pathlib import Path
 
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.data.dataset import Batch
-from visual_taxonomy.data.sampler import FILLER
+from visual_taxonomy.data.images import NO_IMAGE
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.training.parallel import Parallel
@@ -29,24 +29,23 @@ class Unreadable:
         >>> import torch
         >>> rows = torch.tensor([0, 1])
         >>> seen = Unreadable()
-        >>> seen.add(TRAINING, Batch(rows, rows, rows, rows, {1: "the file is empty"}))
+        >>> seen.add(TRAINING, Batch(rows, -rows, rows, rows, {1: "the file is empty"}))
         >>> seen.reasons, seen.readable
         ({('training', 1): 'the file is empty'}, {'training': 1})
     """
 
     reasons: dict[tuple[str, int], str] = field(default_factory=dict)
-    """Part and row -> why the image could not be read."""
+    """Part and number of an image -> why it could not be read."""
     readable: dict[str, int] = field(default_factory=dict)
     """Part -> images that were read, over all epochs."""
     _reported: int = 0
 
     def add(self, part: str, batch: Batch) -> None:
         """Take note of a batch as the loader gave it."""
-        # Not a difference of counts: a balanced batch may hold a row twice.
-        read = sum(row != FILLER and row not in batch.problems for row in batch.rows.tolist())
+        read = int((batch.categories != NO_IMAGE).sum())
         self.readable[part] = self.readable.get(part, 0) + read
-        for row, reason in batch.problems.items():
-            self.reasons[part, row] = reason
+        for number, reason in batch.problems.items():
+            self.reasons[part, number] = reason
 
     def watching(self, part: str, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches, each taken note of."""
@@ -70,7 +69,7 @@ class Unreadable:
                 if found:
                     row = min(found)
                     raise InputError(
-                        f"no image of the {part} rows can be read, first {table.path(row)} "
+                        f"no image of the {part} rows can be read, first {table.images.place(row)} "
                         f"({found[row]}); check `img_dir` and the images"
                     )
         return reasons
@@ -91,9 +90,12 @@ class Unreadable:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["id", "path", "reason"])
-        writer.writerows((table.ids[row], table.path(row), why) for table, row, why in rows)
+        writer.writerows(
+            (table.ids[table.row_of(number)], table.images.place(number), why)
+            for table, number, why in rows
+        )
         write_text(path, text.getvalue())
-        named = "; ".join(f"{table.path(row)} ({why})" for table, row, why in rows[:_NAMED])
+        named = "; ".join(f"{table.images.place(row)} ({why})" for table, row, why in rows[:_NAMED])
         verb = "was" if len(rows) == 1 else "were"
         count = f"{len(rows):,} image{'s' * (len(rows) > 1)}"
         more = ", ..." if len(rows) > _NAMED else ""
@@ -109,9 +111,18 @@ class Unreadable:
         if not path.exists():
             return
         with path.open(encoding="utf-8", newline="") as file:
-            reasons = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+            rows = list(csv.DictReader(file))
+        known: dict[str, dict[str, str]] = {}
+        for row in rows:
+            known.setdefault(row["id"], {})[row["path"]] = row["reason"]
         for part, table in tables.items():
-            for row, product in enumerate(table.ids.tolist()):
-                if product in reasons:
-                    self.reasons[part, row] = reasons[product]
+            for place, product in enumerate(table.ids.tolist()):
+                of_product, numbers = known.get(product, {}), table.numbers(place)
+                for number in numbers if of_product else ():
+                    # A single image is known by its id: the folder may have moved.
+                    is_single = len(numbers) == 1
+                    name = next(iter(of_product)) if is_single else table.images.place(number)
+                    reason = of_product.get(name)
+                    if reason is not None:
+                        self.reasons[part, number] = reason
         self._reported = len(self.reasons)

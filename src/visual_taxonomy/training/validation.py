@@ -12,6 +12,8 @@ from torch import Tensor
 
 from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.table import Table
+from visual_taxonomy.data.views import products_of
+from visual_taxonomy.decision.view_fusion import fuse_readable
 from visual_taxonomy.evaluation import Report, evaluate
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -46,21 +48,25 @@ def validate(
     """Score the model on the rows of a table; the same on all processes.
 
     Args:
-        batches: The rows in order, this process's share of each batch.
+        batches: The images of the rows in order, this process's share of each batch.
         table: The rows.
         model: Left in training mode.
         objective: For the loss; left in training mode.
         averages_flip: Whether probabilities are the mean of those of the image and of its mirror
             image (`tta=flip`); the loss is that of the image.
+
+    A row of several images is answered once; the loss is that of its images, one by one, as in
+    training.
     """
     model.train(False)
     objective.eval()
     parallel = model.parallel
     losses = EpochLosses(must_be_finite=False)
-    predicted = np.full_like(table.targets, UNKNOWN)
+    num_images = len(table.images)
+    predicted = np.full((num_images, table.targets.shape[1]), UNKNOWN, table.targets.dtype)
     most_classes = max(len(task.classes) for task in table.taxonomy.tasks)
     probabilities = np.zeros((*predicted.shape, most_classes), dtype=np.float32)
-    unreadable = 0
+    is_readable = np.zeros(num_images, dtype=bool)
     for batch in batches:
         entries, categories, rows, _ = global_labels(batch, objective, parallel)
         _, output = model(batch.images, categories, None)
@@ -74,7 +80,7 @@ def validate(
         predicted[rows.numpy()] = classes.cpu().numpy()
         shares = shares.masked_fill(categories[:, None, None] < 0, 0.0)
         probabilities[rows.numpy()] = shares.cpu().numpy()
-        unreadable += int((categories < 0).sum())
+        is_readable[rows.numpy()] = (categories >= 0).cpu().numpy()
         if entries.tasks:
             by_slot = entries._replace(positions=entries.slots)
             values = objective.validation_losses(output, by_slot)
@@ -82,6 +88,12 @@ def validate(
     losses.fetch(learning_rate=0.0)
     model.train()
     objective.train()
+    if table.starts is not None:
+        products = products_of(table.starts)
+        fused = fuse_readable(probabilities, products, is_readable, len(table))
+        probabilities, is_readable = fused.probabilities, fused.is_answered
+        predicted = np.where(is_readable[:, None], probabilities.argmax(axis=2), UNKNOWN)
+    unreadable = int((~is_readable).sum())
     report = evaluate(table.taxonomy, predicted, table.targets, table.categories)
     return Validation(report, losses.mean(), unreadable, predicted, probabilities)
 

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import polars as pl
 import pytest
 
 from visual_taxonomy.config import DataConfig
@@ -32,3 +35,18 @@ def test_a_link_that_leads_out_shows_nothing(config, tmp_path):
     (tmp_path / "secret.png").touch()
     (config.img_dir / "tops" / "2.png").symlink_to(tmp_path / "secret.png")
     assert named_picture_finder(to_dict(config), config.img_dir)("y") is None
+
+
+def test_images_are_found_in_the_table_itself_and_by_a_pattern(tmp_path: Path) -> None:
+    table = tmp_path / "a.parquet"
+    pl.DataFrame({"sku": ["x", "y"], "photo": [[b"GIF89a 1"], [b"GIF89a 2", b"GIF89a 3"]]}).select(
+        "sku", pl.col("photo").cast(pl.List(pl.Binary))
+    ).write_parquet(table)
+    names = {"id_column": "sku", "category_name": "Tops"}
+    config = DataConfig(None, table, image_column="photo", **names)
+    find = named_picture_finder(to_dict(config), None)
+    assert [find("y"), find("none")] == [b"GIF89a 2", None]
+    (tmp_path / "x_1.png").touch()
+    config = DataConfig(tmp_path, table, image_pattern="{id}_*", **names)
+    find = named_picture_finder(to_dict(config), tmp_path)
+    assert [find("x"), find("y")] == [tmp_path / "x_1.png", None]

@@ -5,13 +5,11 @@ Shapes: N images of a batch, A slots, C classes of the widest task, H and W in p
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-ImageSource = Path | bytes | Image.Image
+from visual_taxonomy.data.images import ImageSource
 
 
 class ImageBatch(NamedTuple):

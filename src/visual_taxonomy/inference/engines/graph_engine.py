@@ -12,9 +12,10 @@ import numpy as np
 from typing_extensions import override
 
 from visual_taxonomy.config import InferenceConfig
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import Bundle
-from visual_taxonomy.inference.engines.base import Engine, ImageBatch, ImageSource
+from visual_taxonomy.inference.engines.base import Engine, ImageBatch
 from visual_taxonomy.inference.engines.image_loading import load_images
 
 

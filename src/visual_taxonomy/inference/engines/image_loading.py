@@ -16,10 +16,11 @@ from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.images import (
     DECODE_MARGIN,
     NO_IMAGE,
+    ImageSource,
     UnreadableImage,
     decode_image,
 )
-from visual_taxonomy.inference.engines.base import ImageBatch, ImageSource
+from visual_taxonomy.inference.engines.base import ImageBatch
 
 _GREY = 128  # of an image that could not be read: near every normalisation's mean, so never extreme
 # Two even out slow images; each more takes the memory of a batch.

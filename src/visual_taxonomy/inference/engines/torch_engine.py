@@ -14,10 +14,11 @@ from visual_taxonomy.checkpoint import Checkpoint, check_finite
 from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.cores import available_cores
 from visual_taxonomy.data.dataset import ImageDataset, batches_in_order, make_loader
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.device import DTYPES, explain_precision, pick_device, pick_precision
 from visual_taxonomy.inference.bundle import WEIGHTS, Bundle
-from visual_taxonomy.inference.engines.base import Engine, ImageBatch, ImageSource
+from visual_taxonomy.inference.engines.base import Engine, ImageBatch
 from visual_taxonomy.taxonomy import UNKNOWN
 
 GPU_BATCH = 64

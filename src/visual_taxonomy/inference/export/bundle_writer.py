@@ -167,7 +167,7 @@ def _write_graph(classifier: Classifier, folder: Path, kind: Kind, trial: Trial 
             plain,
             graph,
             load_images(
-                table.path,
+                table.image,
                 table.categories,
                 images.image_size,
                 _CALIBRATION_BATCH,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from visual_taxonomy.data.images import ImageSource
 from visual_taxonomy.decision.cross_fitted import CrossFitted, cross_fitted
 from visual_taxonomy.decision.decision import Rule
 from visual_taxonomy.decision.held_out import HeldOut, HeldOutHead
@@ -51,7 +52,7 @@ class Context:
     Args:
         held_out: The rows.
         run: Of the model; None where only a checkpoint is given.
-        image: Id -> file of the image, None where there is none.
+        image: Id -> the image, None where there is none.
         audit: Folder of `vtax audit`; None without one.
         source: What the held-out rows are.
         rule: By which answers are chosen.
@@ -61,7 +62,7 @@ class Context:
 
     held_out: HeldOut
     run: RunRecord | None = None
-    image: Callable[[str], Path | None] | None = None
+    image: Callable[[str], ImageSource | None] | None = None
     audit: Path | None = None
     source: str = "the validation rows of the run"
     rule: Rule = "metric"

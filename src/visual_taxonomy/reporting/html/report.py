@@ -90,7 +90,7 @@ def context_of_run(
     lists = audit or (folder / _AUDIT_NAME if (folder / _AUDIT_NAME).is_dir() else None)
     settings, pictures = run.config.get("data", {}), img_dir or run.picture_folder
     probe = find_probe(folder, held_out) if baselines is None else read_probe(baselines, held_out)
-    if pictures is not None and settings.get("image_column"):
+    if settings.get("image_column") or settings.get("image_pattern"):
         image = named_picture_finder(settings, pictures)
     else:
         image = picture_finder(pictures)

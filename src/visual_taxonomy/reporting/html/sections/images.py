@@ -58,11 +58,11 @@ def show_cases(context: Context, cases: Iterable[Case], note: str) -> Sequence[B
         if len(shown) == MOST:
             break
         name = str(context.held_out.ids[case.row])
-        path = context.image(name)
-        if path is not None:
+        image = context.image(name)
+        if image is not None:
             with suppress(UnreadableImage):
                 lines = [(key, shorten(value, _LETTERS)) for key, value in case.lines]
-                shown.append(Picture(thumbnail(path), shorten(case.task, _LETTERS), lines))
+                shown.append(Picture(thumbnail(image), shorten(case.task, _LETTERS), lines))
     return [Text(note), Gallery(shown)] if shown else Absent(_UNREADABLE)
 
 
