@@ -16,6 +16,7 @@ from visual_taxonomy.reporting.html.sections.overall import overall
 from visual_taxonomy.reporting.html.sections.run import run
 from visual_taxonomy.reporting.html.sections.tasks import tasks
 from visual_taxonomy.reporting.html.sections.training import training
+from visual_taxonomy.reporting.html.sections.words import words
 
 
 class Section(NamedTuple):
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Section] = {
     "attributes": Section("Attributes", attributes),
     "decision": Section("What is answered", decision),
     "calibration": Section("How sure it may be", calibration),
+    "words": Section("Words", words),
     "training": Section("Training", training),
     "classes": Section("Classes", classes),
     "confusions": Section("Where classes are confused", confusions),
