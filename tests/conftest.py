@@ -177,29 +177,33 @@ def rows(taxonomy: "Taxonomy") -> Rows:
 
 
 @pytest.fixture(scope="session")
-def heard(rows: Rows, held_out: "HeldOut") -> "HeldOut":
+def heard(rows: Rows) -> "HeldOut":
     """300 rows that a model of images, words of two thirds, and labels speak of."""
-    from dataclasses import replace
-
+    from visual_taxonomy.decision.held_out import HeldOut
     from visual_taxonomy.witnesses.known_label_fitting import fit_known_labels
     from visual_taxonomy.witnesses.word_fitting import fit_words
 
     words = fit_words(rows.taxonomy, ("title", "brand"), *rows[1:])
     known = fit_known_labels(rows.taxonomy, rows.categories, rows.targets)
     random = np.random.default_rng(5)
-    image = held_out.probabilities[:300].copy()
-    # Right more often than not, in every head.
-    for row, slot in zip(*np.nonzero(rows.targets >= 0), strict=True):
-        if random.random() < 0.5:
-            image[row, slot, rows.targets[row, slot]] += 1.0
-    image /= np.maximum(image.sum(axis=2, keepdims=True), 1e-9)
-    image[7] = 0.0  # without an image
+    odds = np.zeros((300, rows.taxonomy.num_slots, 3))
+    for row, category in enumerate(rows.categories.tolist()):
+        for slot, task in enumerate(rows.taxonomy.slots[category]):
+            size = len(rows.taxonomy.tasks[task].classes)
+            odds[row, slot, :size] = np.exp(random.normal(0, 1, size))
+            # More often right than not.
+            if rows.targets[row, slot] >= 0 and random.random() < 0.5:
+                odds[row, slot, rows.targets[row, slot]] += 2.0
+    odds[7] = 0.0  # without an image
+    image = (odds / np.maximum(odds.sum(axis=2, keepdims=True), 1e-9)).astype(np.float32)
     said = {
         "words": words.probabilities(rows.texts, rows.categories),
         "known labels": known.probabilities(rows.targets, rows.categories),
     }
-    kept = held_out.take(np.arange(300))
-    return replace(kept, probabilities=image, targets=rows.targets, witnesses=said)
+    counts = {task.name: [800, 150, 50][: len(task.classes)] for task in rows.taxonomy.tasks}
+    ids = np.arange(300)
+    arrays = ids.astype(str), rows.categories, ids, image, rows.targets
+    return HeldOut(rows.taxonomy, counts, *arrays, witnesses=said)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.training.records import KINDS, RECOMMENDED
 from visual_taxonomy.training.run_folder import HELD_OUT_LAST_NAME
-from visual_taxonomy.training.speakers import Speakers
+from visual_taxonomy.training.speakers import LOUDEST_NAME, Speakers, write_loudest
 from visual_taxonomy.witnesses.combination import COMBINATIONS, IMAGE, WORDS
 
 SOURCE = "the validation rows of its training"
@@ -60,6 +60,8 @@ def settle_decisions(folder: Path, speakers: Speakers | None = None) -> None:
             # `vtax fill` and the audit take the recommended one; others need no known labels.
             asked = COMBINATIONS if kind == RECOMMENDED else (IMAGE | WORDS, WORDS)
             settled = replace(settled, witnesses=speakers.fit(held_out, SOURCE, asked))
+            if kind == RECOMMENDED and speakers.words is not None:
+                write_loudest(folder / LOUDEST_NAME, speakers.words)
         write_checkpoint(path, settled)
         done[what] = path
 

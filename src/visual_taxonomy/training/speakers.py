@@ -3,12 +3,16 @@
 Shapes: N validation rows.
 """
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
+from visual_taxonomy.atomic import write_text
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.witnesses.combination import (
@@ -21,6 +25,9 @@ from visual_taxonomy.witnesses.combination import (
 from visual_taxonomy.witnesses.combining import fit_witnesses
 from visual_taxonomy.witnesses.known_labels import KnownLabels
 from visual_taxonomy.witnesses.words import Words
+
+LOUDEST_NAME = "words.csv"
+"""The file in a run folder that says which n-grams speak for each class."""
 
 
 class Speakers:
@@ -76,3 +83,21 @@ class Speakers:
         uses_labels = any(each & KNOWN_LABELS for each in combinations)
         known = self.known_labels if uses_labels else None
         return fit_witnesses(held_out, self.words, known, source, combinations)
+
+
+def write_loudest(path: Path, words: Words) -> None:
+    """Write what speaks loudest for each class: category, attribute, class, loudest.
+
+    Raises:
+        InputError: The disk is full.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["category", "attribute", "class", "loudest"])
+    taxonomy = words.heads.taxonomy
+    for category, slots in enumerate(taxonomy.slots):
+        for slot, index in enumerate(slots):
+            task = taxonomy.tasks[index]
+            for name, loudest in zip(task.classes, words.loudest(category, slot), strict=True):
+                writer.writerow([task.category, task.attribute, name, ", ".join(loudest)])
+    write_text(path, text.getvalue())

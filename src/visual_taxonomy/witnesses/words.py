@@ -118,12 +118,20 @@ class Words:
         return found
 
     def loudest(self, category: int, slot: int, count: int = 5) -> list[list[str]]:
-        """For each class of a head the features of the highest weight, without parts of others."""
+        """For each class of a head the features that say most for it, without parts of others.
+
+        That is weight * size * sqrt(share of the texts): what a weight does over all texts. By
+        weight alone n-grams of two texts would come first.
+        """
         part = class_parts(self.heads.taxonomy, category)[slot]
-        names = self.vocabulary.names
+        vocabulary = self.vocabulary
+        # Of the idf: the share of the texts is exp(1 - idf).
+        sizes = [vocabulary.idf * np.exp((1.0 - vocabulary.idf) / 2)]
+        sizes += [np.full(len(each), len(each) ** -0.5) for each in vocabulary.tokens.values()]
+        loud = self.heads.weights[category][:, part].T * np.concatenate(sizes)
         return [
-            _without_parts((names[i] for i in np.argsort(-column) if column[i] > 0), count)
-            for column in self.heads.weights[category][:, part].T
+            _without_parts((vocabulary.names[i] for i in np.argsort(-row) if row[i] > 0), count)
+            for row in loud
         ]
 
     def to_arrays(self) -> dict[str, np.ndarray]:

@@ -39,6 +39,7 @@ class RunRecord:
         diagnostics: Rows of task_diagnostics.csv of the last epoch, as text.
         environment: Name -> value: versions and hardware of the training.
         data: Digest of ids and labels, and the number of rows.
+        loudest: Rows of words.csv: what of the words speaks for each class.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RunRecord:
     diagnostics: Sequence[Mapping[str, str]] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     data: tuple[str, int] | None = None
+    loudest: Sequence[Mapping[str, str]] = ()
 
     @property
     def picture_folder(self) -> Path | None:
@@ -77,6 +79,7 @@ def read_run(folder: Path) -> RunRecord:
         [row for row in diagnostics if row.get("epoch") == last],
         _read_environment(folder / ENVIRONMENT_NAME),
         _digest(folder / "data.parquet"),
+        read_rows(folder / "words.csv"),
     )
 
 

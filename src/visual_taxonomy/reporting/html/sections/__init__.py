@@ -18,6 +18,7 @@ from visual_taxonomy.reporting.html.sections.overall import overall
 from visual_taxonomy.reporting.html.sections.run import run
 from visual_taxonomy.reporting.html.sections.tasks import tasks
 from visual_taxonomy.reporting.html.sections.training import training
+from visual_taxonomy.reporting.html.sections.words import words
 
 
 class Section(NamedTuple):
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Section] = {
     "baselines": Section("Against simple methods", baselines),
     "decision": Section("What is answered", decision),
     "calibration": Section("How sure it may be", calibration),
+    "words": Section("Words", words),
     "training": Section("Training", training),
     "classes": Section("Classes", classes),
     "confusions": Section("Where classes are confused", confusions),
