@@ -34,7 +34,6 @@ from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.table import Table, read_table
 from visual_taxonomy.data.transforms import evaluation_transform
 from visual_taxonomy.data.views import products_of
-from visual_taxonomy.decision.view_fusion import WAYS, fuse_views
 from visual_taxonomy.evaluation import evaluate
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.synthetic.catalogue import synthesize
@@ -44,6 +43,11 @@ from visual_taxonomy.training.train import train
 PATTERNS = {1: "{id}_1.jpg", 2: "{id}_[12].jpg", 4: "{id}_*.jpg"}
 SAMPLES = 1000
 FEATURES = "features"
+WAYS = ("mean", "log_mean", "best", "weighted")
+"""Mean of probabilities; of their logarithms; for each attribute the image of the least entropy;
+mean of logarithms, each image weighted by what it knows: log C - entropy."""
+LEAST = 1e-7
+"""Below any probability that decides; log(0) would make one image a veto."""
 
 
 def config_of(folder: Path, views: int, options: argparse.Namespace) -> TrainConfig:
@@ -72,6 +76,23 @@ def config_of(folder: Path, views: int, options: argparse.Namespace) -> TrainCon
         optimizer=OptimizerConfig(epochs=options.epochs, batch_size=64),
         run=RunConfig(folder / "runs", f"views{views}", precision="32", accelerator="cpu"),
     )
+
+
+def fuse(shares: np.ndarray, products: np.ndarray, how: str) -> np.ndarray:
+    """[N, A, C] scores of products by one of `WAYS`; the highest is the answer."""
+    starts = np.flatnonzero(np.diff(products, prepend=-1))
+    counts = np.diff(np.append(starts, len(products)))[:, None, None]
+    if how == "mean":
+        return np.add.reduceat(shares.astype(np.float64), starts) / counts
+    logs = np.log(np.maximum(shares, LEAST))
+    if how == "log_mean":
+        return np.add.reduceat(logs, starts) / counts
+    sizes = np.maximum((shares > 0).sum(axis=2, keepdims=True), 1)
+    known = np.log(sizes) + (shares * logs).sum(axis=2, keepdims=True)
+    known = np.maximum(known, 0) + 1e-9  # the same for all images where none knows anything
+    if how == "best":
+        known = (known >= np.maximum.reduceat(known, starts)[products]).astype(float)
+    return np.add.reduceat(logs * known, starts) / np.add.reduceat(known, starts)
 
 
 def pooled_features(path: Path, table: Table) -> np.ndarray:
@@ -109,7 +130,7 @@ def answers(path: Path, table: Table) -> tuple[dict[str, np.ndarray], float]:
     shares = np.concatenate([each.probabilities for each in predictor.predict_table(images)])
     starts = np.arange(len(table) + 1) if table.starts is None else table.starts
     products = products_of(starts)
-    found = {how: fuse_views(shares, products, how).argmax(2) for how in WAYS}
+    found = {how: fuse(shares, products, how).argmax(2) for how in WAYS}
     found[FEATURES] = pooled_features(path, table).argmax(2)
     return found, seconds
 
@@ -198,7 +219,7 @@ def main() -> None:
         table = read_table(path, catalogue / "images", taxonomy, reading=reading)
         found[views], seconds[views] = answers(best, table)
     show_overall(table, found, seconds)
-    show_heads(table, found, "weighted")
+    show_heads(table, found, "mean")
 
 
 if __name__ == "__main__":

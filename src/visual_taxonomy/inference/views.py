@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from visual_taxonomy.data.images import NO_IMAGE
-from visual_taxonomy.decision.view_fusion import fuse_readable
+from visual_taxonomy.decision.view_fusion import fuse_views
 from visual_taxonomy.inference.engines.base import ImageBatch
 
 
@@ -53,7 +53,7 @@ def by_product(
             numbers, is_readable, shares = parts
             of_done = products[numbers] < end
             rows = np.arange(done, end)
-            fused = fuse_readable(
+            fused = fuse_views(
                 shares[of_done], products[numbers[of_done]] - done, is_readable[of_done], len(rows)
             )
             found = np.where(fused.is_answered, categories[rows], NO_IMAGE)

@@ -13,7 +13,7 @@ from torch import Tensor
 from visual_taxonomy.data.dataset import Batch
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.data.views import products_of
-from visual_taxonomy.decision.view_fusion import fuse_readable
+from visual_taxonomy.decision.view_fusion import fuse_views
 from visual_taxonomy.evaluation import Report, evaluate
 from visual_taxonomy.model.heads import HeadOutput
 from visual_taxonomy.taxonomy import UNKNOWN
@@ -90,7 +90,7 @@ def validate(
     objective.train()
     if table.starts is not None:
         products = products_of(table.starts)
-        fused = fuse_readable(probabilities, products, is_readable, len(table))
+        fused = fuse_views(probabilities, products, is_readable, len(table))
         probabilities, is_readable = fused.probabilities, fused.is_answered
         predicted = np.where(is_readable[:, None], probabilities.argmax(axis=2), UNKNOWN)
     unreadable = int((~is_readable).sum())
