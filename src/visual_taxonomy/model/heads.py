@@ -223,17 +223,25 @@ class AttributeClassifiers(nn.Module):
     @override
     def forward(self, hidden: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
         tasks = range(len(self.weights)) if tasks is None else tasks
-        weights = [self.weights[t] for t in tasks]
+        weights = [self.weight_of(t) for t in tasks]
         if self.scale is not None:
             hidden = self.scale * F.normalize(hidden, dim=1)
             weights = [F.normalize(weight, dim=1) for weight in weights]
         stacked = pad_sequence(weights, batch_first=True)
         logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
         if self.kind == "linear":
-            logits = logits + pad_sequence([self.biases[t] for t in tasks], batch_first=True)
+            logits = logits + pad_sequence([self.bias_of(t) for t in tasks], batch_first=True)
         # The asked tasks may all be narrower than the widest of the taxonomy.
         absent = self.absent[_index(tasks, hidden), : stacked.shape[1]]
         return logits.masked_fill(absent, -torch.inf)
+
+    def weight_of(self, task: int) -> Tensor:
+        """[C, H] what a task multiplies the hidden vector by."""
+        return self.weights[task]
+
+    def bias_of(self, task: int) -> Tensor:
+        """[C] what a task of a linear kind adds."""
+        return self.biases[task]
 
 
 class CategoryHeads(nn.Module):
