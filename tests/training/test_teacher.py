@@ -75,7 +75,7 @@ def stop_after_a_step(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Trainer, "train_step", step_and_stop)
 
 
-def test_a_run_keeps_what_its_teachers_say_and_resumes_bit_equal_without_them(
+def test_with_shared_heads_a_run_keeps_its_teachers_answers_and_resumes_without_them(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, config = files
@@ -83,6 +83,12 @@ def test_a_run_keeps_what_its_teachers_say_and_resumes_bit_equal_without_them(
     shutil.copyfile(folder / "teacher/final.pt", best)
     shutil.copyfile(folder / "teacher/config.toml", tmp_path / "config.toml")
     taught = replace(config, objective=ObjectiveConfig("LA", teacher=(best, best)))
+    # The other addition that has a state of its own, under an average of the weights.
+    taught = replace(
+        taught,
+        model=replace(taught.model, shared_heads=True),
+        optimizer=replace(taught.optimizer, ema_decay=0.5),
+    )
     whole = replace(taught, run=replace(taught.run, save_dir=tmp_path, run_name="whole"))
     train(whole)
     kept = HeldOut.read(tmp_path / "whole/teacher_1.npz")
@@ -99,8 +105,11 @@ def test_a_run_keeps_what_its_teachers_say_and_resumes_bit_equal_without_them(
             train(stopped)
     best.unlink()
     train(replace(stopped, run=replace(stopped.run, resume=True)))
-    one, other = (read_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "stopped"))
-    assert all(torch.equal(other.weights[name], value) for name, value in one.weights.items())
+    for name in ("last.pt", "final.pt"):
+        one, other = (read_checkpoint(tmp_path / run / name) for run in ("whole", "stopped"))
+        assert all(torch.equal(other.weights[each], one.weights[each]) for each in one.weights)
+        assert one.classifier() is not None  # of plain heads
+    assert not any("base" in each for each in one.weights)
 
 
 def answers_of(table: Table, rows: list[int], share: float) -> HeldOut:

@@ -49,6 +49,9 @@ class ModelConfig:
     rises from 0 at the first one. The same as drop_path_rate in --backbone_parameters."""
     head: Literal["auto", "linear", "cosine"] = "auto"
     """Kind of classifier; auto: the one in the paper of the loss."""
+    shared_heads: bool = False
+    """Train the classifiers of attributes of one name as a base that the categories share, class by
+    class, plus an offset of each category that starts at 0. Saved as plain classifiers."""
     tta: Literal["none", "flip"] = "none"
     """Test-time averaging, in validation and in all predictions of the checkpoint.
     flip: mean probabilities of image and mirrored image, at twice the time."""

@@ -223,7 +223,7 @@ class AttributeClassifiers(nn.Module):
     @override
     def forward(self, hidden: Tensor, tasks: Sequence[int] | None = None) -> Tensor:
         tasks = range(len(self.weights)) if tasks is None else tasks
-        weights = [self.weights[t] for t in tasks]
+        weights = [self.weight_of(t) for t in tasks]
         if self.scale is not None:
             hidden = self.scale * F.normalize(hidden, dim=1)
             weights = [F.normalize(weight, dim=1) for weight in weights]
@@ -231,10 +231,18 @@ class AttributeClassifiers(nn.Module):
         width = max(map(len, weights), default=0)
         logits = F.linear(hidden, _padded(weights, width)).unflatten(1, (len(weights), width))
         if self.kind == "linear":
-            biases = _padded([self.biases[t] for t in tasks], width)
+            biases = _padded([self.bias_of(t) for t in tasks], width)
             logits = logits + biases.unflatten(0, (len(weights), width))
         absent = self.absent[_index(tasks, hidden), :width]
         return logits.masked_fill(absent, -torch.inf)
+
+    def weight_of(self, task: int) -> Tensor:
+        """[C, H] what a task multiplies the hidden vector by."""
+        return self.weights[task]
+
+    def bias_of(self, task: int) -> Tensor:
+        """[C] what a task of a linear kind adds."""
+        return self.biases[task]
 
 
 def _padded(parts: Sequence[Tensor], length: int) -> Tensor:

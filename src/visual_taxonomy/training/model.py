@@ -13,6 +13,7 @@ from visual_taxonomy.device import DTYPES
 from visual_taxonomy.model.classifier import Classifier
 from visual_taxonomy.model.fast_convolutions import speed_up_convolutions
 from visual_taxonomy.model.heads import HeadOutput
+from visual_taxonomy.model.shared_heads import SharedClassifiers, folded
 from visual_taxonomy.training.parallel import Parallel
 
 
@@ -92,15 +93,26 @@ class TrainedModel:
             self.classifier.encoder.eval()
 
     def shared_parameters(self) -> list[Tensor]:
-        """Trained parameters of several tasks: backbone, BatchNorm and Linear of a category."""
+        """Trained parameters of several tasks: backbone, layers of a category, shared bases."""
         heads = self.classifier.heads
         modules = (self.classifier.encoder, heads.norm, heads.linear)
-        return [p for module in modules if module for p in module.parameters() if p.requires_grad]
+        # The bases first: the last one is what `gradient_source=last_layer` looks at.
+        found: list[Tensor] = [*self.shared_heads.base] if self.shared_heads else []
+        for module in modules:
+            found += [p for p in module.parameters() if p.requires_grad] if module else []
+        return found
+
+    @property
+    def shared_heads(self) -> SharedClassifiers | None:
+        """The classifiers, if they have a common base."""
+        classifiers = self.classifier.heads.classifiers
+        return classifiers if isinstance(classifiers, SharedClassifiers) else None
 
     def state_dict(self) -> dict[str, Any]:
-        """The weights, under the names that checkpoints have."""
-        return self.classifier.state_dict()
+        """The weights as checkpoints have them: of plain classifiers."""
+        weights = self.classifier.state_dict()
+        return weights if self.shared_heads is None else folded(weights, self.shared_heads)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load weights."""
-        self.classifier.load_state_dict(dict(state))
+        """Load weights; what shared heads hold beside them is a state of its own."""
+        self.classifier.load_state_dict(dict(state), strict=self.shared_heads is None)

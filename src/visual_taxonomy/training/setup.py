@@ -18,6 +18,7 @@ from visual_taxonomy.model.backbone import BACKBONES, Backbone
 from visual_taxonomy.model.classifier import Classifier, build_classifier
 from visual_taxonomy.model.freezing import freeze, trainable_summary
 from visual_taxonomy.model.pretrained import load_pretrained
+from visual_taxonomy.model.shared_heads import share_heads
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.task_weighting import TaskWeighting
 from visual_taxonomy.training.batch_source import MakeSource
@@ -129,6 +130,8 @@ def _build_model(config: TrainConfig, tables: Tables) -> tuple[Classifier, bool]
     """The model, frozen as configured, and whether its backbone has trained weights."""
     head = find_loss(config.objective.loss_type).head
     model = build_classifier(tables.taxonomy, config.model, head)
+    if config.model.shared_heads:
+        share_heads(model.heads, tables.taxonomy)
     pretrained = load_weights(model, config.model)
     freeze_as_configured(model, config.model)
     return model, pretrained

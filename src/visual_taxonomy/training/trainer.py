@@ -100,9 +100,13 @@ class Trainer:
     def parts(self) -> dict[str, Part]:
         """Name in last.pt -> part; what holds no state is none."""
         average: dict[str, Part] = {} if self.average is None else {"average": self.average}
+        heads = self.model.shared_heads
+        # Behind "model", whose weights are the sums of these.
+        shared: dict[str, Part] = {} if heads is None else {"shared_heads": heads}
         return {
             "source": self.source,
             "model": self.model,
+            **shared,
             "objective": self.objective,
             "updates": self.updates,
             "optimizer": self.optimizer,
