@@ -16,7 +16,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
 from typing_extensions import override
 
 from visual_taxonomy.taxonomy import Taxonomy
@@ -227,10 +226,10 @@ class AttributeClassifiers(nn.Module):
         if self.scale is not None:
             hidden = self.scale * F.normalize(hidden, dim=1)
             weights = [F.normalize(weight, dim=1) for weight in weights]
-        stacked = pad_sequence(weights, batch_first=True)
+        stacked = _padded(weights)
         logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
         if self.kind == "linear":
-            logits = logits + pad_sequence([self.biases[t] for t in tasks], batch_first=True)
+            logits = logits + _padded([self.biases[t] for t in tasks])
         # The asked tasks may all be narrower than the widest of the taxonomy.
         absent = self.absent[_index(tasks, hidden), : stacked.shape[1]]
         return logits.masked_fill(absent, -torch.inf)
@@ -283,7 +282,7 @@ class CategoryHeads(nn.Module):
             [len(task.classes) for task in taxonomy.tasks], width, kind
         )
         self.category_of_task = tuple(taxonomy.categories.index(t.category) for t in taxonomy.tasks)
-        slots = pad_sequence(
+        slots = nn.utils.rnn.pad_sequence(
             [torch.tensor(tasks) for tasks in taxonomy.slots], batch_first=True, padding_value=-1
         )
         # Clamped for the gather alone; `no_slot` says which of them do not exist.
@@ -325,6 +324,15 @@ class CategoryHeads(nn.Module):
             torch.arange(len(logits), device=logits.device)[:, None], self.slots[category]
         ]
         return picked.masked_fill(self.no_slot[category][:, :, None], -torch.inf)
+
+
+def _padded(tensors: Sequence[Tensor]) -> Tensor:
+    """[T, C, ...] of T tensors [C_t, ...], zeros behind the shorter ones."""
+    # Not torch's pad_sequence: it writes into slices of one tensor, and its backward pass copies
+    # the whole tensor for each of them, two thirds of a step on cached features.
+    most = max(map(len, tensors))
+    behind = [0] * (2 * tensors[0].ndim - 1)
+    return torch.stack([F.pad(each, (*behind, most - len(each))) for each in tensors])
 
 
 def _index(entries: Sequence[int], like: Tensor) -> Tensor:
