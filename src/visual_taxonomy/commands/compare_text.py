@@ -31,10 +31,15 @@ def _cells(each: VariantResult) -> list[str]:
     ]
 
 
+def answered(found: Results) -> str:
+    """What the scores are of."""
+    return "the decisions, cross-fitted" if found.is_decided else "the most probable classes"
+
+
 def lines(found: Results) -> list[str]:
     """What stands below the table, a line each."""
     said = [
-        f"HM of the most probable classes, with its range over {len(found.rows):,} products and "
+        f"HM of {answered(found)}, with its range over {len(found.rows):,} products and "
         "the seeds; decided: HM of the decision, each row by a fit on the others; gain: HM less "
         f"that of {found.baseline}; p: of the randomization test over products, corrected for the "
         "number of variants (Holm); s: seconds of a run"
