@@ -38,9 +38,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, held_out: HeldOut) -> Path:
             for fold, part in enumerate((half, ~half)):
                 name = f"{variant}-{seed}-{fold}"
                 run = draw_run(held_out.take(part), share, 100 * number + 10 * seed + fold)
-                run.write(folder / f"{name}.npz")
+                (folder / name).mkdir()
+                run.write(folder / name / "held_out_last.npz")
+                if variant != "alike":  # decides as the labels are
+                    np.savez(folder / name / "decided_last.npz", classes=run.targets)
                 row = {"digest": name, "name": name, "variant": variant, "seed": seed}
-                row |= {"fold": fold, "status": "ok", "held_out": f"{name}.npz"}
+                row |= {"fold": fold, "status": "ok", "held_out": f"{name}/held_out_last.npz"}
                 row |= {"seconds": 10.0 * share, "is_resumed": False, "hm_best_epoch": 0.9}
                 rows.append(row | {"hm_decision": 0.8, "code_digest": "c0de"})
     failed = {"status": "failed", "held_out": None, "reason": "killed by SIGKILL"}
@@ -126,6 +129,14 @@ def test_the_files_hold_all_variants(results: Results, folder: Path, tmp_path: P
     }
 
 
+def test_decided_answers_are_compared_where_that_is_asked(folder: Path) -> None:
+    ledger = pl.read_parquet(folder / "ledger.parquet")
+    found = results_of(ledger, folder, ["plain"], "plain", samples=100, is_decided=True)
+    assert found.variants[0].scores.hm.value == 1.0
+    with pytest.raises(InputError, match=r"decided_last\.npz: not there: the run had too few"):
+        results_of(ledger, folder, ["plain", "alike"], "plain", is_decided=True)
+
+
 def test_a_single_variant_has_no_rank_and_no_choice(folder: Path, tmp_path: Path) -> None:
     ledger = pl.read_parquet(folder / "ledger.parquet")
     found = results_of(ledger, folder, ["plain"], "plain", samples=100)
@@ -145,7 +156,7 @@ def test_runs_on_other_rows_are_not_compared(folder: Path, held_out: HeldOut) ->
     ledger = pl.read_parquet(folder / "ledger.parquet").filter(pl.col("fold") == 0)
     other = ledger.with_columns(
         held_out=pl.when(pl.col("variant") == "alike")
-        .then(pl.lit("plain-0-1.npz"))
+        .then(pl.lit("plain-0-1/held_out_last.npz"))
         .otherwise("held_out")
     )
     with pytest.raises(InputError, match="plain and alike were judged on different rows"):

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from visual_taxonomy.grid.ledger import FAILED, OK, Ledger
+from visual_taxonomy.grid.processes import Process, start_command
 from visual_taxonomy.grid.runner import Job, Runner
 
 WRITES = """
@@ -29,14 +30,14 @@ path.with_suffix(".new").rename(path)
 """A process that notes that it ran and writes its row."""
 
 
-def runner(folder: Path, before: str = "", num_jobs: int = 1) -> Runner:
+def runner(folder: Path, before: str = "", num_jobs: int = 1, threads: int = 1) -> Runner:
     ledger, code = Ledger(folder), WRITES.format(before=before)
 
-    def command(job: Job) -> list[str]:
+    def start(job: Job) -> Process:
         arguments = [str(ledger.row_path(job.digest)), str(folder / "ran.txt"), job.digest]
-        return [sys.executable, "-S", "-c", code, *arguments]
+        return start_command([sys.executable, "-S", "-c", code, *arguments], job.log, threads)
 
-    return Runner(ledger, command, num_jobs)
+    return Runner(ledger, start, num_jobs)
 
 
 def jobs(folder: Path, *digests: str, shares: str | None = None) -> list[Job]:
@@ -83,9 +84,8 @@ def test_a_crash_stops_no_other_job(tmp_path: Path) -> None:
 
 
 def test_processes_get_their_share_of_the_threads(tmp_path: Path) -> None:
-    many = runner(tmp_path, "assert os.environ['OMP_NUM_THREADS'] == '3'")
-    many.threads = 3
-    many.run(jobs(tmp_path, "a"))
+    before = "assert os.environ['OMP_NUM_THREADS'] == '3'"
+    runner(tmp_path, before, threads=3).run(jobs(tmp_path, "a"))
     assert pl.read_parquet(tmp_path / "ledger.parquet")["status"].to_list() == [OK]
 
 

@@ -12,6 +12,7 @@ from visual_taxonomy.model.heads import (
     CategoryLinear,
     _by_groups,
     _of_all,
+    _padded,
 )
 from visual_taxonomy.taxonomy import Taxonomy
 
@@ -238,3 +239,17 @@ def test_cosines_are_the_logits_of_a_cosine_head_before_its_scale() -> None:
     torch.testing.assert_close(output.cosines[:, 0, : expected.shape[1]], expected)
     linear = CategoryHeads(TAXONOMY, 6).eval()(features(), CATEGORY)
     assert linear.cosines is linear.logits
+
+
+def test_weights_of_tasks_are_padded_as_torch_pads_sequences() -> None:
+    tensors = [torch.randn(classes, 4, requires_grad=True) for classes in (2, 5, 3)]
+    expected = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+    found = _padded(tensors)
+    assert found.equal(expected)
+    weights = torch.randn_like(found)
+    for ours, torchs in zip(
+        torch.autograd.grad(found, tensors, weights),
+        torch.autograd.grad(expected, tensors, weights),
+        strict=True,
+    ):
+        assert ours.equal(torchs)

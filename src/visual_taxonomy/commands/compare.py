@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -59,6 +59,8 @@ class Compare:
     """Do runs again that have failed; otherwise their rows stay as they are."""
     keep_checkpoints: bool = False
     """Keep the weights of all runs; otherwise a run keeps all but its *.pt files."""
+    answers: Literal["argmax", "decided"] = "argmax"
+    """What is compared: the most probable classes, or those of the decision, cross-fitted."""
     samples: int = 1000
     """Samples of bootstraps and randomization tests."""
     search: bool = False
@@ -126,7 +128,7 @@ def compare(options: Compare) -> int:
         _forget_failed(ledger, jobs)
     ledger.merge()
     preparation.write(runs, jobs)
-    runner = Runner(ledger, preparation.command, num_jobs, threads, terminal)
+    runner = Runner(ledger, preparation.start, num_jobs, terminal)
     if not runner.run(jobs):
         errors.print(STOPPED)
         return EXIT_INTERRUPTED
@@ -193,7 +195,15 @@ def report_runs(
 
     rows = ledger.merge().filter(pl.col("digest").is_in([job.digest for job in jobs]))
     with terminal.progress("comparing", len(names)) as advance:
-        found = results_of(rows, ledger.folder, names, baseline, options.samples, advance)
+        found = results_of(
+            rows,
+            ledger.folder,
+            names,
+            baseline,
+            options.samples,
+            advance,
+            is_decided=options.answers == "decided",
+        )
     stem = f"{options.grid.stem}_search" if options.search else options.grid.stem
     written = write_files(found, rows, ledger.folder, stem)
     console.print(result_table(found))

@@ -37,7 +37,7 @@ def search_grid(options: Compare, grid: Grid, num_jobs: int, threads: int) -> in
         ledger, options.grid.stem, threads, options.keep_checkpoints, terminal
     )
     splits = preparation.search_splits(base[0], folds)
-    runner = Runner(ledger, preparation.command, num_jobs, threads, terminal)
+    runner = Runner(ledger, preparation.start, num_jobs, terminal)
     done: list[Job] = []
 
     def do(runs: Sequence[PlannedRun]) -> pl.DataFrame | None:

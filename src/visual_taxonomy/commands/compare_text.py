@@ -10,9 +10,8 @@ def result_table(found: Results) -> Table:
     """A line for each variant, the best first."""
     table = Table(title="Held-out rows, last epoch, mean over seeds", title_justify="left")
     table.add_column("variant")
-    columns = ("HM", "95 %", "micro", "macro", "decided", "- baseline", "95 %", "p (Holm)", "s")
-    for column in columns:
-        table.add_column(column, justify="right")
+    for column in ("HM", "95 %", "decided", "gain", "p", "s"):
+        table.add_column(column, justify="right", no_wrap=True)
     for each in sorted(found.variants, key=lambda each: -each.scores.hm.value):
         style = "bold" if each.name == found.baseline else ""
         table.add_row(Text(each.name), *_cells(each), style=style)
@@ -22,26 +21,28 @@ def result_table(found: Results) -> Table:
 def _cells(each: VariantResult) -> list[str]:
     hm = each.scores.hm
     decided = "-" if each.decision is None else f"{each.decision:.3f}"
-    cells = [f"{hm.value:.3f}", f"{hm.low:.3f} to {hm.high:.3f}"]
-    cells += [f"{each.scores.micro.value:.3f}", f"{each.scores.macro.value:.3f}", decided]
-    if each.against is None:
-        return [*cells, "", "", "", f"{each.seconds:.0f}"]
-    gain = each.against.comparison.overall.hm
+    gain = ["", ""]
+    if each.against is not None:
+        difference = each.against.comparison.overall.hm.difference
+        gain = [f"{difference:+.3f}", f"{each.against.p_value:.3f}"]
     return [
-        *cells,
-        f"{gain.difference:+.3f}",
-        f"{gain.low:+.3f} to {gain.high:+.3f}",
-        f"{each.against.p_value:.3f}",
+        *(f"{hm.value:.3f}", f"{hm.low:.3f} to {hm.high:.3f}", decided, *gain),
         f"{each.seconds:.0f}",
     ]
+
+
+def answered(found: Results) -> str:
+    """What the scores are of."""
+    return "the decisions, cross-fitted" if found.is_decided else "the most probable classes"
 
 
 def lines(found: Results) -> list[str]:
     """What stands below the table, a line each."""
     said = [
-        "HM, micro, macro: of the most probable classes; decided: HM of the decision, each row by "
-        f"a fit on the others; ranges over {len(found.rows):,} products and the seeds; p: of the "
-        "randomization test over products; s: seconds of a run"
+        f"HM of {answered(found)}, with its range over {len(found.rows):,} products and "
+        "the seeds; decided: HM of the decision, each row by a fit on the others; gain: HM less "
+        f"that of {found.baseline}; p: of the randomization test over products, corrected for the "
+        "number of variants (Holm); s: seconds of a run"
     ]
     if found.choice is not None:
         best = found.choice

@@ -102,7 +102,7 @@ def _start_weights(checkpoint: "Checkpoint") -> "dict[str, Tensor]":
 def _greedy(
     options: Soup, whole: "Checkpoint", mean_of: "Callable[[Subset], Checkpoint]"
 ) -> "Greedy":
-    from visual_taxonomy.data.duplicates import fingerprints, group_near_duplicates
+    from visual_taxonomy.data.duplicates import group_rows
     from visual_taxonomy.inference.prediction import Predictor
     from visual_taxonomy.inference.soup import greedy_soup
 
@@ -115,8 +115,7 @@ def _greedy(
         with show_progress(console, f"predicting with {numbers}", len(table)) as advance:
             return predictor.predict_classes(table, advance)[0]
 
-    paths = [*map(table.path, range(len(table)))]
-    groups = group_near_duplicates(fingerprints(paths, options.inference.workers))
+    groups = group_rows(table, options.inference.workers)
     return greedy_soup(classes_of, len(options.checkpoints), table, groups, options.folds)
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from visual_taxonomy.data.split import read_groups, write_split
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.grid.ledger import Ledger
 from visual_taxonomy.grid.plan import PlannedRun, identify
+from visual_taxonomy.grid.processes import Process, start_worker
 from visual_taxonomy.grid.provenance import code, digest_of_data
 from visual_taxonomy.grid.runner import Job
 from visual_taxonomy.grid.search import write_search_splits
@@ -107,19 +106,13 @@ class Preparation:
                 "row_path": str(self.ledger.row_path(job.digest).resolve()),
                 "folder": str(self.ledger.folder.resolve()),
                 "config": to_dict(config),
-                "parent": os.getpid(),
                 "keep_checkpoints": self.keep_checkpoints,
             }
             write_text(self._job_path(job.digest), json.dumps(content, indent=1))
 
-    def command(self, job: Job) -> list[str]:
-        """The command of a job."""
-        return [
-            sys.executable,
-            "-m",
-            "visual_taxonomy.grid.worker",
-            str(self._job_path(job.digest)),
-        ]
+    def start(self, job: Job) -> Process:
+        """Start the process of a job."""
+        return start_worker(self._job_path(job.digest), job.log, self.threads)
 
     def search_splits(self, run: PlannedRun, folds: int) -> tuple[Path, Path]:
         """The split files of a search (see `search.py`), on the rows of a run.

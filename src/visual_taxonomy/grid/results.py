@@ -18,6 +18,7 @@ from visual_taxonomy.decision.many import Ranks, holm, mean_ranks, pareto_front,
 from visual_taxonomy.decision.repeats import cross_fitted_choice, head_scores, repeat_intervals
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.grid.ledger import FAILED, OK
+from visual_taxonomy.grid.run_scores import read_answers
 
 
 class Against(NamedTuple):
@@ -37,7 +38,7 @@ class VariantResult:
 
     Args:
         name: Of the variant.
-        answers: Seed -> [N, A] most probable classes.
+        answers: Seed -> [N, A] classes.
         scores: Means over its seeds; the intervals are over products and seeds.
         decision: Mean of HM with the decision, cross-fitted; None where there is none.
         best_epoch: Mean of HM of the epochs that the held-out rows chose.
@@ -82,6 +83,7 @@ class Results:
         choice: None of a single variant.
         missing: Variant -> why it has no scores.
         codes: Versions of the code that the rows are of.
+        is_decided: Whether answers are those of the decisions, not the most probable classes.
     """
 
     rows: HeldOut
@@ -92,6 +94,7 @@ class Results:
     choice: Choice | None
     missing: Mapping[str, str]
     codes: Sequence[str]
+    is_decided: bool
 
 
 def results_of(
@@ -101,6 +104,8 @@ def results_of(
     baseline: str,
     samples: int = 1000,
     on_progress: Callable[[int], None] = lambda done: None,
+    *,
+    is_decided: bool = False,
 ) -> Results:
     """Analyse the rows of a grid.
 
@@ -111,12 +116,13 @@ def results_of(
         baseline: One of them.
         samples: Of each bootstrap and test.
         on_progress: Called with the number of variants done.
+        is_decided: Whether the answers are those of the decisions, not the most probable classes.
 
     Raises:
         InputError: No run has finished, the baseline has no scores, or runs were scored on
             different rows.
     """
-    rows, answers, missing = _answers(ledger, folder, names)
+    rows, answers, missing = _answers(ledger, folder, names, is_decided)
     if baseline not in answers:
         why = missing.get(baseline, "no run of it has ended")
         raise InputError(f"the baseline '{baseline}' has no scores: {why}")
@@ -137,11 +143,12 @@ def results_of(
         _choice(rows, found),
         missing,
         sorted(set(ledger["code_digest"].drop_nulls().to_list())),
+        is_decided,
     )
 
 
 def _answers(
-    ledger: pl.DataFrame, folder: Path, names: Sequence[str]
+    ledger: pl.DataFrame, folder: Path, names: Sequence[str], is_decided: bool
 ) -> tuple[HeldOut, dict[str, dict[int, np.ndarray]], dict[str, str]]:
     """The rows, variant -> seed -> answers to them, and why others have none."""
     first: HeldOut | None = None
@@ -154,7 +161,7 @@ def _answers(
             if not (of_seed["status"] == OK).all():
                 continue  # a fold that is missing would be other rows
             paths = [folder / path for path in of_seed.sort("fold")["held_out"].to_list()]
-            held_out = pool([HeldOut.read(path) for path in paths])
+            held_out = pool([read_answers(path, is_decided) for path in paths])
             first = held_out if first is None else first
             held_out = in_order_of(first, held_out, (names[0], name))
             answers.setdefault(name, {})[seed] = held_out.most_probable()

@@ -4,7 +4,6 @@ A process writes its own row (`worker.py`), so it need not outlive the one that 
 ends without a row has failed, and gets one here with its exit status and its last words.
 """
 
-import os
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from visual_taxonomy.grid.ledger import FAILED, Ledger
+from visual_taxonomy.grid.processes import Process
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.training.interruption import stop_request
 
@@ -48,14 +48,14 @@ class Job:
         return str(self.row["digest"])
 
 
-Command = Callable[[Job], list[str]]
-"""Gives the command that does a run and writes its row."""
+Start = Callable[[Job], Process]
+"""Starts the process that does a run and writes its row."""
 
 
 @dataclass
 class _Running:
     job: Job
-    process: "subprocess.Popen[bytes]"
+    process: Process
     started: datetime
     held: ExitStack
     """The lock on the run."""
@@ -67,16 +67,14 @@ class Runner:
 
     Args:
         ledger: Takes the rows.
-        command: Of a job.
+        start: Starts the process of a job.
         num_jobs: Processes at a time.
-        threads: Of each process.
         reporter: Shows progress.
     """
 
     ledger: Ledger
-    command: Command
+    start: Start
     num_jobs: int = 1
-    threads: int = 1
     reporter: Reporter = SILENT
     _running: list[_Running] = field(default_factory=list)
     _filled: set[str] = field(default_factory=set)
@@ -113,7 +111,8 @@ class Runner:
                     job.digest
                 ):
                     waiting.remove(job)
-                    self._running.append(self._started(job, held))
+                    process = self.start(job)
+                    self._running.append(_Running(job, process, datetime.now(UTC), held))
                 else:
                     held.close()
 
@@ -123,22 +122,6 @@ class Runner:
             return True
         return all(each.job.shares != job.shares for each in self._running)
 
-    def _started(self, job: Job, held: ExitStack) -> _Running:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
-        environment = {**os.environ, **dict.fromkeys(names, str(self.threads))}
-        with job.log.open("wb") as log:
-            process = subprocess.Popen(
-                self.command(job),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                # Ctrl-C in the terminal reaches this process alone, which then stops the others.
-                start_new_session=True,
-            )
-        return _Running(job, process, datetime.now(UTC), held)
-
     def _collect(self) -> None:
         """Write the rows of what has failed, and merge the rows of what has ended."""
         ended = [each for each in self._running if each.process.poll() is not None]
@@ -146,7 +129,7 @@ class Runner:
             self._running.remove(each)
             digest, name = each.job.digest, each.job.row["name"]
             if not self.ledger.has(digest):
-                reason = _reason(each.process.returncode, each.job.log)
+                reason = _reason(each.process.wait(), each.job.log)
                 self.ledger.add(_failed(each, reason))
                 self.reporter.note(f"{name}: failed: {reason}")
             elif each.job.shares is not None:

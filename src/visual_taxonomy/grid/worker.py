@@ -25,20 +25,35 @@ def main(path: Path) -> int:
     """Do the run of a job file, and write its row.
 
     Args:
-        path: JSON: `row` (what is known beforehand), `row_path`, `folder` of the ledger, `config`,
-            `parent` (process that starts this one) and `keep_checkpoints`.
+        path: JSON: `row` (what is known beforehand), `row_path`, `folder` of the ledger, `config`
+            and `keep_checkpoints`.
 
     Returns:
         The exit status.
     """
     job = json.loads(path.read_text(encoding="utf-8"))
-    threading.Thread(target=_stop_with, args=(job["parent"],), daemon=True).start()
+    threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
     row_path = Path(job["row_path"])
     # Whoever started an earlier process of this run was killed; that one stops by itself soon.
     with FileLock(path.with_suffix(".lock")):
         if not row_path.exists():
             _run(job, row_path)
     return 0
+
+
+def run_in_process(path: Path, log: Path) -> None:
+    """`main` in a process that was forked for it.
+
+    Args:
+        path: The job file.
+        log: Takes what the run prints.
+    """
+    # Ctrl-C in the terminal reaches the runner alone, which then stops the others.
+    os.setsid()
+    with log.open("wb") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    sys.exit(main(path))
 
 
 def _run(job: Mapping[str, Any], row_path: Path) -> None:

@@ -16,7 +16,6 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
 from typing_extensions import override
 
 from visual_taxonomy.taxonomy import Taxonomy
@@ -228,12 +227,11 @@ class AttributeClassifiers(nn.Module):
             hidden = self.scale * F.normalize(hidden, dim=1)
             weights = [F.normalize(weight, dim=1) for weight in weights]
         # The asked tasks may all be narrower than the widest of the taxonomy.
-        width = max(map(len, weights), default=0)
-        logits = F.linear(hidden, _padded(weights, width)).unflatten(1, (len(weights), width))
+        stacked = _padded(weights)
+        logits = F.linear(hidden, stacked.flatten(0, 1)).unflatten(1, stacked.shape[:2])
         if self.kind == "linear":
-            biases = _padded([self.bias_of(t) for t in tasks], width)
-            logits = logits + biases.unflatten(0, (len(weights), width))
-        absent = self.absent[_index(tasks, hidden), :width]
+            logits = logits + _padded([self.bias_of(t) for t in tasks])
+        absent = self.absent[_index(tasks, hidden), : stacked.shape[1]]
         return logits.masked_fill(absent, -torch.inf)
 
     def weight_of(self, task: int) -> Tensor:
@@ -243,20 +241,6 @@ class AttributeClassifiers(nn.Module):
     def bias_of(self, task: int) -> Tensor:
         """[C] what a task of a linear kind adds."""
         return self.biases[task]
-
-
-def _padded(parts: Sequence[Tensor], length: int) -> Tensor:
-    """The parts one behind the other, each filled up with zeros to a length.
-
-    Not pad_sequence: the gradient of each part would be as large as that of all of them.
-    """
-    filled = [
-        each
-        for part in parts
-        for each in (part, part.new_zeros(length - len(part), *part.shape[1:]))
-        if len(each)
-    ]
-    return torch.cat(filled)
 
 
 class CategoryHeads(nn.Module):
@@ -374,6 +358,15 @@ class CategoryHeads(nn.Module):
         picked = logits[torch.arange(len(logits), device=logits.device)[:, None], slots]
         absent = self.no_slot[category.clamp(min=0)] | (category < 0)[:, None]
         return picked.masked_fill(absent[:, :, None], -torch.inf)
+
+
+def _padded(tensors: Sequence[Tensor]) -> Tensor:
+    """[T, C, ...] of T tensors [C_t, ...], zeros behind the shorter ones."""
+    # Not torch's pad_sequence: it writes into slices of one tensor, and its backward pass copies
+    # the whole tensor for each of them, two thirds of a step on cached features.
+    most = max(map(len, tensors))
+    behind = [0] * (2 * tensors[0].ndim - 1)
+    return torch.stack([F.pad(each, (*behind, most - len(each))) for each in tensors])
 
 
 def _index(entries: Sequence[int], like: Tensor) -> Tensor:

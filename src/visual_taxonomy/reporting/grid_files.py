@@ -70,7 +70,7 @@ def _line(found: Results, each: VariantResult) -> dict[str, object]:
 def _page(found: Results, rows: pl.DataFrame, name: str, drawings: Mapping[str, Path]) -> Page:
     parts = [
         Part("best", "The best", _best(found)),
-        Part("variants", "Variants", [_table(found), *_notes()]),
+        Part("variants", "Variants", [_table(found), *_notes(found)]),
         Part("heads", "Heads", [_drawing(drawings["ranks"], "mean ranks")])
         if "ranks" in drawings
         else None,
@@ -131,14 +131,15 @@ def _cells(each: VariantResult, reference: float) -> list[str | int | float | Sp
     return [*cells, f"{each.seconds:.0f}", len(each.answers)]
 
 
-def _notes() -> list[Block]:
+def _notes(found: Results) -> list[Block]:
+    kind = "decisions, cross-fitted" if found.is_decided else "most probable classes"
     return [
         Text(
-            "Scores of the last epoch, of the most probable classes, means over the seeds; "
-            "decided: HM of the decision, each product by a fit on the others. Ranges hold 95 % of "
-            "the bootstrap samples over products (near-duplicates together) and seeds. p: "
-            "randomization test over products; heads p: Wilcoxon signed-rank test over heads; both "
-            "corrected for the number of variants.",
+            f"Scores of the last epoch, of the {kind}, means over the seeds; decided: HM of the "
+            "decision, each product by a fit on the others. Ranges hold 95 % of the bootstrap "
+            "samples over products (near-duplicates together) and seeds. p: randomization test "
+            "over products; heads p: Wilcoxon signed-rank test over heads; both corrected for the "
+            "number of variants (Holm).",
             is_note=True,
         )
     ]
