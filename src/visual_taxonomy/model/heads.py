@@ -292,7 +292,7 @@ class CategoryHeads(nn.Module):
         )
         self.category_of_task = tuple(taxonomy.categories.index(t.category) for t in taxonomy.tasks)
         self.tasks_of_category = tuple(map(tuple, taxonomy.slots))
-        slots = pad_sequence(
+        slots = nn.utils.rnn.pad_sequence(
             [torch.tensor(tasks) for tasks in taxonomy.slots], batch_first=True, padding_value=-1
         )
         # Clamped for the gather alone; `no_slot` says which of them do not exist.
