@@ -11,14 +11,8 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.reporting.html.blocks import Block, Cell, Fold, Span, Table, Text
 from visual_taxonomy.reporting.html.context import Absent, Context
 from visual_taxonomy.reporting.html.sections.overall import bracket
-from visual_taxonomy.witnesses.combination import IMAGE, NAMES, WORDS
-from visual_taxonomy.witnesses.combining import fused_out_of_fold
-
-_COPIED = 0.97
-"""Micro F1 of words alone beyond which a label may be a copy of the text."""
-
-_FEWEST_LABELS = 20
-"""Of fewer labels all may be right by chance."""
+from visual_taxonomy.witnesses.combination import NAMES, WORDS
+from visual_taxonomy.witnesses.worth import Heard, copied_labels, hear_both
 
 _COLUMNS = ("", "image", "words", "both", "", "range of both", "labels")
 _NOTE = (
@@ -35,26 +29,16 @@ def words(context: Context) -> Sequence[Block] | Absent:
     if NAMES[WORDS] not in context.held_out.witnesses:
         return Absent("the run has no text columns (`text_columns`)")
     try:
-        both = fused_out_of_fold(context.held_out, IMAGE | WORDS)
-        kept = context.held_out.take(np.isin(context.held_out.ids, both.ids))
-        names = ("image", "words", "both")
-        answers = {
-            "image": kept.most_probable(),
-            "words": _most_probable(kept.witnesses[NAMES[WORDS]]),
-            "both": both.most_probable(),
-        }
-        found = [_intervals(kept, answers[name]) for name in names]
-        gain = compare_answers(kept, answers["image"], answers["both"], 1000).overall.hm
+        heard = hear_both(context.held_out)
+        kept = heard.rows
+        found = [_intervals(kept, each) for each in (heard.image, heard.words, heard.both)]
+        gain = compare_answers(kept, heard.image, heard.both, 1000).overall.hm
     except InputError as error:
         return Absent(f"too few products have an image and words ({error})")
     blocks: list[Block] = [Text(_gain(gain, len(kept), len(context.held_out)))]
-    blocks += [Text(text) for text in _copies(found[1], kept)]
+    blocks += [Text(text) for text in _copies(heard)]
     blocks += [Text(_NOTE, is_note=True), _categories(found), _attributes(found, kept)]
     return blocks + _loudest(context)
-
-
-def _most_probable(probabilities: np.ndarray) -> np.ndarray:
-    return np.where(probabilities.any(axis=2), probabilities.argmax(axis=2), -1)
 
 
 def _intervals(rows: HeldOut, classes: np.ndarray) -> ReportIntervals:
@@ -69,13 +53,11 @@ def _gain(gain: Difference, rows: int, every: int) -> str:
     )
 
 
-def _copies(of_words: ReportIntervals, rows: HeldOut) -> list[str]:
+def _copies(heard: Heard) -> list[str]:
     """Which labels the words alone spell."""
-    labels = {head.task.name: len(head.labels) for head in rows.heads()}
     copied = [
-        f"{name} ({scores.micro.value:.1%} of {labels[name]:,} labels)"
-        for name, scores in of_words.attributes.items()
-        if labels[name] >= _FEWEST_LABELS and scores.micro.value >= _COPIED
+        f"{name} ({share:.1%} of {labels:,} labels)"
+        for name, (share, labels) in copied_labels(heard).items()
     ]
     if not copied:
         return []
