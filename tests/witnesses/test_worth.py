@@ -43,6 +43,13 @@ def test_labels_that_the_words_spell_are_named_with_their_share(heard: HeldOut) 
     assert "Sarees/border" not in copied_labels(found._replace(words=words))
 
 
+def test_labels_that_are_nearly_all_of_one_class_are_no_copies(heard: HeldOut) -> None:
+    found = hear_both(heard)
+    rows = replace(found.rows, targets=np.where(found.rows.targets < 0, -1, 0))
+    right = found._replace(rows=rows, words=np.zeros_like(found.words))
+    assert copied_labels(right) == {}
+
+
 def test_few_labels_are_no_copies(heard: HeldOut) -> None:
     found = hear_both(heard)
     few = found._replace(rows=found.rows.take(np.arange(30)), words=found.words[:30])

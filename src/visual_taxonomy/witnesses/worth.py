@@ -19,6 +19,9 @@ _COPIED = 0.97
 _FEWEST_LABELS = 20
 """Of fewer labels all may be right by chance."""
 
+_ONE_CLASS = 0.9
+"""Share of the most frequent class beyond which whoever answers it is right without any text."""
+
 
 class Heard(NamedTuple):
     """The most probable classes of rows that have an image and words; -1 for no answer."""
@@ -57,6 +60,8 @@ def copied_labels(heard: Heard) -> dict[str, tuple[float, int]]:
     found = {}
     for head in heard.rows.heads():
         is_right = heard.words[head.rows, head.slot] == head.labels
-        if len(is_right) >= _FEWEST_LABELS and is_right.mean() >= _COPIED:
+        if len(is_right) < _FEWEST_LABELS or is_right.mean() < _COPIED:
+            continue
+        if np.bincount(head.labels).max() <= _ONE_CLASS * len(head.labels):
             found[head.task.name] = float(is_right.mean()), len(is_right)
     return found
