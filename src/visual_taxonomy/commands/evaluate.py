@@ -65,6 +65,7 @@ def evaluate(options: Evaluate) -> int:
     from visual_taxonomy.evaluation import majority_report
     from visual_taxonomy.reporting.gallery import pick_images, plot_gallery
     from visual_taxonomy.reporting.scores import plot_scores, score_table
+    from visual_taxonomy.witnesses.combination import answers_from_words
 
     _check_outputs(options)
     predictor = load_predictor(options.ckpt_path, options.attributes_config, options.inference)
@@ -93,7 +94,10 @@ def evaluate(options: Evaluate) -> int:
     if options.report is not None:
         report_predictions(options.report, predictor, table, raw, options.ckpt_path)
     if problems:
-        errors.print(f"{len(problems)} images could not be read; their labels count as missed")
+        fate = "count as missed"
+        if answers_from_words(predictor.witnesses):
+            fate += " where the row has no words to answer from"
+        errors.print(f"{len(problems)} images could not be read; their labels {fate}")
         return EXIT_UNREADABLE
     return 0
 

@@ -177,7 +177,9 @@ def _loudest(names: Sequence[str], loud: np.ndarray, count: int) -> list[str]:
             for other in order
             if names[place] in names[other] and 2 * loud[other] >= loud[place]
         ]
-        found.append(max(around, key=len))
+        longest = max(around, key=len)
+        if not any(_is_within(longest, each) for each in found):
+            found.append(longest)
         if len(found) == count:
             break
     return found

@@ -15,7 +15,10 @@ from visual_taxonomy.witnesses.combination import IMAGE, NAMES, WORDS
 from visual_taxonomy.witnesses.combining import fused_out_of_fold
 
 _COPIED = 0.97
-"""Micro F1 of words alone beyond which a label may be a copy of the text."""
+"""HM of words alone beyond which a label may be a copy of the text."""
+
+_MOST_FREQUENT = 0.95
+"""Share of a class beyond which to answer it always is nearly right, whatever the text says."""
 
 _FEWEST_LABELS = 20
 """Of fewer labels all may be right by chance."""
@@ -71,12 +74,12 @@ def _gain(gain: Difference, rows: int, every: int) -> str:
 
 def _copies(of_words: ReportIntervals, rows: HeldOut) -> list[str]:
     """Which labels the words alone spell."""
-    labels = {head.task.name: len(head.labels) for head in rows.heads()}
-    copied = [
-        f"{name} ({scores.micro.value:.1%} of {labels[name]:,} labels)"
-        for name, scores in of_words.attributes.items()
-        if labels[name] >= _FEWEST_LABELS and scores.micro.value >= _COPIED
-    ]
+    copied = []
+    for task, labels in ((head.task, head.labels) for head in rows.heads()):
+        scores = of_words.attributes[task.name]
+        varies = len(labels) and np.bincount(labels).max() < _MOST_FREQUENT * len(labels)
+        if varies and len(labels) >= _FEWEST_LABELS and scores.hm.value >= _COPIED:
+            copied.append(f"{task.name} ({scores.micro.value:.1%} of {len(labels):,} labels)")
     if not copied:
         return []
     return [
