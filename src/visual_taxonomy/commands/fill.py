@@ -39,8 +39,8 @@ class Fill:
     """CSV, Parquet or JSON lines with empty cells."""
     csv_path: Path | None = None
     """The same as a flag, as in train and predict."""
-    img_dir: Path
-    """Folder of the images."""
+    img_dir: Path | None = None
+    """Folder of the images; None: they stand in a column of the file (Parquet)."""
     ckpt_path: Path
     """Checkpoint, or bundle from `vtax export`."""
     attributes_config: Path | None = None
@@ -208,7 +208,8 @@ def _check_outputs(options: Fill, out: Path) -> None:
             )
     cells = cells_path(out)
     inputs = [options.path, options.attributes_config, *model_inputs(options.ckpt_path)]
-    images = [options.img_dir / out.name] if out.suffix.lower() in IMAGE_SUFFIXES else []
+    is_image = out.suffix.lower() in IMAGE_SUFFIXES
+    images = [options.img_dir / out.name] if is_image and options.img_dir else []
     # Whether the receipt is that of this request is known once the model is loaded.
     replaceable = options.overwrite or receipt_path(out).exists()
     check_output("--out_csv_path", out, [*inputs, *images], replaceable)
