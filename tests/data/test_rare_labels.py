@@ -60,6 +60,17 @@ def test_the_rows_that_are_called_so_already_count_with_the_rare_ones():
     assert find_rare(frame, ["x"], 3, "other") == {"x": {"a": {"": ("other", "p")}}}
 
 
+def test_products_count_not_their_images(tmp_path):
+    path = tmp_path / "a.csv"
+    lines = ["1,a,mauve,1a", "1,,mauve,1b", "1,a,,1c", "2,a,red,2", "3,a,red,3"]
+    lines += ["4,,red,4", "4,a,,4"]
+    path.write_text("id,Category,color,image\n" + "\n".join(lines))
+    reading = LabelReading(min_rows=2, attribute_columns=("color",), image_column="image")
+    file = LabelFile(path, reading)
+    assert file.rare_labels == {"color": {"a": {"": ("mauve",)}}}
+    assert file.column("color").to_list() == ["", "red", "red", "red"]
+
+
 def test_many_labels_are_counted_as_a_loop_counts_them():
     random = np.random.default_rng(0)
     categories = random.choice(["a", "b", "c"], 500).tolist()

@@ -86,6 +86,15 @@ def test_a_column_of_words_is_no_attribute_of_the_taxonomy(catalogue):
         build_taxonomy(path, reading=LabelReading(text_columns=("attr_1",)))
 
 
+def test_of_rows_of_one_product_the_first_words_count(catalogue):
+    lines = ["id,Category,color,title,brand,image"]
+    lines += ["1,Sarees,red,,Acme,1.jpg", "2,Sarees,blue,Blue saree,,2.jpg"]
+    lines += ["1,Sarees,,Red saree,Zeta,2.jpg", "1,Sarees,,Saree in red,,1.jpg"]
+    catalogue.write_text("\n".join(lines), encoding="utf-8")
+    table = read(catalogue, LabelReading(text_columns=("title", "brand"), image_column="image"))
+    assert table.texts.tolist() == [["Red saree", "Acme"], ["Blue saree", ""]]
+
+
 def test_a_text_of_a_megabyte_is_cut_and_said(catalogue):
     long = "नीला " * 200_000
     catalogue.write_text("\n".join([*LINES, f"1.0,Sarees,red,{long},"]), encoding="utf-8")

@@ -36,6 +36,7 @@ from visual_taxonomy.training.preparation import (
 )
 from visual_taxonomy.training.row_files import Rows
 from visual_taxonomy.training.run_folder import SPLIT_NAME
+from visual_taxonomy.training.train import read_rows
 
 CSV = "id,Category,len,attr_1,attr_2\n1,Sarees,2,zari,red\n2,Sarees,2,no,\n"
 
@@ -266,6 +267,17 @@ def test_rare_labels_are_settled_once_for_all_files_of_a_run(tmp_path: Path) -> 
     assert from_dict(TrainConfig, to_dict(settled)) == settled
     with pytest.raises(InputError, match="`min_rows` and `attributes_config` both say"):
         replace(data, attributes_config=path)
+
+
+def test_rare_labels_of_a_validation_file_are_those_of_the_training_csv(tmp_path: Path) -> None:
+    rows = {"train": ["1,a,red", "2,a,red", "3,a,blue"], "val": ["4,a,blue", "5,a,blue", "6,a,red"]}
+    for name, lines in rows.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["id,Category,color", *lines]))
+    for row in range(1, 7):
+        (tmp_path / f"{row}.jpg").touch()
+    files = {"csv_path": tmp_path / "train.csv", "val_csv_path": tmp_path / "val.csv"}
+    data = DataConfig(tmp_path, **files, min_rows=2, attribute_columns=("color",))
+    assert read_rows(data).table.targets[:, 0].tolist() == [0, 0, -1, -1, -1, 0]
 
 
 def test_the_folds_hold_every_row_out_once(table_of, tmp_path):

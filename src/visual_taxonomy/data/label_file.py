@@ -21,7 +21,7 @@ from visual_taxonomy.data.named_columns import (
 from visual_taxonomy.data.parquet_images import HELD_BACK
 from visual_taxonomy.data.parquet_text import as_text, why_no_text
 from visual_taxonomy.data.rare_labels import find_rare, fold_rare, rare_note
-from visual_taxonomy.data.repeated_rows import join_rows
+from visual_taxonomy.data.repeated_rows import first_filled, join_rows
 from visual_taxonomy.errors import InputError, shown
 
 DUMMY = "dummy_value"
@@ -96,14 +96,16 @@ class LabelFile:
         that holds the images. Empty if images are named by id."""
         self.rare_labels = RareLabels()
         """What `min_rows` comes to here, or came to in the training CSV."""
-        self._join_rows(self._folded(self.roles.applied(self._merged(cells, reading)), reading))
-        texts = (self._texts(cells, name) for name in self.roles.text_columns)
-        self.texts = [cells_of_rows.gather(self._firsts) for cells_of_rows in texts]
+        self._join_rows(self.roles.applied(self._merged(cells, reading)))
+        # Of products, so that one of five images does not count as five.
+        self.frame = self._folded(self.frame, reading)
+        self.texts = [self._texts(cells, name) for name in self.roles.text_columns]
         """[X] columns of words; empty cells for one that the file does not have."""
 
     def _join_rows(self, frame: pl.DataFrame) -> None:
         """Make one row of all rows of a product, where these may have an image each."""
-        self.frame, count = frame, len(frame)
+        self.frame: pl.DataFrame = frame
+        count = len(frame)
         self.product_of = self._firsts = np.arange(count)
         """[R] row of `frame` that each row with a value belongs to."""
         self._conflicts: dict[str, tuple[int, int]] = {}
@@ -161,7 +163,9 @@ class LabelFile:
     def _texts(self, cells: pl.DataFrame, name: str) -> pl.Series:
         if name in self._no_text:
             raise InputError(f"{self.path}, {why_no_text(name, self._no_text[name])}")
-        return cells[name] if name else pl.Series("", [""]).new_from_index(0, len(cells))
+        if not name:
+            return pl.Series("", [""]).new_from_index(0, len(self))
+        return cells[name].gather(first_filled(cells[name], self.product_of, self._firsts))
 
     def _merged(self, cells: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
         remembered = self._trained.merged_labels if self._trained else None

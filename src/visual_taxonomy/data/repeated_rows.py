@@ -41,12 +41,29 @@ def join_rows(frame: pl.DataFrame, ids: pl.Series) -> Products:
     columns, conflicts = {}, {}
     for name in frame.columns:
         cells = frame[name].to_numpy()
-        filled = np.flatnonzero(cells != "")
-        # Backwards, so that of several rows the first stays.
-        source = firsts.copy()
-        source[product_of[filled[::-1]]] = filled[::-1]
+        source = first_filled(frame[name], product_of, firsts)
         columns[name] = frame[name].gather(source)
-        differs = filled[cells[filled] != cells[source[product_of[filled]]]]
+        differs = np.flatnonzero((cells != "") & (cells != cells[source[product_of]]))
         if len(differs):
             conflicts[name] = (int(differs[0]), int(source[product_of[differs[0]]]))
     return Products(pl.DataFrame(columns), product_of, firsts, conflicts)
+
+
+def first_filled(cells: pl.Series, product_of: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """[N] the first row of each product whose cell is not empty; its first row where all are.
+
+    Args:
+        cells: [R] texts.
+        product_of: [R] product of each row.
+        firsts: [N] first row of each product.
+
+    Example:
+        >>> rows = pl.Series(["", "red", "blue"])
+        >>> first_filled(rows, np.array([0, 1, 0]), np.array([0, 1])).tolist()
+        [2, 1]
+    """
+    filled = np.flatnonzero((cells != "").to_numpy())[::-1]
+    source = firsts.copy()
+    # Backwards, so that of several rows the first stays.
+    source[product_of[filled]] = filled
+    return source

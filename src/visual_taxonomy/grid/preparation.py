@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 from visual_taxonomy.atomic import write_text
 from visual_taxonomy.config import DataConfig, TrainConfig
 from visual_taxonomy.config_values import to_dict
+from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.data.split import read_groups, write_split
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.grid.ledger import Ledger
@@ -29,8 +30,7 @@ from visual_taxonomy.training.train import read_rows
 
 _OF_ROWS = (
     *("img_dir", "csv_path", "attributes_config", "parq_path", "val_csv_path", "test_csv_path"),
-    *("id_column", "category_column", "category_name", "image_column", "attribute_columns"),
-    *("csv_encoding", "merged_labels", "missing_values"),
+    *(entry.name for entry in fields(LabelReading)),
 )
 _OF_SPLIT = ("val_ratio", "split_seed", "folds", "fold", "group_duplicates")
 _RARELY = 1_000_000
@@ -144,7 +144,7 @@ class Preparation:
 
     def _read(self, data: DataConfig) -> tuple[Rows, pl.DataFrame, str]:
         """Rows, their record, and its digest."""
-        key = json.dumps([to_dict(data).get(name) for name in _OF_ROWS])
+        key = rows_key(data)
         if key not in self._rows:
             rows = read_rows(data, self.reporter)
             seen = record(rows.table)
@@ -173,6 +173,20 @@ class Preparation:
             if data.group_duplicates and known is None:
                 write_split(groups, rows.table.ids, *split)
         return replace(data, split_path=path.resolve(), folds=None, fold=None)
+
+
+def rows_key(data: DataConfig) -> str:
+    """The settings that say which rows there are and how they are read: alike for the same rows.
+
+    Example:
+        >>> one = DataConfig(Path("images"), Path("train.csv"))
+        >>> rows_key(one) == rows_key(replace(one, val_ratio=0.3))
+        True
+        >>> rows_key(one) == rows_key(replace(one, text_columns=("title",)))
+        False
+    """
+    plain = to_dict(data)
+    return json.dumps([plain.get(name) for name in _OF_ROWS])
 
 
 def refuse_same(runs: Sequence[PlannedRun], jobs: Sequence[Job]) -> None:

@@ -107,12 +107,19 @@ def with_rare_labels(config: TrainConfig) -> TrainConfig:
     Raises:
         InputError: The training CSV cannot be read.
     """
-    data = config.data
+    return replace(config, data=settle_rare_labels(config.data))
+
+
+def settle_rare_labels(data: DataConfig) -> DataConfig:
+    """The same for the settings of the rows.
+
+    Raises:
+        InputError: The training CSV cannot be read.
+    """
     if data.min_rows is None:
-        return config
+        return data
     rare = LabelFile(data.csv_path, reading_of(data)).rare_labels
-    settled = replace(data, min_rows=None, rare_class=None, rare_labels=rare)
-    return replace(config, data=settled)
+    return replace(data, min_rows=None, rare_class=None, rare_labels=rare)
 
 
 def split_table(

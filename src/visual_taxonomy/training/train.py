@@ -32,6 +32,7 @@ from visual_taxonomy.training.preparation import (
     cut_table,
     named_class_counts,
     read_labelled_table,
+    settle_rare_labels,
     with_rare_labels,
     write_rows,
 )
@@ -220,6 +221,8 @@ def read_rows(data: DataConfig, reporter: Reporter = SILENT) -> Rows:
     Raises:
         InputError: A row is wrong.
     """
+    # Before the files of validation and test rows, which count nothing themselves.
+    data = settle_rare_labels(data)
     reading = reading_of(data)
     table = read_labelled_table(
         *(data.csv_path, data.img_dir, data.attributes_config, data.parq_path),

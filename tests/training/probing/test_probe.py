@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from visual_taxonomy.checkpoint import read_checkpoint
 from visual_taxonomy.config import DataConfig, InferenceConfig, ModelConfig, TrainConfig
 from visual_taxonomy.config.probe import ProbeConfig, ProbeSettings
 from visual_taxonomy.config_values import read_toml
@@ -21,6 +22,7 @@ from visual_taxonomy.training.probing.lines import DECIDED, LINEAR, MAJORITY
 from visual_taxonomy.training.probing.outcome import CURVE_NAME, GAINS_NAME
 from visual_taxonomy.training.probing.probe import ProbeResult, probe
 from visual_taxonomy.training.probing.record import PROBE_NAME, ProbeRecord
+from visual_taxonomy.witnesses.combination import IMAGE, KNOWN_LABELS, NAMES
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,15 @@ def test_the_checkpoint_predicts_what_the_probe_held_out(result: ProbeResult) ->
     sure = np.sort(found, axis=2)[:, :, -1] - np.sort(found, axis=2)[:, :, -2] > 1e-4
     most_probable = held_out.most_probable()[has_answer]
     assert (classes[has_answer][sure] == most_probable[sure]).all()
+
+
+def test_the_checkpoint_fills_holes_by_the_other_labels_as_a_training_does(
+    result: ProbeResult,
+) -> None:
+    witnesses = read_checkpoint(result.path).witnesses
+    assert witnesses is not None
+    assert IMAGE | KNOWN_LABELS in witnesses.combinations
+    assert NAMES[KNOWN_LABELS] in HeldOut.read(result.folder / HELD_OUT_NAME).witnesses
 
 
 def test_a_bundle_of_the_checkpoint_answers_alike(
