@@ -39,6 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("predict", FLAGS + "probabilities = true\n", "probabilities", True),
         ("audit", 'run = "a"\n', "run", Path("a")),
         ("report", 'run = "a"\n', "run", Path("a")),
+        ("compare", 'grid = "a"\nsamples = 300\n', "samples", 300),
         ("compare-runs", 'first = "a"\nsecond = "b"\n', "second", Path("b")),
         ("export", 'checkpoint = "a"\nout = "b"\n', "checkpoint", Path("a")),
         ("convert", 'checkpoint = "a"\nattributes_config = "b"\nout = "c"\n', "out", Path("c")),
