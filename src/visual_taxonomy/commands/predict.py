@@ -104,9 +104,7 @@ def _predict(options: Predict, checkpoint: Path, out: Path) -> int:
 
     predictor = load_predictor(checkpoint, options.attributes_config, options.inference)
     missing: Literal["keep", "error"] = "keep" if options.skip_missing else "error"
-    # Or `check_sources` had refused them.
-    assert options.csv_path is not None
-    assert options.img_dir is not None
+    assert options.csv_path is not None  # or `check_sources` had refused them
     table = read_table(
         options.csv_path,
         options.img_dir,

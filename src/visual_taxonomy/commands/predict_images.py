@@ -50,10 +50,10 @@ def check_sources(options: "Predict") -> None:
             "--category and --json are for images that are named on the line: "
             "vtax predict --ckpt_path MODEL one.jpg folder/"
         )
-    missing = [f"--{name}" for name in ("csv_path", "img_dir") if getattr(options, name) is None]
-    if missing:
+    # Without --img_dir the table may hold the images, which is known once it is read.
+    if options.csv_path is None:
         raise InputError(
-            f"{' and '.join(missing)}: missing; give a table (--csv_path and --img_dir), or name "
+            "--csv_path: missing; give a table (--csv_path and --img_dir), or name "
             "the images: vtax predict --ckpt_path MODEL one.jpg folder/"
         )
 

@@ -98,14 +98,13 @@ class LabelFile:
         """What `min_rows` comes to here, or came to in the training CSV."""
         self._join_rows(self.roles.applied(self._merged(cells, reading)))
         # Of products, so that one of five images does not count as five.
-        self.frame = self._folded(self.frame, reading)
+        self._fold_rare(reading)
         self.texts = [self._texts(cells, name) for name in self.roles.text_columns]
         """[X] columns of words; empty cells for one that the file does not have."""
 
     def _join_rows(self, frame: pl.DataFrame) -> None:
         """Make one row of all rows of a product, where these may have an image each."""
-        self.frame: pl.DataFrame = frame
-        count = len(frame)
+        self.frame, count = frame, len(frame)
         self.product_of = self._firsts = np.arange(count)
         """[R] row of `frame` that each row with a value belongs to."""
         self._conflicts: dict[str, tuple[int, int]] = {}
@@ -175,21 +174,20 @@ class LabelFile:
         found = {name: classes for name, classes in merged.items() if name in cells.columns}
         return cells.with_columns(merge_labels(cells[n], each) for n, each in found.items())
 
-    def _folded(self, frame: pl.DataFrame, reading: LabelReading) -> pl.DataFrame:
+    def _fold_rare(self, reading: LabelReading) -> None:
+        """Read the labels of too few rows as what they are to be."""
         settled = reading.rare_labels
         if settled is None and self._trained is not None:
             # Of a model, whose classes are those of its training CSV: this file counts nothing.
             settled = self._trained.rare_labels or {}
-        if settled is None and reading.min_rows is not None and CATEGORY in frame.columns:
-            columns = self._counted(frame, reading)
+        if settled is None and reading.min_rows is not None and CATEGORY in self.columns:
+            columns = self._counted(self.frame, reading)
             least, name = reading.min_rows, reading.rare_class
-            settled = find_rare(frame, columns, least, name, holes=("", DUMMY))
+            settled = find_rare(self.frame, columns, least, name, holes=("", DUMMY))
         self.rare_labels = settled or {}
-        if not settled or CATEGORY not in frame.columns:
-            return frame
-        frame, cells = fold_rare(frame, settled)
-        self.notes = [*self.notes, rare_note(self.path, cells)] if cells else self.notes
-        return frame
+        if settled and CATEGORY in self.columns:
+            self.frame, cells = fold_rare(self.frame, settled)
+            self.notes += [rare_note(self.path, cells)] if cells else []
 
     def _counted(self, frame: pl.DataFrame, reading: LabelReading) -> list[str]:
         """The columns in which rare labels are looked for."""
