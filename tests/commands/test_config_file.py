@@ -41,6 +41,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         ("report", 'run = "a"\n', "run", Path("a")),
         ("compare", 'grid = "a"\nsamples = 300\n', "samples", 300),
         ("compare-runs", 'first = "a"\nsecond = "b"\n', "second", Path("b")),
+        ("fill", 'csv = "a"\nckpt_path = "b"\nout_csv_path = "c"\n', "ckpt_path", Path("b")),
+        ("soup", 'checkpoints = ["a", "b"]\nout = "c"\n', "out", Path("c")),
         ("export", 'checkpoint = "a"\nout = "b"\n', "checkpoint", Path("a")),
         ("convert", 'checkpoint = "a"\nattributes_config = "b"\nout = "c"\n', "out", Path("c")),
         ("inspect", 'csv_path = "b"\n', "path", Path("b")),
