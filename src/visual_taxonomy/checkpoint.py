@@ -320,14 +320,15 @@ def _with_decision(content: Mapping[str, Any], checkpoint: Checkpoint) -> Checkp
         InputError: The decision is damaged, or was fitted for another taxonomy.
     """
     taxonomy = checkpoint.taxonomy
+    # A soup has words and no decision yet; `vtax calibrate` takes them up.
+    checkpoint = replace(checkpoint, witnesses=_witnesses(content, checkpoint))
     if content.get("decision"):
         try:
             decision = Decision.from_dict(taxonomy, content["decision"])
         except InputError as error:
             raise InputError(f"{checkpoint.source}: {error}") from None
         figures = dict(content["decision_figures"])
-        witnesses = _witnesses(content, checkpoint)
-        return replace(checkpoint, decision=decision, decision_figures=figures, witnesses=witnesses)
+        return replace(checkpoint, decision=decision, decision_figures=figures)
     kept = content.get("held_out")
     if not kept:
         return checkpoint

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from visual_taxonomy import cli
 from visual_taxonomy.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.witnesses.combination import Witnesses
 
 QUICK = ("--workers", "0", "--precision", "32", "--accelerator", "cpu")
 
@@ -72,11 +74,42 @@ def test_the_backbone_goes_back_to_the_weights_it_started_from(
         torch.testing.assert_close(found[name], 0.75 * value if is_start else value)
 
 
+def test_rows_whose_images_stand_in_their_table_choose(
+    parts: list[str], table_of: Callable[[int], Table], tmp_path: Path
+) -> None:
+    table = table_of(8)
+    contents = [path.read_bytes() for path in sorted(Path(table.img_dir or "").iterdir())]
+    rows = {"id": table.ids.tolist(), "Category": ["Sarees", "Kurtis"] * 4, "photo": contents}
+    labels = {"border": ["zari", None] * 4, "color": ["red"] * 8}
+    labels |= {"sleeve": [None, "long"] * 4, "occasion": [None] * 8}
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({**rows, **labels}).write_parquet(path)
+    given = ("--csv_path", str(path), "--image_column", "photo", "--folds", "2")
+    assert cli.run(["soup", *parts, "--out", str(tmp_path / "soup.pt"), *given, *QUICK]) == 0
+    assert read_checkpoint(tmp_path / "soup.pt").decision is None
+
+
+def test_a_soup_of_models_with_words_says_what_it_answers_from(
+    parts: list[str],
+    checkpoint: Checkpoint,
+    witnesses: Witnesses,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_checkpoint(Path(parts[0]), replace(checkpoint, witnesses=witnesses))
+    assert cli.run(["soup", *parts, "--out", str(tmp_path / "soup.pt")]) == 0
+    assert "until then it answers from images alone, without words" in capsys.readouterr().out
+    found = read_checkpoint(tmp_path / "soup.pt").witnesses
+    assert found is not None
+    assert found.words is not None
+    assert not found.combinations
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--interpolate", "1.5"], r"--interpolate must lie in \[0, 1\], not 1\.5"),
-        (["--csv_path", "a.csv"], "--csv_path and --img_dir belong together"),
+        (["--img_dir", "a"], "--img_dir without --csv_path; give both or none"),
         (["--folds", "1"], "--folds must be 2 or more, not 1"),
         (["--interpolate", "0.5"], "was trained from random weights"),
     ],

@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from visual_taxonomy.checkpoint import Checkpoint
+from visual_taxonomy.config import InferenceConfig
 from visual_taxonomy.data.table import Table
 from visual_taxonomy.decision.decision import Decision
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.inference.soup import Subset, averaged, greedy_soup, interpolated
 from visual_taxonomy.taxonomy import Taxonomy
+from visual_taxonomy.witnesses.combination import Witnesses
 
 
 def moved(checkpoint: Checkpoint, seed: int) -> Checkpoint:
@@ -57,6 +60,23 @@ def test_scores_and_decision_of_a_part_are_not_those_of_the_mean(
     assert found.class_counts["Sarees/color"] == [4, 4]  # 3.5, to the even number
 
 
+def test_words_of_a_part_stay_and_answer_nothing_until_the_mean_is_calibrated(
+    checkpoint: Checkpoint, witnesses: Witnesses, table_of: Callable[[int], Table]
+) -> None:
+    part = replace(checkpoint, witnesses=witnesses)
+    mean = averaged([part, part])
+    assert mean.witnesses is not None
+    assert mean.witnesses.words is witnesses.words
+    table = replace(table_of(4), texts=np.full((4, 2), "Lovely zari red short", dtype=object))
+    settings = InferenceConfig(workers=0, precision="32", accelerator="cpu")
+    with_words, alone, of_part = (
+        Predictor(model, settings).predict_classes(table)[0]
+        for model in (mean, replace(mean, witnesses=None), part)
+    )
+    np.testing.assert_array_equal(with_words, alone)
+    assert (of_part != alone).any()
+
+
 def test_other_models_have_no_mean(checkpoint: Checkpoint) -> None:
     other = Taxonomy.from_dict({"Hats": {"brim": ["wide", "none"]}})
     with pytest.raises(InputError, match="of another taxonomy than the checkpoint"):
@@ -79,7 +99,7 @@ def test_interpolation_moves_the_start_weights_alone(checkpoint: Checkpoint) -> 
 
 
 @pytest.fixture
-def rows(table_of: Callable[[int], Table]) -> Table:
+def labelled(table_of: Callable[[int], Table]) -> Table:
     """40 Sarees with two colours."""
     table = table_of(80)
     table = table.take(np.flatnonzero(table.categories == 0))
@@ -88,7 +108,7 @@ def rows(table_of: Callable[[int], Table]) -> Table:
     return table
 
 
-def test_a_checkpoint_is_taken_where_it_does_not_lower_the_score(rows: Table) -> None:
+def test_a_checkpoint_is_taken_where_it_does_not_lower_the_score(labelled: Table) -> None:
     # Share of right answers of each mean: 1 is best alone, 0 helps it, 2 hurts both.
     right = {(0,): 0.6, (1,): 0.7, (2,): 0.5, (0, 1): 0.8, (0, 1, 2): 0.75}
     asked = []
@@ -96,12 +116,12 @@ def test_a_checkpoint_is_taken_where_it_does_not_lower_the_score(rows: Table) ->
     def classes_of(chosen: Subset) -> np.ndarray:
         asked.append(chosen)
         # In blocks of two, so that every fold sees the same share of either colour.
-        is_right = (np.arange(len(rows)) // 2) % 20 < 20 * right[chosen]
-        classes = rows.targets.copy()
+        is_right = (np.arange(len(labelled)) // 2) % 20 < 20 * right[chosen]
+        classes = labelled.targets.copy()
         classes[:, 1] = np.where(is_right, classes[:, 1], 1 - classes[:, 1])
         return classes
 
-    found = greedy_soup(classes_of, 3, rows, np.arange(len(rows)))
+    found = greedy_soup(classes_of, 3, labelled, np.arange(len(labelled)))
     assert found.chosen == (0, 1)
     assert found.scores == pytest.approx((0.6, 0.7, 0.5))
     assert found.score == pytest.approx(0.8)
@@ -109,15 +129,15 @@ def test_a_checkpoint_is_taken_where_it_does_not_lower_the_score(rows: Table) ->
     assert len(asked) == len(set(asked))  # no mean predicts twice
 
 
-def test_a_choice_by_luck_does_not_pass_the_other_folds(rows: Table) -> None:
+def test_a_choice_by_luck_does_not_pass_the_other_folds(labelled: Table) -> None:
     # Two coins: one is better on all rows by chance alone.
-    drawn = np.random.default_rng(1).random((2, len(rows))) < 0.5
+    drawn = np.random.default_rng(1).random((2, len(labelled))) < 0.5
 
     def classes_of(chosen: Subset) -> np.ndarray:
-        classes = rows.targets.copy()
+        classes = labelled.targets.copy()
         is_right = drawn[chosen[0]] if len(chosen) == 1 else drawn[0] & drawn[1]
         classes[:, 1] = np.where(is_right, classes[:, 1], 1 - classes[:, 1])
         return classes
 
-    found = greedy_soup(classes_of, 2, rows, np.arange(len(rows)))
+    found = greedy_soup(classes_of, 2, labelled, np.arange(len(labelled)))
     assert found.cross_fitted <= found.score == max(found.scores)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from visual_taxonomy.grid.plan import PlannedRun
     from visual_taxonomy.grid.runner import Job
 
-_PATHS = ("img_dir", "csv_path", "attributes_config", "parq_path", "pretrained_ckpt")
+_PATHS = (
+    *("img_dir", "csv_path", "catalogue", "attributes_config", "parq_path", "pretrained_ckpt"),
+)
 _CACHES = ("feature_cache", "image_cache")
 STOPPED = "stopped; the same command does what is missing"
 _FEWEST_SAMPLES = 100
@@ -37,6 +39,8 @@ class Compare:
     """Folder of the images, in place of what the base says."""
     csv_path: Path | None = None
     """Labelled CSV (or Parquet), in place of what the base says."""
+    catalogue: Path | None = None
+    """File of `vtax inspect` with the roles of the columns, in place of what the base says."""
     attributes_config: Path | None = None
     """Taxonomy, in place of what the base says."""
     parq_path: Path | None = None
@@ -114,6 +118,11 @@ def compare(options: Compare) -> int:
         return search_grid(options, grid, num_jobs, threads)
     runs = plan(grid, threads)
     check_objectives(runs, options.grid)
+    if any(run.config.data.text_columns for run in runs):
+        terminal.note(
+            "note: runs are compared by what they make of the images, without `text_columns`: "
+            "words are fitted once a training has ended"
+        )
     ledger = Ledger(options.out)
     preparation = Preparation(
         ledger, options.grid.stem, threads, options.keep_checkpoints, terminal

@@ -35,7 +35,7 @@ class Soup:
     """Labelled CSV (or Parquet) for a greedy soup: a checkpoint is left out if it lowers HM-F1 on
     these rows, which no checkpoint should have been trained on."""
     img_dir: Path | None = None
-    """Folder of their images."""
+    """Folder of their images; None: they stand in a column of --csv_path (Parquet)."""
     interpolate: float = 1.0
     """Share of the trained backbone; the weights that it started from have the rest."""
     folds: int = 5
@@ -46,8 +46,8 @@ class Soup:
     inference: InferenceConfig = field(default_factory=InferenceConfig)
 
     def __post_init__(self) -> None:
-        if (self.csv_path is None) != (self.img_dir is None):
-            raise InputError("--csv_path and --img_dir belong together; give both or none")
+        if self.csv_path is None and self.img_dir is not None:
+            raise InputError("--img_dir without --csv_path; give both or none")
         if not 0 <= self.interpolate <= 1:
             raise InputError(f"--interpolate must lie in [0, 1], not {self.interpolate}")
         if len(self.checkpoints) < 2 and (self.interpolate == 1 or self.csv_path is not None):
@@ -76,11 +76,14 @@ def soup(options: Soup) -> int:
         found = _greedy(options, whole, mean_of)
         _show(options, found)
         chosen = found.chosen
-    write_checkpoint(options.out, mean_of(chosen))
+    mean = mean_of(chosen)
+    write_checkpoint(options.out, mean)
     console.print(
         f"mean of {len(chosen)} of {len(parts)} checkpoints, without a decision; fit one with "
         f"`vtax calibrate`: {options.out}"
     )
+    if mean.witnesses is not None and mean.witnesses.words is not None:
+        console.print("until then it answers from images alone, without words")
     return 0
 
 
@@ -108,12 +111,14 @@ def _greedy(
 
     table = _rows(options, whole)
     settings = replace(options.inference, decision="argmax", target_precision=None)
+    # Words would answer alike for all of them.
+    images = replace(table, texts=None)
 
     def classes_of(chosen: "Subset") -> "np.ndarray":
         predictor = Predictor(mean_of(chosen), settings)
         numbers = ", ".join(str(each + 1) for each in chosen)
         with show_progress(console, f"predicting with {numbers}", len(table)) as advance:
-            return predictor.predict_classes(table, advance)[0]
+            return predictor.predict_classes(images, advance)[0]
 
     groups = group_rows(table, options.inference.workers)
     return greedy_soup(classes_of, len(options.checkpoints), table, groups, options.folds)
@@ -124,7 +129,6 @@ def _rows(options: Soup, whole: "Checkpoint") -> "Table":
     from visual_taxonomy.inference.recalibration import trained_on
 
     assert options.csv_path is not None
-    assert options.img_dir is not None
     table = read_table(
         options.csv_path,
         options.img_dir,

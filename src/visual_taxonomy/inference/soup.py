@@ -44,7 +44,8 @@ class Greedy(NamedTuple):
 def averaged(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
     """The mean of the weights, and of the statistics of every BatchNorm; counters of the first.
 
-    The result has no scores and no decision, for those of its parts are not its own. Class counts
+    The result has no scores and no decision, for those of its parts are not its own. The words and
+    known labels of the first stay, but answer nothing until it is calibrated. Class counts
     are averaged, too: checkpoints of several folds have others. The mean of statistics is exact
     where they did not train, and near where the checkpoints are.
 
@@ -63,6 +64,8 @@ def averaged(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         for name in first.class_counts
         if all(name in each.class_counts for each in checkpoints)
     }
+    # How they answer beside the images was fitted to one of the models.
+    witnesses = None if first.witnesses is None else replace(first.witnesses, combinations={})
     plain = {name: found.round().astype(int).tolist() for name, found in counts.items()}
     return replace(
         first,
@@ -74,6 +77,7 @@ def averaged(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         decision=None,
         decision_figures={},
         held_out=None,
+        witnesses=witnesses,
     )
 
 
