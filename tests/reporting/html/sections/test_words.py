@@ -7,7 +7,7 @@ from visual_taxonomy.reporting.html.blocks import Fold, Span, Table, Text
 from visual_taxonomy.reporting.html.context import Absent, Context
 from visual_taxonomy.reporting.html.run_record import RunRecord, read_run
 from visual_taxonomy.reporting.html.sections.words import words
-from visual_taxonomy.training.speakers import write_loudest
+from visual_taxonomy.training.run_witnesses import write_loudest
 
 
 @pytest.fixture(scope="module")
