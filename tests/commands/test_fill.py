@@ -95,6 +95,10 @@ def test_unsure_cells_stay_empty_and_a_dry_run_tells_how_many(run, tmp_path, cap
         assert len(cells) == int(counts["all"][0]) == 5
         assert len(filled) == int(counts["all"][place]) < 5
         assert {cell["status"] for cell in cells} == {"filled", "unknown"}
+    capsys.readouterr()
+    assert run("--only", "color", "--overwrite") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "no answer is sure enough for --target_precision 0.95: try a lower one" in text
 
 
 def test_an_image_that_cannot_be_read_leaves_its_cells_empty(run, tmp_path, capsys):

@@ -167,13 +167,18 @@ def _fill(options: Fill, filling: "Filling", predictor: "Predictor", out: Path) 
             )
     with show_progress(console, "filling", len(filling.rows)) as advance:
         written = fill_file(predictor, filling, out, request, advance)
-    return _report(written, filling, out)
+    return _report(written, filling, out, inference.target_precision)
 
 
-def _report(written: "Written", filling: "Filling", out: Path) -> int:
+def _report(written: "Written", filling: "Filling", out: Path, target: float | None) -> int:
     holes = filling.attribute_counts(filling.holes.is_hole)
     console.print(_grid(holes, {"filled": filling.counts}))
     filled, empty = sum(filling.counts.values()), sum(holes.values())
+    if empty and not filled and target is not None:
+        console.print(
+            f"no answer is sure enough for --target_precision {target}: try a lower one, train "
+            "longer, or label more; the report of the model says what its held-out rows allow"
+        )
     what = f"{filled:,} of {empty:,} empty cells filled: {out}; each cell: {written.path}"
     return report_end(written, what)
 
