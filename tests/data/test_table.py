@@ -306,6 +306,12 @@ def test_a_category_without_any_label_has_no_attributes(tmp_path, header):
         build_taxonomy(write(tmp_path, content))
 
 
+def test_a_category_without_any_label_is_named_in_its_own_column(tmp_path):
+    path = write(tmp_path, "id,kind,color\n1,Sarees,red\n2,Sarees,blue\n3,Kurtis,\n")
+    with pytest.raises(InputError, match=r"column 'kind': 'Kurtis' has no label in any row"):
+        build_taxonomy(path, reading=LabelReading(category_column=("kind",)))
+
+
 def test_a_category_that_is_not_in_the_parquet_says_so(tmp_path):
     path = write_attributes(tmp_path, {"Sarees": ["border", "color"], "Kurta": ["color"]})
     with pytest.raises(InputError, match=r"row 3, column 'Category': 'Kurtis' .* mean 'Kurta'"):

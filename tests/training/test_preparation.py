@@ -169,6 +169,14 @@ def test_a_side_without_rows_is_refused(table_of, tmp_path, is_validation, side)
         split_table(table, config(split_path=tmp_path / "given.csv"), tmp_path / "run")
 
 
+def test_rows_that_all_show_one_image_are_said_to(table_of, tmp_path):
+    table = table_of(6)
+    split = Split(np.full(6, TRAIN), np.zeros(6, dtype=np.int64))
+    message = r"6 rows with 1 different images \(near-duplicates stay together\) are too few"
+    with pytest.raises(InputError, match=message):
+        cut_table(table, split, config())
+
+
 def test_a_table_of_one_row_is_too_small(table_of, tmp_path):
     with pytest.raises(InputError, match=r"train\.csv: .* 1 rows are too few for `val_ratio=0\.2`"):
         split_table(table_of(1), config(), tmp_path / "run")

@@ -59,9 +59,15 @@ class Calibrate:
 
 def calibrate(options: Calibrate) -> int:
     """Fit the decision of a checkpoint or a bundle anew: calibration, rule, thresholds."""
-    from visual_taxonomy.commands.decision_text import decision_table, gain_line, precision_lines
+    from visual_taxonomy.commands.decision_text import (
+        decision_table,
+        gain_line,
+        precision_lines,
+        words_lines,
+    )
     from visual_taxonomy.decision.cross_fitted import cross_fitted
     from visual_taxonomy.inference.recalibration import write_decision
+    from visual_taxonomy.witnesses.combination import NAMES, WORDS
 
     target = options.out or options.checkpoint
     _check_output(options, target)
@@ -81,6 +87,8 @@ def calibrate(options: Calibrate) -> int:
     write_decision(options.checkpoint, target, found, options.attributes_config, held_out)
     console.print(decision_table(figures))
     for line in (gain_line(figures), *precision_lines(figures)):
+        console.print(line)
+    for line in words_lines(held_out) if NAMES[WORDS] in held_out.witnesses else ():
         console.print(line)
     console.print(f"fitted on {len(held_out)} rows of {rows.name}: {target}")
     return 0

@@ -39,6 +39,7 @@ def _report(held_out: "HeldOut", config: TrainConfig) -> None:
         decision_table,
         gain_line,
         precision_lines,
+        words_lines,
     )
     from visual_taxonomy.decision.cross_fitted import cross_fitted
     from visual_taxonomy.decision.held_out import HELD_OUT_NAME
@@ -54,6 +55,8 @@ def _report(held_out: "HeldOut", config: TrainConfig) -> None:
     figures = found.to_dict()
     console.print(decision_table(figures))
     for line in (gain_line(figures), *precision_lines(figures)):
+        console.print(line)
+    for line in words_lines(held_out) if config.data.text_columns else ():
         console.print(line)
     console.print(
         f"the scores of {len(held_out)} rows, each by the last epoch of the model that did not see "

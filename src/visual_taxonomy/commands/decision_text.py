@@ -1,9 +1,15 @@
 """What a decision is worth, in a line and as a table; always on rows it was not fitted on."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from visual_taxonomy.decision.held_out import HeldOut
+
+_SAMPLES = 1000
+"""Bootstrap samples of a range; the report draws as many."""
 
 
 def gain_line(figures: Mapping[str, Any]) -> str:
@@ -47,6 +53,38 @@ def decision_table(figures: Mapping[str, Any]) -> Table:
 def precision_lines(figures: Mapping[str, Any]) -> list[str]:
     """A line for each target precision: what was reached, and the share that is answered."""
     return [_precision_line(each) for each in figures["precision"]]
+
+
+def words_lines(held_out: "HeldOut") -> list[str]:
+    """What words are worth beside the images, and a warning of labels that are copies of them.
+
+    Args:
+        held_out: Of a model with text columns.
+    """
+    from visual_taxonomy.decision.comparison import compare_answers
+    from visual_taxonomy.errors import InputError
+    from visual_taxonomy.evaluation import evaluate
+    from visual_taxonomy.witnesses.worth import copied_labels, hear_both
+
+    try:
+        heard = hear_both(held_out)
+        gain = compare_answers(heard.rows, heard.image, heard.both, _SAMPLES).overall.hm
+    except InputError as error:
+        return [f"words: too few held-out rows have an image and words to score them ({error})"]
+    rows = heard.rows
+    alone = evaluate(rows.taxonomy, heard.words, rows.targets, rows.categories).hm
+    lines = [
+        f"words: HM-F1 {gain.first:.3f} of the images, {alone:.3f} of the words, {gain.second:.3f} "
+        f"of both ({gain.low:+.3f} to {gain.high:+.3f}), on the {len(rows):,} of "
+        f"{len(held_out):,} rows that have words; before any decision"
+    ]
+    copied = [f"{name} ({share:.0%})" for name, (share, _) in copied_labels(heard).items()]
+    if copied:
+        lines.append(
+            f"warning: words alone are right in {', '.join(copied)}; if such a label was copied "
+            "from the text, its score says nothing of products whose text does not name it"
+        )
+    return lines
 
 
 def _precision_line(measured: Mapping[str, Any]) -> str:

@@ -72,7 +72,8 @@ def _report(result: "Result", config: TrainConfig) -> None:
     if result.report is None:
         _report_final(result, config)
         return
-    from visual_taxonomy.commands.decision_text import gain_line
+    from visual_taxonomy.commands.decision_text import gain_line, words_lines
+    from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
     from visual_taxonomy.evaluation import majority_report
     from visual_taxonomy.reporting.conflicts import has_pairs, plot_conflicts
     from visual_taxonomy.reporting.curves import plot_training
@@ -95,6 +96,9 @@ def _report(result: "Result", config: TrainConfig) -> None:
     )
     if result.decision_figures:
         console.print(gain_line(result.decision_figures))
+    if config.data.text_columns:
+        for line in words_lines(HeldOut.read(folder / HELD_OUT_NAME)):
+            console.print(line)
     if result.test is not None:
         report_test(result.test, result.class_counts, best, config)
     report_at_end(folder)

@@ -60,8 +60,9 @@ class LabelColumns:
         names = self._numbered(category) if numbered else self._named(category)
         if not names:
             unread = "".join(f" (not read: {reason})" for reason in self.file.unread)
+            column = shown(" ".join(self.file.roles.sources("Category")))
             raise InputError(
-                f"{self.file.path}, column 'Category': '{shown(category)}' has no label in any "
+                f"{self.file.path}, column '{column}': '{shown(category)}' has no label in any "
                 "row, so its attributes are not known; label a row, remove the category, or give "
                 f"`parq_path`{unread}"
             )

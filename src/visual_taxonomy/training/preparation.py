@@ -227,9 +227,12 @@ def cut_table(table: Table, split: Split, config: DataConfig) -> Tables:
     ):
         wanted = {TEST: wants_test, VALIDATION: not config.final}.get(part, True)
         if wanted and not (parts == part).any():
+            alike, count = "", len(np.unique(groups))
+            if count < len(table):
+                alike = f" with {count} different images (near-duplicates stay together)"
             raise InputError(
                 f"{config.csv_path}: the split leaves no row for {name}; "
-                f"{len(table)} rows are too few for {flag}"
+                f"{len(table)} rows{alike} are too few for {flag}"
             )
     return Tables(
         table.taxonomy,

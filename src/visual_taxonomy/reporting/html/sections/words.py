@@ -11,17 +11,8 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.reporting.html.blocks import Block, Cell, Fold, Span, Table, Text
 from visual_taxonomy.reporting.html.context import Absent, Context
 from visual_taxonomy.reporting.html.sections.overall import bracket
-from visual_taxonomy.witnesses.combination import IMAGE, NAMES, WORDS
-from visual_taxonomy.witnesses.combining import fused_out_of_fold
-
-_COPIED = 0.97
-"""HM of words alone beyond which a label may be a copy of the text."""
-
-_MOST_FREQUENT = 0.95
-"""Share of a class beyond which to answer it always is nearly right, whatever the text says."""
-
-_FEWEST_LABELS = 20
-"""Of fewer labels all may be right by chance."""
+from visual_taxonomy.witnesses.combination import NAMES, WORDS
+from visual_taxonomy.witnesses.worth import Heard, copied_labels, hear_both
 
 _COLUMNS = ("", "image", "words", "both", "", "range of both", "labels")
 _NOTE = (
@@ -38,26 +29,16 @@ def words(context: Context) -> Sequence[Block] | Absent:
     if NAMES[WORDS] not in context.held_out.witnesses:
         return Absent("the run has no text columns (`text_columns`)")
     try:
-        both = fused_out_of_fold(context.held_out, IMAGE | WORDS)
-        kept = context.held_out.take(np.isin(context.held_out.ids, both.ids))
-        names = ("image", "words", "both")
-        answers = {
-            "image": kept.most_probable(),
-            "words": _most_probable(kept.witnesses[NAMES[WORDS]]),
-            "both": both.most_probable(),
-        }
-        found = [_intervals(kept, answers[name]) for name in names]
-        gain = compare_answers(kept, answers["image"], answers["both"], 1000).overall.hm
+        heard = hear_both(context.held_out)
+        kept = heard.rows
+        found = [_intervals(kept, each) for each in (heard.image, heard.words, heard.both)]
+        gain = compare_answers(kept, heard.image, heard.both, 1000).overall.hm
     except InputError as error:
         return Absent(f"too few products have an image and words ({error})")
     blocks: list[Block] = [Text(_gain(gain, len(kept), len(context.held_out)))]
-    blocks += [Text(text) for text in _copies(found[1], kept)]
+    blocks += [Text(text) for text in _copies(heard)]
     blocks += [Text(_NOTE, is_note=True), _categories(found), _attributes(found, kept)]
     return blocks + _loudest(context)
-
-
-def _most_probable(probabilities: np.ndarray) -> np.ndarray:
-    return np.where(probabilities.any(axis=2), probabilities.argmax(axis=2), -1)
 
 
 def _intervals(rows: HeldOut, classes: np.ndarray) -> ReportIntervals:
@@ -72,14 +53,12 @@ def _gain(gain: Difference, rows: int, every: int) -> str:
     )
 
 
-def _copies(of_words: ReportIntervals, rows: HeldOut) -> list[str]:
+def _copies(heard: Heard) -> list[str]:
     """Which labels the words alone spell."""
-    copied = []
-    for task, labels in ((head.task, head.labels) for head in rows.heads()):
-        scores = of_words.attributes[task.name]
-        varies = len(labels) and np.bincount(labels).max() < _MOST_FREQUENT * len(labels)
-        if varies and len(labels) >= _FEWEST_LABELS and scores.hm.value >= _COPIED:
-            copied.append(f"{task.name} ({scores.micro.value:.1%} of {len(labels):,} labels)")
+    copied = [
+        f"{name} ({share:.1%} of {labels:,} labels)"
+        for name, (share, labels) in copied_labels(heard).items()
+    ]
     if not copied:
         return []
     return [
