@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--weights", default="none", help="of mobilenetv2_100")
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--image_size", type=int, default=96)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="to keep the catalogue and the runs")
     options = parser.parse_args()

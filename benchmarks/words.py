@@ -26,6 +26,7 @@ from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.model.classifier import build_classifier
 from visual_taxonomy.synthetic.catalogue import synthetic_taxonomy
+from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.witnesses.combination import IMAGE, KNOWN_LABELS, NAMES, WORDS
 from visual_taxonomy.witnesses.combining import fit_witnesses, fused_out_of_fold
 from visual_taxonomy.witnesses.known_label_fitting import fit_known_labels
@@ -87,11 +88,9 @@ def scores(held_out: HeldOut, texts: np.ndarray) -> None:
     score(fused_out_of_fold(rows, IMAGE | KNOWN_LABELS), "image + known labels, all")
 
 
-def times(images: int, backbone: str) -> None:
-    """Milliseconds of an image of `Predictor` with and without words."""
-    taxonomy = synthetic_taxonomy()
+def draw(taxonomy: Taxonomy, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Titles [N, 1] that spell the labels, categories [N] and labels [N, A]."""
     random = np.random.default_rng(0)
-    rows = 8000
     categories = np.arange(rows) % len(taxonomy.categories)
     targets = np.full((rows, taxonomy.num_slots), -1)
     titles = []
@@ -102,7 +101,14 @@ def times(images: int, backbone: str) -> None:
             targets[row, slot] = random.integers(len(classes))
             named.append(classes[targets[row, slot]])
         titles.append(f"Maker{random.integers(500)} new {' '.join(named)} {row}")
-    texts = np.array(titles, dtype=object)[:, None]
+    return np.array(titles, dtype=object)[:, None], categories, targets
+
+
+def times(images: int, backbone: str) -> None:
+    """Milliseconds of an image of `Predictor` with and without words."""
+    taxonomy, rows = synthetic_taxonomy(), 8000
+    texts, categories, targets = draw(taxonomy, rows)
+    random = np.random.default_rng(0)
     started = time.process_time()
     words = fit_words(taxonomy, ["title"], texts, categories, targets)
     print(f"words fitted on {rows:,} titles: {time.process_time() - started:.1f} s of CPU")

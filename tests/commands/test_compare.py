@@ -2,13 +2,20 @@
 
 import json
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from visual_taxonomy import cli
+from visual_taxonomy.commands import compare_search
+from visual_taxonomy.commands.failures import explain
 from visual_taxonomy.errors import InputError
+from visual_taxonomy.grid import preparation
+from visual_taxonomy.grid.ledger import write_row
 from visual_taxonomy.synthetic.catalogue import synthesize
 
 GRID = """
@@ -107,3 +114,103 @@ def test_two_variants_that_are_one_run_are_refused(
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(InputError, match="--samples must be 100 or more, not 10"):
         cli.run(["compare", "grid.toml", "--samples", "10"])
+
+
+class Done:
+    """A process that has ended."""
+
+    def poll(self) -> int:
+        return 0
+
+    def wait(self, timeout: float | None = None) -> int:
+        return 0
+
+    def terminate(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass
+
+
+def fake_runs(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Runs that write a row without training: what is known beforehand, and what `change` says."""
+
+    def start(job: Path, log: Path, threads: int) -> Done:
+        content = json.loads(job.read_text())
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        more = change(content["config"])
+        if more is not None:
+            write_row(Path(content["row_path"]), {**content["row"], **more})
+        return Done()
+
+    monkeypatch.setattr(preparation, "start_worker", start)
+
+
+def test_a_search_scores_its_choice_on_rows_that_no_trial_has_seen(
+    done: tuple[list[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(compare_search, "report_runs", lambda *given: reported.append(given))
+    fake_runs(
+        monkeypatch,
+        lambda config: {
+            "status": "ok",
+            "seconds": 1.0,
+            "hm": 1 - abs(config["optimizer"]["scratch_lr"] - 5e-3),
+        },
+    )
+    grid = tmp_path / "search.toml"
+    grid.write_text(f"{GRID}[search]\nscratch_lr = {{ low = 1e-4, high = 1e-2, log = true }}\n")
+    arguments = ["compare", str(grid), "--out", str(tmp_path / "out"), *done[0][4:-2]]
+    assert cli.run([*arguments, "--search", "--trials", "5"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"chosen of 5 trials: scratch_lr = 0\.00\d+; HM 0\.99\d+ on the rows", said)
+    names, baseline, jobs, *_ = reported[0]
+    assert (names, baseline) == (["base", "chosen"], "base")
+    assert [job.row["variant"] for job in jobs] == names
+    ledger = pl.read_parquet(tmp_path / "out" / "ledger.parquet")
+    assert sorted(ledger["variant"]) == ["base", "chosen", *(f"trial {i}" for i in range(5))]
+    # Stopped before its report and started again: the trials are there.
+    fake_runs(monkeypatch, lambda config: pytest.fail("a trial was run again"))
+    assert cli.run([*arguments, "--search", "--trials", "5"]) == 0
+
+
+def test_failed_runs_are_done_again_only_if_that_is_asked(
+    done: tuple[list[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "grid.toml").write_text(GRID)
+    arguments = ["compare", str(tmp_path / "grid.toml"), "--out", str(tmp_path / "out")]
+    arguments += done[0][4:]
+    fake_runs(monkeypatch, lambda config: None)
+    with pytest.raises(InputError, match="no run has ended well: exit status 0"):
+        cli.run(arguments)
+    fake_runs(monkeypatch, lambda config: pytest.fail("run again"))
+    with pytest.raises(InputError, match="no run has ended well"):
+        cli.run(arguments)
+    fake_runs(monkeypatch, lambda config: {"status": "failed", "reason": "in another way"})
+    with pytest.raises(InputError, match="no run has ended well: in another way"):
+        cli.run([*arguments, "--retry_failed"])
+    assert len(pl.read_parquet(tmp_path / "out" / "ledger.parquet")) == 2
+
+
+def test_a_search_needs_a_budget_and_a_budget_a_search() -> None:
+    for flags in (["--search"], ["--trials", "3"]):
+        with pytest.raises(InputError, match="--search needs a budget, --trials or --budget_min"):
+            cli.run(["compare", "grid.toml", *flags])
+
+
+def test_a_missing_optuna_is_one_message_with_the_command(
+    done: tuple[list[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    grid = tmp_path / "search.toml"
+    grid.write_text(f"{GRID}[search]\nscratch_lr = {{ low = 1e-4, high = 1e-2 }}\n")
+    with pytest.raises(ModuleNotFoundError) as caught:
+        cli.run(["compare", str(grid), *done[0][2:], "--search", "--trials", "1"])
+    failure = explain(caught.value)
+    assert failure is not None
+    assert failure.message == (
+        "this needs the package optuna, which is not installed: "
+        "pip install 'visual-taxonomy[search]'"
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from visual_taxonomy import cli
@@ -94,6 +95,10 @@ def test_unsure_cells_stay_empty_and_a_dry_run_tells_how_many(run, tmp_path, cap
         assert len(cells) == int(counts["all"][0]) == 5
         assert len(filled) == int(counts["all"][place]) < 5
         assert {cell["status"] for cell in cells} == {"filled", "unknown"}
+    capsys.readouterr()
+    assert run("--only", "color", "--overwrite") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "no answer is sure enough for --target_precision 0.95: try a lower one" in text
 
 
 def test_an_image_that_cannot_be_read_leaves_its_cells_empty(run, tmp_path, capsys):
@@ -220,6 +225,26 @@ def test_columns_are_where_the_catalogue_file_says(run, tmp_path):
         r'Kurtis;"5""";"(red|green)";1;\n'
     )
     assert re.fullmatch(pattern, found)
+
+
+def test_a_file_that_holds_its_images_needs_no_folder(run, model, tmp_path):
+    images = [(tmp_path / "images" / f"{row:06d}.png").read_bytes() for row in range(5)]
+    frame = pl.read_csv(tmp_path / "rows.csv", infer_schema=False)
+    frame.with_columns(photo=pl.Series(images, dtype=pl.Binary)).write_parquet(
+        tmp_path / "rows.parquet"
+    )
+    assert run("--target_precision", "None") == 0
+    flags = ["--ckpt_path", model, "--target_precision", "None", "--workers", 0, "--precision", 32]
+    named = [tmp_path / "rows.parquet", "--out_csv_path", tmp_path / "out.parquet", *flags]
+    assert cli.run(["fill", *map(str, named), "--image_column", "photo"]) == 0
+    expected = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
+    found = pl.read_parquet(tmp_path / "out.parquet")
+    assert found.drop("photo").equals(expected)
+    assert found["photo"].to_list() == images
+    named[0] = tmp_path / "rows.csv"
+    named[2] = tmp_path / "other.csv"
+    with pytest.raises(InputError, match=r"named by the ids; name their folder \(`img_dir`\)"):
+        cli.run(["fill", *map(str, named)])
 
 
 def test_numbered_columns_are_filled_but_for_the_dummies(run, tmp_path):

@@ -109,6 +109,10 @@ def test_a_refused_combination_is_named_before_anything_runs(tmp_path: Path) -> 
     [
         ("loss_type = ['CE', 'LDMA']", "'LDMA': 'LDMA' is none of: .*LDAM"),
         ("method = ['PCGard']", "'PCGard': 'PCGard' is none of: .*PCGrad"),
+        (
+            "method = ['UW']\nupdate_weights_every = [4]",
+            "'UW/update_weights_every=4': .*no weights",
+        ),
         ("loss_parameters = [{ tua = 1 }]", "CE: 'tua' is none of"),
         ("loss_type = ['LDAM']\nlabel_smoothing = [0.1]", "LDAM/label_smoothing=0.1.*smoothing"),
     ],

@@ -39,7 +39,9 @@ TAXONOMY = Taxonomy.from_dict(
 class Known:
     """In place of a model: the class and the confidence of a cell follow from id and slot."""
 
-    def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
+    def predict_table(
+        self, table: Table, first: int = 0, with_known_labels: bool = False
+    ) -> Iterator[RowScores]:
         for start in range(first, len(table), 2):
             rows = np.arange(start, min(start + 2, len(table)))
             classes = np.full((len(rows), 2), -1)

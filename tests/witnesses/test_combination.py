@@ -15,7 +15,12 @@ from visual_taxonomy.witnesses.combination import (
     Witnesses,
     answers_from_words,
 )
-from visual_taxonomy.witnesses.combining import fit_witnesses, fused_out_of_fold, said_of
+from visual_taxonomy.witnesses.combining import (
+    fit_witnesses,
+    fused_out_of_fold,
+    heard_together,
+    said_of,
+)
 from visual_taxonomy.witnesses.fusion import plain_product
 
 
@@ -77,6 +82,21 @@ def test_words_and_image_know_more_than_either(heard):
         return (probabilities.argmax(axis=2) == kept.targets)[labelled].mean()
 
     assert right(both.probabilities) > right(kept.probabilities) + 0.05
+
+
+def test_heard_together_each_cell_has_what_the_fullest_combination_says(heard):
+    together = heard_together(heard)
+    fullest = fused_out_of_fold(heard, IMAGE | WORDS | KNOWN_LABELS)
+    place = {name: row for row, name in enumerate(heard.ids.tolist())}
+    rows = [place[name] for name in fullest.ids.tolist()]
+    cells = fullest.probabilities.any(axis=2)
+    np.testing.assert_array_equal(together.probabilities[rows][cells], fullest.probabilities[cells])
+    # Row 7 has no image; words answer it.
+    assert together.probabilities[7].any()
+    alone = np.logical_and.reduce([~each.any(axis=2) for each in heard.witnesses.values()])
+    np.testing.assert_array_equal(together.probabilities[alone], heard.probabilities[alone])
+    silent = replace(heard, witnesses={})
+    np.testing.assert_array_equal(heard_together(silent).probabilities, heard.probabilities)
 
 
 def test_a_combination_that_no_row_has_is_not_fitted(heard):

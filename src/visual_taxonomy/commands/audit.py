@@ -139,6 +139,7 @@ def _list(options: Audit, source: _Source) -> int:
     from visual_taxonomy.audit.rows import with_labels_of
     from visual_taxonomy.decision.held_out import HeldOut
     from visual_taxonomy.reporting.findings import audit_table
+    from visual_taxonomy.witnesses.combining import heard_together
 
     path = _held_out_path(options)
     folder = options.out or (options.run / FOLDER_NAME if options.run else None)
@@ -150,10 +151,11 @@ def _list(options: Audit, source: _Source) -> int:
     rows = with_labels_of(table, held_out, path)
     for note in rows.notes():
         console.print(note)
-    lists = audit_labels(rows.held_out, options.target_precision)
+    heard = heard_together(rows.held_out)
+    lists = audit_labels(heard, options.target_precision)
     for name, findings in lists.by_name().items():
         _write(folder / name, findings, table, options.limit)
-    console.print(audit_table(lists, rows.held_out))
+    console.print(audit_table(lists, heard))
     if not lists.fillable:
         console.print(
             f"no unknown label can be filled in at precision {options.target_precision}; lower "

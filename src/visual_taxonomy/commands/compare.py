@@ -62,7 +62,7 @@ class Compare:
     retry_failed: bool = False
     """Do runs again that have failed; otherwise their rows stay as they are."""
     keep_checkpoints: bool = False
-    """Keep the weights of all runs; otherwise a run keeps all but its .pt files."""
+    """Keep the weights of all runs; otherwise a run keeps all of its files but these."""
     answers: Literal["argmax", "decided"] = "argmax"
     """What is compared: the most probable classes, or those of the decision, cross-fitted."""
     samples: int = 1000

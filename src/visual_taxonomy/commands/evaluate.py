@@ -92,10 +92,20 @@ def evaluate(options: Evaluate) -> int:
         plot_gallery(pick_images(predictor, table), options.plots / GALLERY_NAME)
     if options.report is not None:
         report_predictions(options.report, predictor, table, raw, options.ckpt_path)
-    if problems:
-        errors.print(f"{len(problems)} images could not be read; their labels count as missed")
-        return EXIT_UNREADABLE
-    return 0
+    return _exit_status(len(problems), predictor)
+
+
+def _exit_status(problems: int, predictor: "Predictor") -> int:
+    """Of so many rows without an image, after a line that says what became of them."""
+    from visual_taxonomy.witnesses.combination import answers_from_words
+
+    if not problems:
+        return 0
+    fate = "count as missed"
+    if answers_from_words(predictor.witnesses):
+        fate += " where the row has no words to answer from"
+    errors.print(f"{problems} images could not be read; their labels {fate}")
+    return EXIT_UNREADABLE
 
 
 def _predict(

@@ -39,8 +39,8 @@ class Fill:
     """CSV, Parquet or JSON lines with empty cells."""
     csv_path: Path | None = None
     """The same as a flag, as in train and predict."""
-    img_dir: Path
-    """Folder of the images."""
+    img_dir: Path | None = None
+    """Folder of the images; None: they stand in a column of the file (Parquet)."""
     ckpt_path: Path
     """Checkpoint, or bundle from `vtax export`."""
     attributes_config: Path | None = None
@@ -167,13 +167,18 @@ def _fill(options: Fill, filling: "Filling", predictor: "Predictor", out: Path) 
             )
     with show_progress(console, "filling", len(filling.rows)) as advance:
         written = fill_file(predictor, filling, out, request, advance)
-    return _report(written, filling, out)
+    return _report(written, filling, out, inference.target_precision)
 
 
-def _report(written: "Written", filling: "Filling", out: Path) -> int:
+def _report(written: "Written", filling: "Filling", out: Path, target: float | None) -> int:
     holes = filling.attribute_counts(filling.holes.is_hole)
     console.print(_grid(holes, {"filled": filling.counts}))
     filled, empty = sum(filling.counts.values()), sum(holes.values())
+    if empty and not filled and target is not None:
+        console.print(
+            f"no answer is sure enough for --target_precision {target}: try a lower one, train "
+            "longer, or label more; the report of the model says what its held-out rows allow"
+        )
     what = f"{filled:,} of {empty:,} empty cells filled: {out}; each cell: {written.path}"
     return report_end(written, what)
 
@@ -208,7 +213,8 @@ def _check_outputs(options: Fill, out: Path) -> None:
             )
     cells = cells_path(out)
     inputs = [options.path, options.attributes_config, *model_inputs(options.ckpt_path)]
-    images = [options.img_dir / out.name] if out.suffix.lower() in IMAGE_SUFFIXES else []
+    is_image = out.suffix.lower() in IMAGE_SUFFIXES
+    images = [options.img_dir / out.name] if is_image and options.img_dir else []
     # Whether the receipt is that of this request is known once the model is loaded.
     replaceable = options.overwrite or receipt_path(out).exists()
     check_output("--out_csv_path", out, [*inputs, *images], replaceable)

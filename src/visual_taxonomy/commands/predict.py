@@ -64,7 +64,8 @@ class Predict:
     format: OutputFormat = "csv"
     """csv: a line for each product. long-csv, parquet, jsonl: a record for each attribute of each
     product: id, category, attribute, label, probability, runner_up, runner_up_probability, status
-    (answered, unknown, no image); an unknown one has its best guess as label."""
+    (answered, answered from words, unknown, no image); an unknown one has its best guess as
+    label."""
     unknown: str = ""
     """Text in the CSV where --target_precision leaves an attribute open."""
     skip_missing: bool = False

@@ -22,8 +22,8 @@ def fuse_views(
 ) -> Fused:
     """The mean of the probabilities of each product's images; those unread are left out.
 
-    Of the ways measured (benchmarks/views.py) it is as good as any before a decision, and the best
-    after one; an image that is sure and wrong is no veto, as it is for a mean of logarithms.
+    Of the ways to fuse probabilities none was better (benchmarks/views.py), and this is the
+    simplest; an image that is sure and wrong is no veto, as it is for a mean of logarithms.
 
     Args:
         probabilities: [V, A, C] float32 of the images; 0 in a slot without classes.

@@ -121,7 +121,7 @@ def check_objectives(runs: list[PlannedRun], source: Path) -> None:
             with warnings.catch_warnings(action="ignore"):
                 Objective(taxonomy, counts, run.config.objective, run.config.optimizer.epochs)
                 method = build_method(run.config.objective, taxonomy)
-            backward_options(run.config.objective, method.screens)
+            backward_options(run.config.objective, method.screens).check(method)
         except InputError as error:
             raise InputError(f"{source}, '{run.variant}': {error}") from None
 

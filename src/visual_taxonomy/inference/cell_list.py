@@ -7,24 +7,34 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from typing_extensions import override
 
 from visual_taxonomy.atomic import write_atomically
 from visual_taxonomy.data.table import Table
-from visual_taxonomy.inference.answers import ANSWERED, Answer, RowScores, named_answers
+from visual_taxonomy.inference.answers import (
+    ANSWERED,
+    FROM_WORDS,
+    Answer,
+    RowScores,
+    named_answers,
+)
 from visual_taxonomy.inference.filling import FILLED, Filling
 from visual_taxonomy.inference.output_forms import OutputForm, csv_lines, texts_of
 from visual_taxonomy.inference.prediction import Predictor
 from visual_taxonomy.inference.prediction_file import Written, finished, write_predictions
 from visual_taxonomy.inference.receipt import read_receipt, write_receipt
+from visual_taxonomy.taxonomy import UNKNOWN
+from visual_taxonomy.witnesses.combination import IMAGE, NAMES, bits_of
 
 CELL_COLUMNS = (
     *("id", "attribute", "answer", "probability", "runner_up", "runner_up_probability"),
     *("witnesses", "status"),
 )
 
-IMAGE = "image"
-"""The witness that spoke."""
+
+_SURE = (ANSWERED, FROM_WORDS)
+"""Status of the answers that fill a cell."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +70,11 @@ class CellList(OutputForm):
         answers = named_answers(table.taxonomy, table.categories[scores.rows], scores)
         holes = self.filling.holes_of(scores.rows)
         ids = table.ids[scores.rows].tolist()
-        for product, of_row, slots in zip(ids, answers, holes, strict=True):
+        rows = zip(ids, answers, holes, bits_of_cells(scores).tolist(), strict=True)
+        for product, of_row, slots, bits in rows:
             named = list(of_row.items())
             for slot in slots:
-                yield _record(product, *named[slot])
+                yield _record(product, *named[slot], bits[slot])
 
 
 def fill_file(
@@ -98,7 +109,7 @@ def fill_file(
 
 @dataclass(frozen=True)
 class HoleAnswers:
-    """What answers the holes.
+    """What answers the holes: image, words and the labels that a row has, where a model asks them.
 
     Args:
         predictor: The model.
@@ -108,7 +119,14 @@ class HoleAnswers:
 
     def predict_table(self, table: Table, first: int = 0) -> Iterator[RowScores]:
         """As `Predictor.predict_table`."""
-        return self.predictor.predict_table(table, first)
+        return self.predictor.predict_table(table, first, with_known_labels=True)
+
+
+def bits_of_cells(scores: RowScores) -> np.ndarray:
+    """[N, A] bits of the witnesses that answer each cell, 0 without an answer."""
+    if scores.witnesses is None:
+        return np.where(scores.classes == UNKNOWN, 0, IMAGE)
+    return scores.witnesses
 
 
 def filled_before(out: Path, rows: Table, request: str) -> int | None:
@@ -127,8 +145,8 @@ def cells_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.cells.csv")
 
 
-def _record(product: str, attribute: str, answer: Answer) -> Sequence[object]:
+def _record(product: str, attribute: str, answer: Answer, bits: int) -> Sequence[object]:
     *said, status = answer
-    is_filled = status == ANSWERED
-    witnesses = "" if answer.label is None else IMAGE
-    return product, attribute, *said, witnesses, FILLED if is_filled else status
+    # Names are separated by spaces, so none has one inside.
+    names = " ".join(NAMES[bit].replace(" ", "_") for bit in bits_of(bits))
+    return product, attribute, *said, names, FILLED if status in _SURE else status

@@ -1,6 +1,6 @@
 """A catalogue file that is to be filled: its empty cells, and the copy in which some are filled.
 
-Shapes: N rows, M rows with a hole, A slots.
+Shapes: N products, M products with a hole, A slots; R rows of the file, N unless ids are repeated.
 """
 
 import csv
@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.inference.bundle import checksum
 from visual_taxonomy.inference.holes import Holes
 from visual_taxonomy.inference.prediction_file import request_of
+from visual_taxonomy.taxonomy import UNKNOWN
 
 FILLED = "filled"
 """Status of a cell that the copy has filled; the others are `unknown` and `no image`."""
@@ -31,7 +31,7 @@ class Filling:
     Args:
         file: Its cells.
         id_column: The column of the ids.
-        table: [N] all its rows.
+        table: [N] all its products.
         holes: Its empty cells.
     """
 
@@ -49,12 +49,12 @@ class Filling:
 
     @cached_property
     def with_holes(self) -> np.ndarray:
-        """[M] numbers of the rows with a hole."""
+        """[M] numbers of the products with a hole."""
         return np.flatnonzero(self.holes.is_hole.any(axis=1))
 
     @cached_property
     def rows(self) -> Table:
-        """[M] rows with a hole: those to predict."""
+        """[M] products with a hole: those to predict."""
         return self.table.take(self.with_holes)
 
     def holes_of(self, rows: np.ndarray) -> Iterator[list[int]]:
@@ -75,8 +75,10 @@ class Filling:
 
     def request(self, model: Path, *settings: str) -> str:
         """What tells this filling from others; see `request_of`."""
-        holes = hashlib.sha256(self.holes.is_hole.tobytes()).hexdigest()
-        return request_of(model, self.rows, self._source, holes, *settings)
+        digest = hashlib.sha256(self.holes.is_empty.tobytes())
+        # As they are read: known labels answer, too, and flags may merge or ignore some.
+        digest.update(self.rows.targets.tobytes())
+        return request_of(model, self.rows, self._source, digest.hexdigest(), *settings)
 
     def _classes(self) -> dict[str, set[str]]:
         """Column -> what may be written into it."""
@@ -100,15 +102,26 @@ class Filling:
             self.file.write(out, self.id_column, self._fills(csv.DictReader(lines)))
 
     def _fills(self, records: Iterator[dict[str, str]]) -> Iterator[Fill]:
-        """The texts for each of the N rows."""
-        self.counts = {}
-        for row, category in enumerate(self.table.categories.tolist()):
-            slots = np.flatnonzero(self.holes.is_hole[row]).tolist()
+        """The texts for each of the R rows of the file."""
+        classes, taxonomy = self._filled_classes(records), self.table.taxonomy
+        self.counts = self.attribute_counts(classes != UNKNOWN)
+        for row, is_empty in zip(self.holes.rows.tolist(), self.holes.is_empty, strict=True):
+            category = int(self.table.categories[row])
             fill: dict[str, str] = {}
-            for slot, record in zip(slots, islice(records, len(slots)), strict=True):
+            for slot in np.flatnonzero(is_empty & (classes[row] != UNKNOWN)).tolist():
                 name = self.holes.columns[category][slot]
-                if record["status"] == FILLED and name is not None:
-                    fill[name] = record["answer"]
-                    attribute = record["attribute"]
-                    self.counts[attribute] = self.counts.get(attribute, 0) + 1
+                if name is not None:
+                    task = taxonomy.tasks[taxonomy.slots[category][slot]]
+                    fill[name] = task.classes[classes[row, slot]]
             yield fill
+
+    def _filled_classes(self, records: Iterator[dict[str, str]]) -> np.ndarray:
+        """[N, A] int32 class of each hole that is filled; -1 elsewhere."""
+        taxonomy, categories = self.table.taxonomy, self.table.categories.tolist()
+        places = [{label: i for i, label in enumerate(task.classes)} for task in taxonomy.tasks]
+        found = np.full(self.holes.is_hole.shape, UNKNOWN, np.int32)
+        cells = np.argwhere(self.holes.is_hole).tolist()
+        for (row, slot), record in zip(cells, records, strict=True):
+            if record["status"] == FILLED:
+                found[row, slot] = places[taxonomy.slots[categories[row]][slot]][record["answer"]]
+        return found

@@ -1,9 +1,10 @@
 """Which cells of a catalogue file are empty and can be filled.
 
-Shapes: N rows, K categories, A slots.
+Shapes: N products, R rows of the file, K categories, A slots.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,12 @@ class Holes(NamedTuple):
     """The empty cells of a file."""
 
     is_hole: np.ndarray
-    """[N, A] bool; never where the category has no such slot."""
+    """[N, A] bool: no row of the product has a label, and one has an empty cell; never where the
+    category has no such slot."""
+    rows: np.ndarray
+    """[R] product of each row of the file: 0, 1, 2, ... unless ids are repeated."""
+    is_empty: np.ndarray
+    """[R, A] bool: a cell that takes the answer to its product's hole."""
     columns: list[list[str | None]]
     """[K][A] the column of each slot; None where the file has none, or it is not asked for."""
     markers: dict[str, int]
@@ -42,7 +48,7 @@ def find_holes(
     Args:
         file: The cells.
         id_column: The column of the ids.
-        table: Of `read_table` of the same file.
+        table: Of `read_table` of the same file; rows of one id are one product of it.
         only: Attributes to fill; empty: all.
         markers: Texts that mean a missing value.
         fill_markers: Whether a cell that holds one of them counts as empty.
@@ -55,25 +61,57 @@ def find_holes(
     columns = _columns(file, table, only, on_note)
     names = list(dict.fromkeys(name for of_category in columns for name in of_category if name))
     places = _places(table.taxonomy, columns, names, markers)
-    is_hole = np.zeros(table.targets.shape, dtype=bool)
     found: dict[str, int] = {}
-    ids, categories = table.ids.tolist(), table.categories.tolist()
-    row = -1
-    for row, (product, texts) in enumerate(file.texts(id_column, names)):
-        if row >= len(ids) or product != ids[row]:
-            raise _misread(file, product)
+    rows, empty = array("q"), array("q")
+    num_slots, categories = table.targets.shape[1], table.categories.tolist()
+    is_known = np.zeros(table.targets.shape, dtype=np.bool_)
+    for row, texts in _products(file, table, file.texts(id_column, names)):
         for slot, place, missing in places[categories[row]]:
             text = texts[place]
-            if text in missing and text and not fill_markers:
+            if text not in missing:
+                is_known[row, slot] = True
+            elif text and not fill_markers:
                 found[text] = found.get(text, 0) + 1
-            elif text in missing:
-                is_hole[row, slot] = True
-    if row + 1 != len(ids):
-        raise _misread(file, ids[row + 1])
+            else:
+                empty.append(len(rows) * num_slots + slot)
+        rows.append(row)
+    products = np.array(rows, dtype=np.int64)
+    is_empty = np.zeros((len(products), num_slots), dtype=np.bool_)
+    is_empty.flat[np.array(empty, dtype=np.int64)] = True
+    # What another row of the product says is known: such a cell is empty, and no hole.
+    is_empty &= ~is_known[products]
+    is_hole = np.zeros_like(is_known)
+    cells, slots = np.nonzero(is_empty)
+    is_hole[products[cells], slots] = True
     _check_found(file, is_hole, found, names)
     if found:
         on_note(f"note: {file.path}: {_marked(found)} stay; fill them with `fill_markers`")
-    return Holes(is_hole, columns, found)
+    return Holes(is_hole, products, is_empty, columns, found)
+
+
+def _products(
+    file: CellFile, table: Table, rows: Iterable[tuple[str, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    """Each row of the file with the number of its product in the table.
+
+    Raises:
+        InputError: The rows of file and table differ.
+    """
+    ids = table.ids.tolist()
+    numbers: dict[str, int] = {}
+    seen = 0
+    for product, texts in rows:
+        row = seen
+        if seen == len(ids) or product != ids[seen]:
+            # Only a file that repeats ids pays for this.
+            numbers = numbers or {name: number for number, name in enumerate(ids)}
+            row = numbers.get(product, seen)
+            if row >= seen:
+                raise _misread(file, product)
+        seen = max(seen, row + 1)
+        yield row, texts
+    if seen != len(ids):
+        raise _misread(file, ids[seen])
 
 
 def _columns(

@@ -14,13 +14,13 @@ from visual_taxonomy.decision.held_out import HELD_OUT_NAME, HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.training.records import KINDS, RECOMMENDED
 from visual_taxonomy.training.run_folder import HELD_OUT_LAST_NAME
-from visual_taxonomy.training.speakers import LOUDEST_NAME, Speakers, write_loudest
+from visual_taxonomy.training.run_witnesses import LOUDEST_NAME, RunWitnesses, write_loudest
 from visual_taxonomy.witnesses.combination import COMBINATIONS, IMAGE, WORDS
 
 SOURCE = "the validation rows of its training"
 
 
-def settle_decisions(folder: Path, speakers: Speakers | None = None) -> None:
+def settle_decisions(folder: Path, run_witnesses: RunWitnesses | None = None) -> None:
     """Give the best checkpoints of a run that has ended the decisions of their held-out rows.
 
     The held-out predictions of the recommended one become held_out.npz. Interrupted, it can be
@@ -28,13 +28,13 @@ def settle_decisions(folder: Path, speakers: Speakers | None = None) -> None:
 
     Args:
         folder: The run folder.
-        speakers: What speaks of its rows beside the images; None for nothing.
+        run_witnesses: What speaks of its rows beside the images; None for nothing.
 
     Warns:
         UserWarning: The rows are too few to fit on, so the answers are the most probable classes.
     """
-    if speakers is not None:
-        _complete_last(folder / HELD_OUT_LAST_NAME, speakers)
+    if run_witnesses is not None:
+        _complete_last(folder / HELD_OUT_LAST_NAME, run_witnesses)
     done: dict[str, Path] = {}
     # The recommended one first: where others are of the same epoch, they become links to it, and
     # have the figures that only it is measured for.
@@ -47,8 +47,8 @@ def settle_decisions(folder: Path, speakers: Speakers | None = None) -> None:
         if checkpoint.held_out is None:
             continue
         held_out = checkpoint.held_out
-        if speakers is not None:
-            held_out = speakers.heard_on(held_out)
+        if run_witnesses is not None:
+            held_out = run_witnesses.heard_on(held_out)
         if kind == RECOMMENDED:
             held_out.write(folder / HELD_OUT_NAME)
         what = f"{checkpoint.epoch} {checkpoint.metrics}"
@@ -56,23 +56,23 @@ def settle_decisions(folder: Path, speakers: Speakers | None = None) -> None:
             link_or_copy(done[what], path)
             continue
         settled = _settled(checkpoint, held_out, kind == RECOMMENDED)
-        if speakers is not None and settled.decision is not None:
+        if run_witnesses is not None and settled.decision is not None:
             # `vtax fill` and the audit take the recommended one; others need no known labels.
             asked = COMBINATIONS if kind == RECOMMENDED else (IMAGE | WORDS, WORDS)
-            settled = replace(settled, witnesses=speakers.fit(held_out, SOURCE, asked))
-            if kind == RECOMMENDED and speakers.words is not None:
-                write_loudest(folder / LOUDEST_NAME, speakers.words)
+            settled = replace(settled, witnesses=run_witnesses.fit(held_out, SOURCE, asked))
+            if kind == RECOMMENDED and run_witnesses.words is not None:
+                write_loudest(folder / LOUDEST_NAME, run_witnesses.words)
         write_checkpoint(path, settled)
         done[what] = path
 
 
-def _complete_last(path: Path, speakers: Speakers) -> None:
+def _complete_last(path: Path, run_witnesses: RunWitnesses) -> None:
     """Add to what the last epoch makes of its validation rows what the others say of them."""
     if not path.exists():
         return
     held_out = HeldOut.read(path)
     if not held_out.witnesses:  # not done by an earlier call
-        speakers.heard_on(held_out).write(path)
+        run_witnesses.heard_on(held_out).write(path)
 
 
 def _settled(checkpoint: Checkpoint, held_out: HeldOut, is_measured: bool) -> Checkpoint:

@@ -10,7 +10,7 @@ from visual_taxonomy.decision.held_out import HeldOut
 from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.training.run_folder import FINAL_NAME
-from visual_taxonomy.training.speakers import Speakers
+from visual_taxonomy.training.run_witnesses import RunWitnesses
 from visual_taxonomy.witnesses.combination import answers_from_words
 
 SOURCE = "the held-out rows of a cross-validation"
@@ -30,7 +30,7 @@ def check_decision_rows(path: Path | None, taxonomy: Taxonomy) -> None:
 
 
 def settle_final(
-    folder: Path, decision_from: Path | None, speakers: Speakers | None = None
+    folder: Path, decision_from: Path | None, run_witnesses: RunWitnesses | None = None
 ) -> Checkpoint:
     """final.pt of a run that has ended, with its decision where there are rows to fit one on.
 
@@ -41,7 +41,7 @@ def settle_final(
         folder: The run folder.
         decision_from: held_out.npz of a cross-validation with the same settings; None: the answers
             are the most probable classes.
-        speakers: What speaks of its rows beside the images, fitted on all of them; None for
+        run_witnesses: What speaks of its rows beside the images, fitted on all of them; None for
             nothing.
 
     Warns:
@@ -53,11 +53,15 @@ def settle_final(
     if decision_from is not None and checkpoint.decision is None:
         held_out = HeldOut.read(decision_from)
         checkpoint = replace(checkpoint, decision=fit_decision(held_out, source=SOURCE))
-        if speakers is not None:
-            witnesses = speakers.fit(held_out, SOURCE)
+        if run_witnesses is not None:
+            witnesses = run_witnesses.fit(held_out, SOURCE)
             checkpoint = replace(checkpoint, witnesses=witnesses)
         write_checkpoint(path, checkpoint)
-    if speakers is not None and speakers.has_texts and not answers_from_words(checkpoint.witnesses):
+    if (
+        run_witnesses is not None
+        and run_witnesses.has_texts
+        and not answers_from_words(checkpoint.witnesses)
+    ):
         warnings.warn(
             f"{path} does not answer from words: `decision_from` names no held-out rows of a "
             "cross-validation with the same `text_columns` to fit that on",

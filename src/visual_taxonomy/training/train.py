@@ -39,8 +39,8 @@ from visual_taxonomy.training.preparation import (
 from visual_taxonomy.training.records import RECOMMENDED, divergence
 from visual_taxonomy.training.row_files import Rows, add_files
 from visual_taxonomy.training.run_folder import CONFIG_NAME, RunFolder, claim
+from visual_taxonomy.training.run_witnesses import RunWitnesses
 from visual_taxonomy.training.setup import Hooks, as_published, build_trainer
-from visual_taxonomy.training.speakers import Speakers
 from visual_taxonomy.training.teacher import Asking, check_teachers, soft_labels
 from visual_taxonomy.training.trackers import Trackers
 from visual_taxonomy.training.trainer import Callback, Trainer
@@ -176,14 +176,14 @@ def _result(trainer: Trainer) -> Result:
     if not data.final:
         trainer.saver.warn_of_missing()
     tables = trainer.tables
-    speakers = Speakers(tables.training, tables.validation, data.text_columns or ())
+    run_witnesses = RunWitnesses(tables.training, tables.validation, data.text_columns or ())
     diverged = divergence(recorder.history)
     if diverged is not None:
         warnings.warn(diverged, stacklevel=1)
     if data.final:
-        best = settle_final(folder, data.decision_from, speakers)
+        best = settle_final(folder, data.decision_from, run_witnesses)
     else:
-        settle_decisions(folder, speakers)
+        settle_decisions(folder, run_witnesses)
         best = read_checkpoint(folder / f"best_{RECOMMENDED}.pt")
     return Result(
         folder,

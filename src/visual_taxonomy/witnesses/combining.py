@@ -115,6 +115,32 @@ def fused_out_of_fold(held_out: HeldOut, combination: int, seed: int = 0) -> Hel
     return replace(kept, probabilities=fused, witnesses={})
 
 
+def heard_together(held_out: HeldOut) -> HeldOut:
+    """The rows with what all who speak of each cell say together, fused out of fold.
+
+    Cells that only the image speaks of keep its probabilities.
+
+    Args:
+        held_out: Rows with or without witnesses.
+    """
+    probabilities = held_out.probabilities.copy()
+    # The fullest last: where it speaks it takes the place of the others.
+    for combination in reversed(COMBINATIONS):
+        said = said_of(held_out, combination)
+        if said is None:
+            continue
+        cells = speaking(said) == combination
+        rows = np.flatnonzero(cells.any(axis=1))
+        try:
+            fused = fused_out_of_fold(held_out, combination)
+        except InputError:
+            continue  # too few rows to fit on
+        whole = np.zeros_like(probabilities)
+        whole[rows] = fused.probabilities
+        probabilities[cells] = whole[cells]
+    return replace(held_out, probabilities=probabilities, witnesses={})
+
+
 def _heads(held_out: HeldOut, said: Said, chosen: np.ndarray) -> list[FusionHead]:
     """The cells of each head in the chosen rows, [N] bool; 0 in `said` hides a cell."""
     targets = np.where(chosen[:, None], held_out.targets, UNKNOWN)

@@ -8,7 +8,7 @@ Shapes: N rows, X text columns, A slots, C classes of the widest task, V n-grams
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,9 @@ from visual_taxonomy.errors import InputError
 from visual_taxonomy.taxonomy import Taxonomy
 from visual_taxonomy.witnesses.linear import LinearHeads, SparseRows, class_parts
 from visual_taxonomy.witnesses.ngrams import NgramCounter, normalised
+
+_LOOKED_AT = 200
+"""Features of a class among which its loudest are found: behind these each says next to nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +132,7 @@ class Words:
         sizes = [vocabulary.idf * np.exp((1.0 - vocabulary.idf) / 2)]
         sizes += [np.full(len(each), len(each) ** -0.5) for each in vocabulary.tokens.values()]
         loud = self.heads.weights[category][:, part].T * np.concatenate(sizes)
-        return [
-            _without_parts((vocabulary.names[i] for i in np.argsort(-row) if row[i] > 0), count)
-            for row in loud
-        ]
+        return [_loudest(vocabulary.names, row, count) for row in loud]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Name -> array of numbers or text, for a file; nothing needs to be pickled."""
@@ -164,12 +164,26 @@ class Words:
         return cls(vocabulary, heads)
 
 
-def _without_parts(names: Iterable[str], count: int) -> list[str]:
-    """The first of the names, without those that lie in an earlier one or around it."""
+def _loudest(names: Sequence[str], loud: np.ndarray, count: int) -> list[str]:
+    """The loudest names, without those that lie in an earlier one or around it."""
+    order = [place for place in np.argsort(-loud)[:_LOOKED_AT].tolist() if loud[place] > 0]
     found: list[str] = []
-    for name in names:
-        if not any(name.strip() in each or each.strip() in name for each in found):
-            found.append(name)
+    for place in order:
+        if any(_is_within(names[place], each) for each in found):
+            continue
+        # People read "blue" better than "lu", which says a little more because it is in more texts.
+        around = [
+            names[other]
+            for other in order
+            if names[place] in names[other] and 2 * loud[other] >= loud[place]
+        ]
+        longest = max(around, key=len)
+        if not any(_is_within(longest, each) for each in found):
+            found.append(longest)
         if len(found) == count:
             break
     return found
+
+
+def _is_within(one: str, other: str) -> bool:
+    return one.strip() in other or other.strip() in one

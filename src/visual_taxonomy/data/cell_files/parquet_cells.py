@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from visual_taxonomy.data.cell_files.base import CellFile, Fill
 from visual_taxonomy.data.named_columns import plain_name
-from visual_taxonomy.data.parquet_text import as_text, read_parquet
+from visual_taxonomy.data.parquet_text import as_text
 from visual_taxonomy.errors import InputError, shown
 
 _SLICE_ROWS = 100_000
@@ -30,8 +30,7 @@ class ParquetCells(CellFile):
     @override
     def texts(self, id_column: str, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
         names = [self._given[name] for name in (id_column, *columns)]
-        frame = pl.read_parquet(self.path, columns=list(dict.fromkeys(names)), glob=False)
-        cells = _stripped(frame)
+        cells = _stripped(self._read(dict.fromkeys(names)))
         for part in cells.iter_slices(_SLICE_ROWS):
             for product, *row in part.select(names).iter_rows():
                 if product:
@@ -39,19 +38,22 @@ class ParquetCells(CellFile):
 
     @override
     def write(self, out: Path, id_column: str, fills: Iterable[Fill]) -> None:
-        # As a whole, as the reader of the table takes it, too.
-        frame = read_parquet(self.path)
-        ids = _stripped(frame.select(self._given[id_column])).to_series()
+        ids = _stripped(self._read([self._given[id_column]])).to_series()
         rows = (ids != "").arg_true().to_list()
         changes: dict[str, dict[int, str]] = {}
         for row, fill in zip(rows, fills, strict=True):
             for name, text in fill.items():
                 changes.setdefault(self._given[name], {})[row] = text
+        cells = self._read(changes)
         filled = [
-            frame[name].scatter(list(texts), _as_type(list(texts.values()), frame.schema[name]))
+            cells[name].scatter(list(texts), _as_type(list(texts.values()), cells.schema[name]))
             for name, texts in changes.items()
         ]
-        frame.with_columns(filled).write_parquet(out)
+        # All other columns a part at a time: images may be larger than the memory.
+        pl.scan_parquet(self.path, glob=False).with_columns(filled).sink_parquet(out)
+
+    def _read(self, columns: Iterable[str]) -> pl.DataFrame:
+        return pl.read_parquet(self.path, columns=list(columns), glob=False)
 
     @override
     def check_writable(self, labels: Mapping[str, Iterable[str]]) -> None:

@@ -61,8 +61,8 @@ from visual_taxonomy.training.probing.record import (
 )
 from visual_taxonomy.training.records import RECOMMENDED
 from visual_taxonomy.training.run_folder import RunFolder, claim
+from visual_taxonomy.training.run_witnesses import RunWitnesses
 from visual_taxonomy.training.setup import as_published
-from visual_taxonomy.training.speakers import Speakers
 from visual_taxonomy.training.train import count_rows, read_rows
 from visual_taxonomy.training.validation import Validation
 
@@ -163,8 +163,10 @@ def _probe_into(
     write_checkpoint(run, rows.tables, model, validation)
     folder.settle()
     list_unreadable(parts, rows.tables, parallel, folder.path)
-    speakers = Speakers(rows.tables.training, rows.tables.validation, run.data.text_columns or ())
-    settle_decisions(folder.path, speakers)
+    run_witnesses = RunWitnesses(
+        rows.tables.training, rows.tables.validation, run.data.text_columns or ()
+    )
+    settle_decisions(folder.path, run_witnesses)
     checkpoint = read_checkpoint(folder.path / f"best_{RECOMMENDED}.pt")
     watch.stop("decision")
     digest = digest_of_rows(rows.tables.held_out(validation.probabilities))

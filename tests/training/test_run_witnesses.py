@@ -25,7 +25,7 @@ from visual_taxonomy.training.data_record import digest_labels
 from visual_taxonomy.training.final_model import SOURCE, settle_final
 from visual_taxonomy.training.preparation import read_labelled_table
 from visual_taxonomy.training.run_folder import FINAL_NAME, HELD_OUT_LAST_NAME
-from visual_taxonomy.training.speakers import Speakers
+from visual_taxonomy.training.run_witnesses import RunWitnesses
 from visual_taxonomy.training.train import Result, train
 from visual_taxonomy.witnesses.combination import IMAGE, WORDS
 
@@ -120,15 +120,15 @@ def test_a_final_model_has_the_powers_of_the_held_out_rows(
     assert best.witnesses is not None
     write_checkpoint(tmp_path / FINAL_NAME, replace(best, decision=None, witnesses=None))
     rows = titled(folder)
-    speakers = Speakers(rows, rows, ("title",))
+    run_witnesses = RunWitnesses(rows, rows, ("title",))
     path = result.folder / HELD_OUT_NAME
     old = replace(HeldOut.read(path), witnesses={})
     old.write(tmp_path / "old.npz")
     with pytest.warns(UserWarning, match="does not answer from words: `decision_from` names no"):
-        settle_final(tmp_path, tmp_path / "old.npz", speakers)
+        settle_final(tmp_path, tmp_path / "old.npz", run_witnesses)
 
     write_checkpoint(tmp_path / FINAL_NAME, replace(best, decision=None, witnesses=None))
-    settle_final(tmp_path, path, speakers)
+    settle_final(tmp_path, path, run_witnesses)
     final = read_checkpoint(tmp_path / FINAL_NAME).witnesses
     assert final is not None
     assert list(final.combinations) == list(best.witnesses.combinations)
@@ -151,8 +151,8 @@ def test_words_are_part_of_the_record_of_the_rows(folder: Path) -> None:
 
 def test_without_titles_there_are_no_words(result: Result) -> None:
     rows = replace(result.validation, texts=None)
-    speakers = Speakers(rows, rows, ())
-    assert speakers.words is None
-    assert not speakers.has_texts
+    run_witnesses = RunWitnesses(rows, rows, ())
+    assert run_witnesses.words is None
+    assert not run_witnesses.has_texts
     held_out = HeldOut.read(result.folder / HELD_OUT_NAME)
-    assert set(speakers.heard_on(held_out).witnesses) == {"known labels"}
+    assert set(run_witnesses.heard_on(held_out).witnesses) == {"known labels"}

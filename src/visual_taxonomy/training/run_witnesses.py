@@ -30,7 +30,7 @@ LOUDEST_NAME = "words.csv"
 """The file in a run folder that says which n-grams speak for each class."""
 
 
-class Speakers:
+class RunWitnesses:
     """Models on words and on known labels, fitted on the training rows once they are asked for.
 
     Args:
