@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from visual_taxonomy.catalogue import ONE_CATEGORY
-from visual_taxonomy.data.inspection import count_images, inspect_catalogue
-from visual_taxonomy.data.label_file import LabelFile
+from visual_taxonomy.data.inspection import inspect_catalogue
 from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError
 
@@ -200,27 +199,12 @@ def test_ten_thousand_categories_are_none(tmp_path):
         inspect_catalogue(path, LabelReading(category_column=("Category",)))
 
 
-def test_several_images_of_a_product_are_all_counted(tmp_path: Path) -> None:
-    for name in ("p_1.png", "p_2.png", "q_1.png"):
-        (tmp_path / name).touch()
-    path = tmp_path / "a.csv"
-    path.write_text("id,Category,front,back\np,A,p_1;p_2,p_3\nq,A,q_1.png,\n", encoding="utf-8")
-    file = LabelFile(path, LabelReading(image_column=("front", "back")))
-    found = count_images(file, tmp_path)
-    assert (found.found, found.missing, found.first_missing) == (3, 2, "p_3")
-    assert found.names == ["p_1.png", "q_1.png"]
-    assert found.check.files == 3
-    file = LabelFile(path, LabelReading(image_pattern="{id}_2*"))
-    found = count_images(file, tmp_path)
-    assert (found.found, found.missing, found.first_missing) == (1, 1, "q")
-    assert found.names == ["p_2.png", None]
-
-
-def test_images_in_the_table_are_not_looked_for(tmp_path: Path) -> None:
+def test_a_column_of_images_is_the_one_of_the_images_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pl.DataFrame({"id": ["p"], "Category": ["A"], "image": [b"GIF89a"]}).write_parquet(path)
-    file = LabelFile(path, LabelReading(image_column="image"))
-    assert "stand in column 'image'" in count_images(file, tmp_path).problem
     found = inspect_catalogue(path, LabelReading())
     assert found.reading.image_column == "image"
     assert 'image_column = "image"' in found.to_toml()
+    assert found.left_out == {}
+    assert found.images is not None
+    assert found.images.rows == 1

@@ -20,7 +20,8 @@ from visual_taxonomy.data.label_reading import LabelReading
 from visual_taxonomy.errors import InputError, shown
 
 if TYPE_CHECKING:
-    from visual_taxonomy.data.inspection import ImageSummary, Inspection
+    from visual_taxonomy.data.image_counts import ImageSummary
+    from visual_taxonomy.data.inspection import Inspection
 
 # Of a long list the first few; all are in the file itself.
 _MOST_NAMED = 6
@@ -37,7 +38,8 @@ class Inspect:
     csv_path: Path | None = None
     """The same as a flag, as in train and predict."""
     img_dir: Path | None = None
-    """Folder of the images, to count those that are there and find broken ones."""
+    """Folder of the images, to count those that are there and find broken ones; images in a
+    column of a Parquet file need none."""
     all_images: bool = False
     """Open and decode every image.
     Without it, the headers of 50,000 are read, and 200 are decoded beside those without an end."""
@@ -107,10 +109,10 @@ def _show(found: "Inspection") -> None:
         for first, others in each.synonyms:
             same = ", ".join(shown(label) for label in (first, *others))
             console.print(f"{shown(each.column)}: may mean the same: {same}")
-    _show_images(found.images)
+    _show_images(found.images, found.rows)
 
 
-def _show_images(images: "ImageSummary | None") -> None:
+def _show_images(images: "ImageSummary | None", total: int) -> None:
     if images is None:
         console.print("images: not looked for (give --img_dir)")
         return
@@ -118,7 +120,8 @@ def _show_images(images: "ImageSummary | None") -> None:
         errors.print(f"images: {as_flags(images.problem)}")
         return
     first = f", first '{shown(images.first_missing)}'" if images.missing else ""
-    console.print(f"images: {images.found:,} found, {images.missing:,} missing{first}")
+    rows = f" (of {images.rows:,} rows)" if images.rows < total else ""
+    console.print(f"images: {images.found:,} found, {images.missing:,} missing{first}{rows}")
     check = images.check
     console.print(
         f"images: {len(check.broken):,} broken ({check.files:,} files opened, {check.decoded:,} "

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from visual_taxonomy.cores import available_cores
+from visual_taxonomy.data.image_list import ImageList
 from visual_taxonomy.data.images import UnreadableImage, decode_image, image_kind
+from visual_taxonomy.data.packed_images import PackedImages
 
 T = TypeVar("T")
 
@@ -77,34 +80,41 @@ class _Look(NamedTuple):
 
 
 def check_images(
-    img_dir: Path,
+    img_dir: Path | None,
     names: Iterable[str],
     whole: bool = False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    packed: Mapping[str, PackedImages] = MappingProxyType({}),
 ) -> ImageCheck:
     """Open the images of a catalogue: the headers of 50,000, and all pixels of 200 or of suspects.
 
     Args:
-        img_dir: Their folder.
-        names: Paths in it, one for each image of each row.
+        img_dir: Their folder; None where all are packed.
+        names: Paths in it, or names of packed images, one for each image of each row.
         whole: Open and decode all.
         on_progress: Called with the files done and to do.
+        packed: Images in the table itself; see `ImageList`.
     """
     rows = Counter(names)
     chosen = list(rows) if whole else _chosen(rows)
-    paths = [img_dir / name for name in chosen]
+    images = ImageList(np.array(chosen, dtype=np.str_), img_dir, packed)
     with ThreadPoolExecutor(available_cores(), "images") as pool:
-        looks = _mapped(pool, _look, paths, on_progress)
+        numbers = range(len(chosen))
+        looks = _mapped(pool, lambda i: _look(images.image(i)), numbers, on_progress)
         good = [i for i, look in enumerate(looks) if not look.problem]
         suspects = [i for i in good if looks[i].is_suspect]
-        sample = good if whole else sorted({*_spread(good, MOST_DECODED), *suspects[:MOST_FILES]})
-        problems = _mapped(pool, _decode, [paths[i] for i in sample], on_progress)
+        sample = good if whole else sorted({*spread(good, MOST_DECODED), *suspects[:MOST_FILES]})
+        problems = _mapped(pool, lambda i: _decode(images.image(i)), sample, on_progress)
     found = {i: look.problem for i, look in enumerate(looks) if look.problem}
     found |= {i: reason for i, reason in zip(sample, problems, strict=True) if reason}
-    broken = {chosen[i]: found[i] for i in sorted(found)}
-    of_chosen = {name: rows[name] for name in chosen}
-    shared = _shared(img_dir, of_chosen, {chosen[i]: looks[i].key for i in good})
-    return ImageCheck(len(chosen), sum(of_chosen.values()), len(sample), broken, shared)
+    # A packed image has no name that a person knows.
+    shown = [images.place(i) if name.startswith("\0") else name for i, name in enumerate(chosen)]
+    broken = {shown[i]: found[i] for i in sorted(found)}
+    counts = np.array([rows[name] for name in chosen], dtype=np.int64)
+    shared = _shared(images, counts, {i: looks[i].key for i in good})
+    named = [SharedImage(shown[i], *of_image) for i, *of_image in shared]
+    named.sort(key=lambda image: (-image.products, image.name))
+    return ImageCheck(len(chosen), int(counts.sum()), len(sample), broken, named)
 
 
 def _chosen(rows: Mapping[str, int]) -> list[str]:
@@ -112,11 +122,12 @@ def _chosen(rows: Mapping[str, int]) -> list[str]:
     names = list(rows)
     if len(names) <= MOST_FILES:
         return names
-    kept = {*_spread(names, MOST_FILES), *(name for name in names if rows[name] >= SHARED_ROWS)}
+    kept = {*spread(names, MOST_FILES), *(name for name in names if rows[name] >= SHARED_ROWS)}
     return [name for name in names if name in kept]
 
 
-def _spread(values: Sequence[T], most: int) -> list[T]:
+def spread(values: Sequence[T], most: int) -> list[T]:
+    """At most so many of the values, evenly spread."""
     if not values:
         return []
     places = np.linspace(0, len(values) - 1, min(most, len(values))).astype(int)
@@ -125,26 +136,22 @@ def _spread(values: Sequence[T], most: int) -> list[T]:
 
 def _mapped(
     pool: ThreadPoolExecutor,
-    function: Callable[[Path], T],
-    paths: Sequence[Path],
+    function: Callable[[int], T],
+    numbers: Sequence[int],
     on_progress: Callable[[int, int], None],
 ) -> list[T]:
     done: list[T] = []
     # In parts for the progress, each large enough to keep the threads busy.
-    for start in range(0, len(paths), 1024):
-        done += pool.map(function, paths[start : start + 1024])
-        on_progress(len(done), len(paths))
+    for start in range(0, len(numbers), 1024):
+        done += pool.map(function, numbers[start : start + 1024])
+        on_progress(len(done), len(numbers))
     return done
 
 
-def _look(path: Path) -> _Look:
+def _look(source: Path | bytes) -> _Look:
     try:
-        image_kind(path)
-        with path.open("rb") as file:
-            head, size = file.read(_HEAD_BYTES), os.fstat(file.fileno()).st_size
-            if size > _HEAD_BYTES:
-                file.seek(-_TAIL_BYTES, os.SEEK_END)
-            tail = file.read() if size > _HEAD_BYTES else head[-_TAIL_BYTES:]
+        image_kind(source)
+        head, tail, size = _parts(source)
     except UnreadableImage as reason:
         return _Look((0, b""), str(reason))
     except OSError as error:
@@ -153,43 +160,56 @@ def _look(path: Path) -> _Look:
     return _Look((size, _digest(head)), is_suspect=end is not None and end not in tail)
 
 
-def _decode(path: Path) -> str:
+def _parts(source: Path | bytes) -> tuple[bytes, bytes, int]:
+    """Beginning, end and size of an image file."""
+    if isinstance(source, bytes):
+        return source[:_HEAD_BYTES], source[-_TAIL_BYTES:], len(source)
+    with source.open("rb") as file:
+        head, size = file.read(_HEAD_BYTES), os.fstat(file.fileno()).st_size
+        if size > _HEAD_BYTES:
+            file.seek(-_TAIL_BYTES, os.SEEK_END)
+        return head, file.read() if size > _HEAD_BYTES else head[-_TAIL_BYTES:], size
+
+
+def _decode(source: Path | bytes) -> str:
     try:
-        decode_image(path)
+        decode_image(source)
     except UnreadableImage as reason:
         return str(reason)
     return ""
 
 
 def _shared(
-    img_dir: Path, rows: Mapping[str, int], keys: Mapping[str, tuple[int, bytes]]
-) -> list[SharedImage]:
-    """The images of many rows, by path or by bytes."""
-    enough = min(SHARED_ROWS, max(_SHARED_LEAST, int(_SHARED_PART * sum(rows.values())) + 1))
+    images: ImageList, rows: np.ndarray, keys: Mapping[int, tuple[int, bytes]]
+) -> list[tuple[int, int, int]]:
+    """The images of many rows, by name or by bytes: number of one, rows, files."""
+    enough = min(SHARED_ROWS, max(_SHARED_LEAST, int(_SHARED_PART * rows.sum()) + 1))
     found = []
-    for names in _groups(keys):
-        if sum(rows[name] for name in names) < enough:
+    for alike in _groups(keys):
+        if rows[alike].sum() < enough:
             continue
-        whole = {name: keys[name] for name in names}
-        if len(names) > 1 and keys[names[0]][0] > _HEAD_BYTES:
+        whole = {i: keys[i] for i in alike}
+        if len(alike) > 1 and keys[alike[0]][0] > _HEAD_BYTES:
             # So far only their beginnings are known to be equal.
-            whole = {name: _whole_key(img_dir / name) for name in names}
+            whole = {i: _whole_key(images.image(i)) for i in alike}
         for group in _groups(whole):
-            products = sum(rows[name] for name in group)
+            products = int(rows[group].sum())
             if products >= enough:
-                found.append(SharedImage(group[0], products, len(group)))
-    return sorted(found, key=lambda image: (-image.products, image.name))
+                found.append((group[0], products, len(group)))
+    return found
 
 
-def _groups(keys: Mapping[str, tuple[int, bytes]]) -> list[list[str]]:
-    groups: dict[tuple[int, bytes], list[str]] = {}
-    for name, key in keys.items():
-        groups.setdefault(key, []).append(name)
+def _groups(keys: Mapping[int, tuple[int, bytes]]) -> list[list[int]]:
+    groups: dict[tuple[int, bytes], list[int]] = {}
+    for number, key in keys.items():
+        groups.setdefault(key, []).append(number)
     return list(groups.values())
 
 
-def _whole_key(path: Path) -> tuple[int, bytes]:
-    with path.open("rb") as file:
+def _whole_key(source: Path | bytes) -> tuple[int, bytes]:
+    if isinstance(source, bytes):
+        return 0, hashlib.sha256(source).digest()
+    with source.open("rb") as file:
         return 0, hashlib.file_digest(file, "sha256").digest()
 
 

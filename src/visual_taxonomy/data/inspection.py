@@ -3,10 +3,9 @@
 Shapes: N rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 import tomli_w
@@ -16,10 +15,7 @@ from visual_taxonomy.config_values import to_dict
 from visual_taxonomy.data.catalogue import CATEGORY, ID
 from visual_taxonomy.data.category_column import check_are_categories
 from visual_taxonomy.data.example_rows import ExampleRow, example_rows
-from visual_taxonomy.data.image_check import ImageCheck, check_images
-from visual_taxonomy.data.image_folder import ImageFolder
-from visual_taxonomy.data.image_paths import ImagePaths, LeadsOutside, check_paths
-from visual_taxonomy.data.image_pattern import ImagePattern
+from visual_taxonomy.data.image_counts import ImageSummary, count_images
 from visual_taxonomy.data.label_candidates import why_no_attribute
 from visual_taxonomy.data.label_file import DUMMY, LabelFile
 from visual_taxonomy.data.label_reading import LabelReading
@@ -27,8 +23,7 @@ from visual_taxonomy.data.named_columns import is_json_lines, is_parquet
 from visual_taxonomy.data.near_synonyms import near_synonyms
 from visual_taxonomy.data.product_ids import read_ids
 from visual_taxonomy.data.role_guess import guess_roles
-from visual_taxonomy.data.row_images import split_cells
-from visual_taxonomy.errors import InputError, shown
+from visual_taxonomy.errors import shown
 from visual_taxonomy.progress import SILENT, Reporter
 from visual_taxonomy.regular_file import reading as opening
 
@@ -59,27 +54,6 @@ class AttributeSummary:
 
 
 @dataclass(frozen=True)
-class ImageSummary:
-    """Which images are there.
-
-    Args:
-        found: Images that rows ask for and have; by a pattern, rows that have any.
-        missing: Those that are not there.
-        first_missing: What the first of them is asked for by.
-        problem: Why no image can be looked for, if so.
-        check: What opening them has shown.
-        names: [N] paths in the folder, of several images the first; None for a row without.
-    """
-
-    found: int = 0
-    missing: int = 0
-    first_missing: str = ""
-    problem: str = ""
-    check: ImageCheck = field(default_factory=ImageCheck)
-    names: Sequence[str | None] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True)
 class Inspection:
     """What a catalogue holds.
 
@@ -90,7 +64,7 @@ class Inspection:
         categories: Name -> rows, the most frequent first.
         attributes: The columns of labels.
         left_out: Column -> why it has no role.
-        images: None without a folder to look in.
+        images: None without a folder to look in, unless the file holds them.
         notes: What a person should know of how the file was read.
         examples: A few products of each category, with their images.
     """
@@ -150,7 +124,7 @@ def inspect_catalogue(
     Args:
         path: CSV, Parquet or JSON lines.
         given: What flags say of its columns; the rest is guessed.
-        img_dir: The folder of the images.
+        img_dir: The folder of the images; None where the file holds them.
         whole_check: Decode every image, as `check_images` does.
         reporter: Shows how far the images are.
 
@@ -172,7 +146,9 @@ def inspect_catalogue(
     if given.min_rows is not None:
         # Only now is it known in which columns labels count.
         file = LabelFile(path, reading)
-    images = None if img_dir is None else count_images(file, img_dir, whole_check, reporter)
+    images = None
+    if img_dir is not None or any(paths is None for paths in file.images.values()):
+        images = count_images(file, img_dir, whole_check, reporter)
     return Inspection(
         path,
         reading,
@@ -253,7 +229,8 @@ def _attributes(file: LabelFile, given: LabelReading) -> tuple[list[str], dict[s
     left_out = {name: why for name, why in reasons.items() if why}
     left_out |= dict.fromkeys(empty, "no value")
     # The reasons are those of `why_no_text`, which put the name of the column in quotes.
-    left_out |= {reason.partition("'")[2].partition("'")[0]: reason for reason in file.unread}
+    unread = {reason.partition("'")[2].partition("'")[0]: reason for reason in file.unread}
+    left_out |= {name: why for name, why in unread.items() if name not in file.roles.taken}
     return [name for name in names if name not in left_out], left_out
 
 
@@ -268,97 +245,12 @@ def _counts(cells: pl.Series) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def count_images(
-    file: LabelFile,
-    img_dir: Path,
-    whole_check: bool = False,
-    reporter: Reporter = SILENT,
-) -> ImageSummary:
-    """How many rows have an image, and what the images are like.
-
-    Args:
-        file: The rows.
-        img_dir: The folder.
-        whole_check: As for `check_images`.
-        reporter: Shows how far they are.
-
-    Raises:
-        InputError: There is no such folder.
-    """
-    held = [shown(column) for column, paths in file.images.items() if paths is None]
-    if held:
-        return ImageSummary(problem=f"they stand in column '{held[0]}'; not looked at")
-    try:
-        wanted = _wanted_images(file, img_dir)
-    except InputError as error:
-        return ImageSummary(problem=str(error))
-    except LeadsOutside:
-        return ImageSummary(problem=f"links lead out of {img_dir}")
-    missing = [each.asked for each in wanted if not each.found]
-    first_of: dict[int, str] = {}
-    for each in wanted:
-        for name in each.found:
-            first_of.setdefault(each.row, name)
-    names = [name for each in wanted for name in each.found]
-    with reporter.progress("opening images") as advance:
-        check = check_images(img_dir, names, whole_check, advance)
-    return ImageSummary(
-        len(wanted) - len(missing),
-        len(missing),
-        missing[0] if missing else "",
-        check=check,
-        names=[first_of.get(row) for row in range(len(file))],
-    )
-
-
-class _Wanted(NamedTuple):
-    """An image, or those of a pattern, that a row asks for."""
-
-    row: int
-    asked: str
-    found: list[str]
-    """Paths in the folder."""
-
-
-def _wanted_images(file: LabelFile, img_dir: Path) -> list[_Wanted]:
-    """What the rows ask for, and what there is of it."""
-    pattern = file.roles.image_pattern
-    if pattern is not None or not file.images:
-        ids = file.column(ID).to_list()
-        found = _by_id(ids, img_dir) if pattern is None else _by_pattern(ids, img_dir, pattern)
-        return [_Wanted(row, name, found[row]) for row, name in enumerate(ids)]
-    wanted: list[_Wanted] = []
-    find = ImagePaths(img_dir).find
-    for column, paths in file.images.items():
-        cells = split_cells(paths, img_dir) if paths is not None else []
-        rows = file.product_of.repeat([len(names) for names in cells])
-        names = [name for each in cells for name in each]
-        check_paths(file, rows, column, pl.Series(names, dtype=pl.String))
-        for row, name in zip(rows.tolist(), names, strict=True):
-            wanted.append(_Wanted(row, name, _known(find(name) if name else None)))
-    return wanted
-
-
-def _by_id(ids: Sequence[str], img_dir: Path) -> list[list[str]]:
-    folder = ImageFolder(img_dir)
-    return [_known(folder.find(name) if name else None) for name in ids]
-
-
-def _by_pattern(ids: Sequence[str], img_dir: Path, pattern: str) -> list[list[str]]:
-    images = ImagePattern(img_dir, pattern)
-    return [images.find(name) if name else [] for name in ids]
-
-
-def _known(name: str | None) -> list[str]:
-    return [] if name is None else [name]
-
-
 def _image_notes(path: Path, images: ImageSummary | None) -> list[str]:
     """What a person should do something about before training."""
     if images is None or images.problem:
         return []
     notes = []
-    rows, found = len(images.names), sum(name is not None for name in images.names)
+    rows, found = images.rows, sum(name is not None for name in images.names)
     if 3 * found < rows:
         notes.append(
             f"note: {path}: {found:,} of {rows:,} rows have an image, fewer than a third; "

@@ -72,12 +72,17 @@ class PackedImages:
 
     def __call__(self, number: int) -> bytes:
         """The content of an image; empty where there is none."""
-        start, end = self._ends[number : number + 2].tolist()
-        if start == end:  # a file without any content could not be mapped, either
+        if self.is_empty(number):  # a file without any content could not be mapped, either
             return b""
+        start, end = self._ends[number : number + 2].tolist()
         if self._map is None:
             self._map = map_file(self._path)
         return self._map[start:end]
+
+    def is_empty(self, number: int) -> bool:
+        """Whether the row has no image, or one without any content."""
+        start, end = self._ends[number : number + 2].tolist()
+        return bool(start == end)
 
     def place(self, number: int) -> str:
         """Where an image stands, for messages."""

@@ -1,5 +1,6 @@
 import html5lib
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -52,3 +53,14 @@ def test_without_a_folder_the_page_says_so(folder):
     html = page_of(folder, None)
     assert "no folder was given" in html
     assert "data:image/jpeg" not in html
+
+
+def test_images_in_the_table_are_shown_without_a_folder(folder):
+    contents = [(folder / "images" / f"{i:06d}.png").read_bytes() for i in range(12)]
+    rows = {"id": [*"abcdefghijkl"], "Category": ["A", "B"] * 6, "photo": contents}
+    path = folder / "held.parquet"
+    pl.DataFrame({**rows, "color": ["red", "blue", "red"] * 4}).write_parquet(path)
+    found = inspect_catalogue(path, LabelReading())
+    write_catalogue_page(found, None, folder / "page.html")
+    html = (folder / "page.html").read_text(encoding="utf-8")
+    assert html.count('src="data:image/jpeg') == 12

@@ -35,7 +35,7 @@ def write_catalogue_page(found: Inspection, img_dir: Path | None, path: Path) ->
 
     Args:
         found: What the catalogue holds.
-        img_dir: Folder of its images.
+        img_dir: Folder of its images; None where the file holds them.
         path: The file.
 
     Raises:
@@ -47,7 +47,7 @@ def write_catalogue_page(found: Inspection, img_dir: Path | None, path: Path) ->
     ]
     absent = []
     images = found.images
-    if img_dir is None or images is None or images.problem:
+    if images is None or images.problem:
         reason = images.problem if images is not None else "no folder was given (`img_dir`)"
         absent.append(("Images", reason))
     else:
@@ -99,7 +99,7 @@ def _images(found: Inspection) -> Iterator[Block]:
     looked = f"{check.files:,} files opened, {check.decoded:,} of them decoded"
     yield Tiles(
         [
-            Tile("found", f"{images.found:,}", (f"of {found.rows:,} rows",)),
+            Tile("found", f"{images.found:,}", (f"of {images.rows:,} rows",)),
             Tile("missing", f"{images.missing:,}", [f"first '{first}'"] if images.missing else ()),
             Tile("broken", f"{len(check.broken):,}", (looked,)),
         ]
@@ -112,13 +112,15 @@ def _images(found: Inspection) -> Iterator[Block]:
         yield Table(("broken image", "why"), list(check.broken.items())[:_MOST_CLASSES])
 
 
-def _examples(found: Inspection, img_dir: Path) -> Iterator[Block]:
+def _examples(found: Inspection, img_dir: Path | None) -> Iterator[Block]:
+    images = found.images
+    assert images is not None
     for category, rows in groupby(found.examples, key=lambda row: row.category):
         pictures = []
         for row in rows:
             with suppress(UnreadableImage):
                 lines = [(shorten(k, _LETTERS), shorten(v, _LETTERS)) for k, v in row.labels]
-                source = thumbnail(img_dir / row.image)
+                source = thumbnail(images.source(row.image, img_dir))
                 pictures.append(Picture(source, shorten(row.product, _LETTERS), lines))
         if pictures:
             yield Fold(
