@@ -70,7 +70,7 @@ class BalancedSampler(BatchSampler):
     Example:
         >>> sampler = BalancedSampler(np.array([2.0, 1.0, 1.0]), batch_size=3, seed=0)
         >>> [draw.row for draw in next(iter(sampler))]  # 1.5, 0.75 and 0.75 times on average
-        [2, 1, 0]
+        [1, 0, 2]
     """
 
     def __init__(

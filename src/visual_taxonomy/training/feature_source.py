@@ -79,6 +79,7 @@ def named_augmentation(data: DataConfig) -> str:
     """What tells the augmented views of one run from those of another, for the name of a cache.
 
     Example:
+        >>> from pathlib import Path
         >>> named_augmentation(DataConfig(Path("images"), Path("train.csv"), randaugment=(2, 9)))
         ', randaugment 2 9'
     """
